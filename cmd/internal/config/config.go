@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package config reads a castgate YAML file into a struct, strictly: a key
+// that the struct doesn't know is an error, and so is a file that somebody
+// other than its administrator could have written. It is the only importer of
+// viper; castgate-wrap, which is set-id, does not use it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
+	"golang.org/x/sys/unix"
+)
+
+// Error is a configuration error with advice for the administrator.
+type Error struct {
+	Path string
+	Err  error
+	hint string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("read %q: %v", e.Path, e.Err) }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Hint is the advice that package cli prints on a line of its own.
+func (e *Error) Hint() string { return e.hint }
+
+// Load reads the YAML file at path into the struct that into points to. Keys
+// are the fields' `yaml` tags; values already in the struct are the defaults.
+// A missing file is an *Error that wraps fs.ErrNotExist.
+func Load(path string, into any) error {
+	if err := trusted(path); err != nil {
+		return err
+	}
+	// Account names may contain dots, so no character divides a key.
+	v := viper.NewWithOptions(viper.KeyDelimiter("\x00"))
+	v.SetConfigFile(path)
+	v.SetConfigType("yaml")
+	if err := v.ReadInConfig(); err != nil {
+		var parse viper.ConfigParseError
+		if errors.As(err, &parse) {
+			err = parse.Unwrap()
+		}
+		return &Error{Path: path, Err: err, hint: "the file is YAML: check the indentation and the quotes near that line"}
+	}
+	return decode(path, v, into)
+}
+
+func decode(path string, v *viper.Viper, into any) error {
+	var md mapstructure.Metadata
+	err := v.Unmarshal(into, func(c *mapstructure.DecoderConfig) {
+		c.TagName = "yaml"
+		c.Metadata = &md
+		c.DecodeHook = mapstructure.ComposeDecodeHookFunc(
+			mapstructure.StringToTimeDurationHookFunc(),
+			mapstructure.TextUnmarshallerHookFunc(),
+			yesNo,
+		)
+	})
+	if err != nil {
+		return &Error{Path: path, Err: plain(err)}
+	}
+	if len(md.Unused) > 0 {
+		slices.Sort(md.Unused)
+		key := md.Unused[0]
+		return &Error{
+			Path: path, Err: fmt.Errorf("key %q is not known", last(key)),
+			hint: suggest(last(key), append(md.Keys, md.Unset...)),
+		}
+	}
+	if val, ok := into.(interface{ Validate() error }); ok {
+		if err := val.Validate(); err != nil {
+			return &Error{Path: path, Err: err, hint: hintOf(err)}
+		}
+	}
+	return nil
+}
+
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// plain takes the first of mapstructure's errors, which joins them over
+// several lines and begins with a line of its own.
+func plain(err error) error {
+	var d *mapstructure.DecodeError
+	if errors.As(err, &d) {
+		return fmt.Errorf("key %q: %w", d.Name(), d.Unwrap())
+	}
+	return err
+}
+
+// yesNo lets a boolean key be written as YAML 1.1 wrote it.
+func yesNo(from, to reflect.Type, data any) (any, error) {
+	if from.Kind() != reflect.String || to.Kind() != reflect.Bool {
+		return data, nil
+	}
+	switch data.(string) {
+	case "yes", "on", "true":
+		return true, nil
+	case "no", "off", "false":
+		return false, nil
+	}
+	return nil, fmt.Errorf("%q is neither yes nor no", data)
+}
+
+// trusted refuses a file that others than root and the caller could write.
+func trusted(path string) error {
+	for _, p := range []string{path, filepath.Dir(path)} {
+		var st unix.Stat_t
+		if err := unix.Stat(p, &st); err != nil {
+			return missing(path, err)
+		}
+		if st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+			return &Error{path, fmt.Errorf("%q belongs to uid %d", p, st.Uid), fmt.Sprintf("chown root %s", p)}
+		}
+		sticky := p != path && st.Mode&unix.S_ISVTX != 0
+		if st.Mode&0o022 != 0 && !sticky {
+			return &Error{path, fmt.Errorf("%q may be written by others (mode %04o)", p, st.Mode&0o7777), fmt.Sprintf("chmod go-w %s", p)}
+		}
+	}
+	return nil
+}
+
+func missing(path string, err error) error {
+	e := &Error{Path: path, Err: err}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		e.hint = "the package ships this file; -config FILE names another"
+	case errors.Is(err, fs.ErrPermission):
+		e.hint = "run it as root or as the program's own user"
+	}
+	return e
+}
+
+func last(key string) string {
+	key = strings.ToLower(key[strings.LastIndexAny(key, "\x00.")+1:])
+	return key
+}
+
+// suggest names the known key nearest to what was written.
+func suggest(key string, known []string) string {
+	best, dist := "", 3 // more than two edits apart is another word
+	for _, k := range known {
+		if d := distance(key, last(k)); d < dist {
+			best, dist = last(k), d
+		}
+	}
+	if best == "" {
+		return "the man page lists the keys"
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// distance is the number of single-letter edits between a and b (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diag := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diag
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diag = row[j]
+			row[j] = min(row[j]+1, row[j-1]+1, cost)
+		}
+	}
+	return row[len(b)]
+}
