@@ -246,7 +246,8 @@ func appendEscaped(dst, p []byte) []byte {
 var escapes = func() (t [256]struct {
 	text [6]byte
 	n    int
-}) {
+},
+) {
 	const hex = "0123456789abcdef"
 	for c := range 0x20 {
 		t[c].n = copy(t[c].text[:], []byte{'\\', 'u', '0', '0', hex[c>>4], hex[c&15]})

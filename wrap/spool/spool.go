@@ -68,7 +68,7 @@ func (d *Dir) Close() error { return d.root.Close() }
 // Create makes live/<id>.cast and locks it. The caller writes the header, then
 // calls SyncLive, and only then lets the session begin.
 func (d *Dir) Create(id string) (*os.File, error) {
-	f, err := d.root.OpenFile(name(Live, id), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND|unix.O_NOFOLLOW, 0o640)
+	f, err := d.root.OpenFile(name(Live, id), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o640)
 	if err != nil {
 		return nil, hint(fmt.Errorf("create a recording: %w", err), d.Path)
 	}
@@ -169,21 +169,28 @@ func (d *Dir) Names(sub string, yield func(id string) error, other func(name str
 // Open opens a recording in sub for reading. It refuses what no recorder makes:
 // a link, a device, a file with a second name.
 func (d *Dir) Open(sub, id string) (*os.File, error) {
-	f, err := d.root.OpenFile(name(sub, id), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	// os.Root follows links that stay inside, whatever the flags say, so the
+	// file that was opened is held against what bears the name.
+	named, err := d.root.Lstat(name(sub, id))
 	if err != nil {
 		return nil, err
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	f, err := d.root.OpenFile(name(sub, id), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := f.Stat()
+	if err == nil && (!os.SameFile(named, opened) || !opened.Mode().IsRegular() || links(opened) > 1) {
+		err = fmt.Errorf("%s is not a recording: mode %v, %d links", name(sub, id), named.Mode(), links(named))
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink > 1 {
-		f.Close()
-		return nil, fmt.Errorf("%s is not a recording: mode %o, %d links", name(sub, id), st.Mode, st.Nlink)
-	}
 	return f, nil
 }
+
+func links(info fs.FileInfo) uint64 { return uint64(info.Sys().(*syscall.Stat_t).Nlink) }
 
 // newborn is how long a file may be empty: its writer locks it and writes the
 // header right after creating it.

@@ -29,8 +29,10 @@ func TestFinish(t *testing.T) {
 		{"failure", errors.New("open door: jammed"), 1, "castgate-x: open door: jammed\n"},
 		{"status alone", Exit(7), 7, ""},
 		{"usage", Usage("no USER"), 2, "castgate-x: no USER\n"},
-		{"hint through a wrap", fmt.Errorf("keys: %w", Hint(errors.New("no token"), "write %s", "it")), 1,
-			"castgate-x: keys: no token\ncastgate-x: hint: write it\n"},
+		{
+			"hint through a wrap", fmt.Errorf("keys: %w", Hint(errors.New("no token"), "write %s", "it")), 1,
+			"castgate-x: keys: no token\ncastgate-x: hint: write it\n",
+		},
 		{"two lines", errors.New("a\nb"), 1, "castgate-x: a\ncastgate-x: b\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
