@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn is the recorder's end of a connection to the guard.
+type Conn struct {
+	fd       int
+	deadline time.Time
+}
+
+// errTimeout is a guard that is stopped or hangs.
+var errTimeout = errors.New("the guard does not answer")
+
+// retryConnect is how long to wait when the guard's backlog is full.
+const retryConnect = 10 * time.Millisecond
+
+// Connect calls the guard that listens at path. timeout is all the time that
+// Connect and Hello may take together: a guard that is absent, stopped or
+// hangs delays a login by no more.
+func Connect(path string, timeout time.Duration) (*Conn, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("connect to guard: %w", err)
+	}
+	c := &Conn{fd: fd, deadline: time.Now().Add(timeout)}
+	for {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+		switch {
+		case err == nil:
+			return c, nil
+		case err == unix.EINTR:
+		case err == unix.EAGAIN && time.Until(c.deadline) > retryConnect:
+			// unix(7): the backlog is full; there is nothing to poll for.
+			time.Sleep(retryConnect)
+		default:
+			_ = c.Close()
+			return nil, fmt.Errorf("connect to guard %q: %w", path, err)
+		}
+	}
+}
+
+// Hello tells the guard about this session, with tty as its outer terminal
+// (-1: it has none), and returns what the guard knows. After an error the
+// connection is closed and the guard has forgotten the session. Otherwise it
+// must be held for the session's life: its end starts the sweep.
+func (c *Conn) Hello(h Hello, tty int) (Facts, error) {
+	facts, err := c.hello(h, tty)
+	if err != nil {
+		_ = c.Close()
+		return Facts{}, fmt.Errorf("ask guard: %w", err)
+	}
+	return facts, nil
+}
+
+func (c *Conn) hello(h Hello, tty int) (Facts, error) {
+	msg, err := h.encode()
+	if err != nil {
+		return Facts{}, err
+	}
+	var rights []byte
+	if tty >= 0 {
+		rights = unix.UnixRights(tty)
+	}
+	if err := c.wait(unix.POLLOUT, func() error {
+		return unix.Sendmsg(c.fd, msg, rights, nil, unix.MSG_NOSIGNAL)
+	}); err != nil {
+		return Facts{}, err
+	}
+	buf := make([]byte, maxFacts+1)
+	n := 0
+	if err := c.wait(unix.POLLIN, func() (err error) {
+		n, _, err = unix.Recvfrom(c.fd, buf, 0)
+		return err
+	}); err != nil {
+		return Facts{}, err
+	}
+	if n == 0 {
+		return Facts{}, errors.New("the guard hung up")
+	}
+	facts, err := decodeFacts(buf[:n])
+	if err != nil {
+		return Facts{}, err
+	}
+	return facts, c.wait(unix.POLLOUT, func() error {
+		return unix.Sendmsg(c.fd, []byte{started}, nil, nil, unix.MSG_NOSIGNAL)
+	})
+}
+
+// wait does op as soon as the socket is ready for it, or fails at the deadline.
+func (c *Conn) wait(events int16, op func() error) error {
+	for {
+		err := op()
+		if err != unix.EAGAIN && err != unix.EINTR {
+			return err
+		}
+		left := time.Until(c.deadline)
+		if left <= 0 {
+			return errTimeout
+		}
+		fds := []unix.PollFd{{Fd: int32(c.fd), Events: events}}
+		_, err = unix.Poll(fds, int(left.Milliseconds())+1)
+		if err != nil && err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// FD is the connection's descriptor. It is close-on-exec.
+func (c *Conn) FD() int { return c.fd }
+
+// Close ends the connection, and with it the session as the guard sees it.
+func (c *Conn) Close() error {
+	if c.fd < 0 {
+		return nil
+	}
+	fd := c.fd
+	c.fd = -1
+	return unix.Close(fd)
+}

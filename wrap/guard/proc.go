@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package guard
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// process is one line of the process table. A pid alone names nobody: it is
+// used again. A pid and a start time name one process of this boot.
+type process struct {
+	pid, ppid int
+	start     uint64 // field 22 of stat, in clock ticks since boot
+	state     byte
+	tty       int // field 7: device number of the controlling terminal, 0 for none
+	comm      string
+}
+
+// dead says that the process runs no more: its children have new parents.
+func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
+
+var errProc = errors.New("not in the form of proc(5)")
+
+// readProcess reads /proc/PID/stat.
+func readProcess(pid int) (process, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return process{}, err
+	}
+	return parseStat(b)
+}
+
+// parseStat understands a line of /proc/PID/stat. The second field, the name,
+// is the process's own choice and may contain anything, ") S 1" as well: the
+// last parenthesis ends it, since all later fields are numbers (proc(5)).
+func parseStat(b []byte) (process, error) {
+	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if open < 1 || end < open {
+		return process{}, errProc
+	}
+	rest := strings.Fields(string(b[end+1:]))
+	const upToStart = 20 // state is field 3, starttime field 22
+	if len(rest) < upToStart || len(rest[0]) != 1 {
+		return process{}, errProc
+	}
+	p := process{state: rest[0][0], comm: string(b[open+1 : end])}
+	var errs [4]error
+	p.pid, errs[0] = strconv.Atoi(strings.TrimSpace(string(b[:open])))
+	p.ppid, errs[1] = strconv.Atoi(rest[1])
+	p.tty, errs[2] = strconv.Atoi(rest[4])
+	p.start, errs[3] = strconv.ParseUint(rest[19], 10, 64)
+	if err := errors.Join(errs[:]...); err != nil {
+		return process{}, errProc
+	}
+	return p, nil
+}
+
+// uids are the real, effective, saved and file system user ids.
+type uids [4]uint32
+
+func (u uids) all(id uint32) bool { return u == uids{id, id, id, id} }
+
+func readUIDs(pid int) (uids, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return uids{}, err
+	}
+	return parseUIDs(b)
+}
+
+// parseUIDs finds the line "Uid:" of /proc/PID/status. The name comes first
+// there, with line breaks escaped by the kernel.
+func parseUIDs(b []byte) (uids, error) {
+	for line := range strings.Lines(string(b)) {
+		rest, ok := strings.CutPrefix(line, "Uid:")
+		if !ok {
+			continue
+		}
+		var u uids
+		fields := strings.Fields(rest)
+		if len(fields) != len(u) {
+			return u, errProc
+		}
+		for i, f := range fields {
+			n, err := strconv.ParseUint(f, 10, 32)
+			if err != nil {
+				return u, errProc
+			}
+			u[i] = uint32(n)
+		}
+		return u, nil
+	}
+	return uids{}, errProc
+}
+
+// audit returns the audit session id of a process, AuditUnset when it has
+// none, or when the kernel has no audit.
+func audit(pid int) uint32 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/sessionid")
+	if err != nil {
+		return AuditUnset
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32)
+	if err != nil {
+		return AuditUnset
+	}
+	return uint32(n)
+}
+
+// maxAncestors bounds a walk to the root of the tree. A session's shell is
+// rarely deeper than ten; a person can make it as deep as they like.
+const maxAncestors = 256
+
+// ancestors returns pid's parent, its parent, and so on up to process 1. The
+// processes may change while we look; every entry was at that moment the
+// parent of the one before it.
+func ancestors(pid int) ([]process, error) {
+	p, err := readProcess(pid)
+	if err != nil {
+		return nil, err
+	}
+	var chain []process
+	for p.ppid > 0 && len(chain) < maxAncestors {
+		parent, err := readProcess(p.ppid)
+		if err != nil {
+			return chain, fmt.Errorf("ancestors of %d: %w", pid, err)
+		}
+		// A parent that is younger than its child has the pid of one that died.
+		if parent.start > p.start {
+			return chain, fmt.Errorf("ancestors of %d: the parent of %d has gone", pid, p.pid)
+		}
+		chain = append(chain, parent)
+		p = parent
+	}
+	return chain, nil
+}
