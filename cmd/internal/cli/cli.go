@@ -148,10 +148,14 @@ func (e *Env) Flags(synopsis, description string) *flag.FlagSet {
 // Parse reads args into fs. It returns flag.ErrHelp, for which Finish exits
 // with status 0, when help or the version was asked for and has been printed.
 func (e *Env) Parse(fs *flag.FlagSet, args []string) error {
+	usage := fs.Usage
+	fs.Usage = func() {} // the package calls it for every mistake, too
 	err := fs.Parse(args)
+	fs.Usage = usage
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return err // fs.Usage has printed the help
+		usage()
+		return err
 	case err != nil:
 		return Hint(Usage("%v", err), "%s -h lists the flags", e.Name)
 	}

@@ -52,9 +52,9 @@ func TestHelpAndVersionGoToStdout(t *testing.T) {
 			t.Errorf("%s: stdout %q, stderr %q", arg, out, errs)
 		}
 	}
-	e, _, errs := env()
-	if code := e.Finish(e.Parse(e.Flags("castgate-x", ""), []string{"-nope"})); code != StatusUsage {
-		t.Errorf("unknown flag: status %d, %q", code, errs)
+	e, out, errs := env()
+	if code := e.Finish(e.Parse(e.Flags("castgate-x", ""), []string{"-nope"})); code != StatusUsage || out.Len() != 0 {
+		t.Errorf("unknown flag: status %d, stdout %q, stderr %q", code, out, errs)
 	}
 }
 
