@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"io/fs"
+
+	"castgate/cmd/internal/config"
+	"castgate/upload/archive"
+)
+
+// configFlag registers -config, which every command that reads the archive has,
+// and returns what loads the file.
+func configFlag(flags *flag.FlagSet) func() (archive.Config, error) {
+	path := flags.String("config", archive.ConfigPath, "configuration `FILE`; without one, the local archive")
+	return func() (archive.Config, error) {
+		cfg := archive.Defaults()
+		err := config.Load(*path, &cfg)
+		if errors.Is(err, fs.ErrNotExist) && *path == archive.ConfigPath {
+			return archive.Defaults(), nil
+		}
+		return cfg, err
+	}
+}

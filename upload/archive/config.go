@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package archive keeps delivered recordings and finds them again: a store
+// (a directory or a bucket), an index that is derived from it, the text that
+// the screens showed, and the server that receives and shows recordings.
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// ConfigPath is where the package ships the configuration.
+const ConfigPath = "/etc/castgate/archive.yaml"
+
+// Config is archive.yaml.
+type Config struct {
+	Store    StoreConfig    `yaml:"store"`
+	Index    string         `yaml:"index"` // SQLite file; derived, may be deleted
+	Keys     string         `yaml:"keys"`  // allowed_signers(5): the hosts' keys
+	Web      WebConfig      `yaml:"web"`
+	Receive  ReceiveConfig  `yaml:"receive"`
+	Auditors AuditorsConfig `yaml:"auditors"`
+}
+
+// StoreConfig says where recordings are: exactly one of the two.
+type StoreConfig struct {
+	Dir string    `yaml:"dir"`
+	S3  *S3Config `yaml:"s3"`
+}
+
+// S3Config has the keys of upload.yaml's s3 target.
+type S3Config struct {
+	Endpoint        string        `yaml:"endpoint"`
+	Region          string        `yaml:"region"`
+	Bucket          string        `yaml:"bucket"`
+	Prefix          string        `yaml:"prefix"`
+	CredentialsFile string        `yaml:"credentials_file"`
+	Retain          time.Duration `yaml:"retain"`
+	PathStyle       bool          `yaml:"path_style"`
+}
+
+// WebConfig is the page that auditors open.
+type WebConfig struct {
+	Listen   string `yaml:"listen"`
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// ReceiveConfig is the door for other hosts' uploads (mutual TLS).
+type ReceiveConfig struct {
+	Listen   string `yaml:"listen"`
+	CAFile   string `yaml:"ca_file"`
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// AuditorsConfig says who may watch: one of the three.
+type AuditorsConfig struct {
+	GitHub    *GitHubAuditors `yaml:"github"`
+	Header    *HeaderAuditors `yaml:"header"`
+	TokenFile string          `yaml:"token_file"`
+}
+
+// GitHubAuditors sign in with GitHub; a team's membership decides.
+type GitHubAuditors struct {
+	Org              string   `yaml:"org"`
+	Teams            []string `yaml:"teams"`
+	ClientID         string   `yaml:"client_id"`
+	ClientSecretFile string   `yaml:"client_secret_file"`
+}
+
+// HeaderAuditors are named by a reverse proxy at one of the From addresses.
+type HeaderAuditors struct {
+	Name string   `yaml:"name"`
+	From []string `yaml:"from"`
+}
+
+// Defaults is the configuration without a file: the local archive.
+func Defaults() Config {
+	return Config{
+		Store: StoreConfig{Dir: "/var/lib/castgate/archive"},
+		Index: "/var/lib/castgate/index.sqlite",
+		Keys:  "/etc/castgate/allowed_signers",
+		Web:   WebConfig{Listen: "127.0.0.1:8022"},
+	}
+}
+
+// Validate checks what the reading commands need.
+func (c *Config) Validate() error {
+	s3 := c.Store.S3
+	if s3 != nil {
+		c.Store.Dir = "" // the default stands there when only s3 is written
+		if s3.Endpoint == "" || s3.Bucket == "" {
+			return errors.New(`key "store.s3" needs an endpoint and a bucket`)
+		}
+	} else if !filepath.IsAbs(c.Store.Dir) {
+		return fmt.Errorf(`key "store.dir" must be an absolute path, not %q`, c.Store.Dir)
+	}
+	if !filepath.IsAbs(c.Index) {
+		return fmt.Errorf(`key "index" must be an absolute path, not %q`, c.Index)
+	}
+	return nil
+}
