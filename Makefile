@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+
+export PATH := $(PATH):/usr/local/go/bin
+export CGO_ENABLED ?= 0
+
+VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's/^v//')
+LDFLAGS  = -s -w $(if $(VERSION),-X castgate/cmd/internal/cli.Version=$(VERSION))
+TOOL     = go tool -modfile=.ci/tools.mod
+
+.PHONY: help build deps lint test test-all fuzz demo demo-clean clean
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
+
+build: ## every program, static, into bin/
+	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+deps: ## Debian packages that the tests use (root)
+	.ci/deps
+
+lint: ## gofumpt, go vet, staticcheck
+	@files=$$($(TOOL) gofumpt -l .); test -z "$$files" || { echo "gofumpt would change:"; echo "$$files"; exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+
+test: deps build lint ## all but the slow tests (root, for throwaway hosts)
+	CASTGATE_TEST_ALL=1 .ci/test
+
+test-all: deps build lint ## the slow ones as well
+	CASTGATE_TEST_ALL=1 CASTGATE_TEST_SLOW=1 .ci/test
+
+fuzz: ## every fuzz target for FUZZTIME (5s)
+	.ci/fuzz
+
+demo: ## a login, its recording, its replay; on a throwaway machine, as root
+	packaging/demo/demo
+
+demo-clean: ## undo what make demo changed
+	packaging/demo/demo clean
+
+clean: ## forget what was built
+	rm -rf bin dist .build

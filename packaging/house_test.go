@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package packaging_test holds what is true of the whole repository: who may
+// import whom, what the set-id program links, what every file says first.
+package packaging_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "castgate"
+
+// arrows are the imports of our own packages that design section 10 allows.
+// Commands may import all of it and so are not listed.
+var arrows = map[string][]string{
+	"cmd/internal/cli":    {},
+	"cmd/internal/config": {},
+	"keys":                {},
+	"wrap/asciicast":      {},
+	"wrap/spool":          {},
+	"wrap/guard":          {},
+	"wrap":                {"wrap/asciicast", "wrap/guard", "wrap/spool"},
+	"wrap/once":           {"wrap"},
+	"upload":              {"wrap/asciicast", "wrap/spool"},
+	"upload/archive":      {"wrap/asciicast", "upload"}, // upload owns the manifest
+}
+
+// free are directories whose packages may import anything of ours.
+var free = []string{"cmd/castgate", "packaging/"}
+
+func TestImportGraph(t *testing.T) {
+	for _, line := range goList(t, "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
+		pkg, imports, _ := strings.Cut(strings.TrimPrefix(line, module+"/"), " ")
+		if slices.ContainsFunc(free, func(dir string) bool { return strings.HasPrefix(pkg, dir) }) || pkg == "packaging" {
+			continue
+		}
+		allowed, known := arrows[pkg]
+		if !known {
+			t.Errorf("%s has no place in the import graph: see design section 10", pkg)
+		}
+		for _, imp := range strings.Fields(imports) {
+			ours, ok := strings.CutPrefix(imp, module+"/")
+			if ok && known && !slices.Contains(allowed, ours) {
+				t.Errorf("%s imports %s; it may import %v", pkg, ours, allowed)
+			}
+		}
+	}
+}
+
+// links says what a program may be built from: the privileged ones are held
+// to the few modules that somebody can read in an afternoon.
+var links = map[string]struct {
+	modules []string // beside the standard library and ours
+	without []string // packages of the standard library that are banned
+}{
+	"castgate-wrap": {
+		[]string{"github.com/creack/pty", "golang.org/x/term", "golang.org/x/sys", "go.yaml.in/yaml/v3"},
+		[]string{"net", "net/http", "crypto/tls", "os/user", "plugin"},
+	},
+	"castgate-guard": {[]string{"golang.org/x/sys", "golang.org/x/term"}, []string{"net/http", "crypto/tls", "plugin"}},
+}
+
+func TestPrivilegedProgramsLinkLittle(t *testing.T) {
+	for program, rule := range links {
+		if _, err := os.Stat("../cmd/" + program); err != nil {
+			continue
+		}
+		format := "{{if .Module}}{{.Module.Path}}{{else}}std{{end}} {{.ImportPath}}"
+		for _, line := range goList(t, "-deps", "-f", format, "./cmd/"+program) {
+			mod, pkg, _ := strings.Cut(line, " ")
+			switch {
+			case mod == "std" && slices.Contains(rule.without, pkg):
+				t.Errorf("%s links %s", program, pkg)
+			case mod != "std" && mod != module && !slices.Contains(rule.modules, mod):
+				t.Errorf("%s links %s of module %s; it may link %v", program, pkg, mod, rule.modules)
+			}
+		}
+	}
+}
+
+func goList(t *testing.T, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = ".."
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+// bans are calls and imports that have one home.
+var bans = []struct {
+	what  string
+	homes []string // directories, with what is below them when they end in /
+	why   string
+}{
+	{"os.Exit", []string{"cmd/internal/cli", "packaging/hosttest"}, "return an error; cmd/internal/cli exits"},
+	{"log.Fatal", nil, "return an error"},
+	{"log.Fatalf", nil, "return an error"},
+	{"github.com/spf13/viper", []string{"cmd/internal/config"}, "configuration is read by cmd/internal/config"},
+	{"os/exec", []string{"wrap", "wrap/", "packaging/", "cmd/castgate"}, "nothing else runs programs"},
+}
+
+func TestBans(t *testing.T) {
+	for _, path := range sources(t) {
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		used := uses(t, path)
+		for _, ban := range bans {
+			at, found := used[ban.what]
+			home := slices.ContainsFunc(ban.homes, func(h string) bool {
+				dir := filepath.Dir(path)
+				return dir == h || strings.HasSuffix(h, "/") && strings.HasPrefix(dir, h)
+			})
+			if found && !home {
+				t.Errorf("%s: %s: %s", at, ban.what, ban.why)
+			}
+		}
+	}
+}
+
+// uses returns the imports and the package-qualified names of a file, with
+// where they stand.
+func uses(t *testing.T, path string) map[string]string {
+	t.Helper()
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, "../"+path, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]string{}
+	where := func(n ast.Node) string { return fmt.Sprintf("%s:%d", path, set.Position(n.Pos()).Line) }
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.ImportSpec:
+			used[strings.Trim(n.Path.Value, `"`)] = where(n)
+		case *ast.SelectorExpr:
+			if id, ok := n.X.(*ast.Ident); ok {
+				used[id.Name+"."+n.Sel.Name] = where(n)
+			}
+		}
+		return true
+	})
+	return used
+}
+
+// silent are the kinds of files that can't, or needn't, carry a licence line:
+// data, documents, what others generate, and the licence itself.
+var silent = regexp.MustCompile(`(^|/)(LICENSE|\.gitignore|.*\.(md|mod|sum|json|svg|png|cast|zst|pub|golden|txt|wasm|min\.js|min\.css))$|(^|/)testdata/|/vendor/`)
+
+func TestEveryFileNamesItsLicence(t *testing.T) {
+	const line = "SPDX-License-Identifier: AGPL-3.0-or-later"
+	n := 0
+	for _, path := range sources(t) {
+		if silent.MatchString(path) {
+			continue
+		}
+		n++
+		text, err := os.ReadFile("../" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := strings.SplitN(string(text), "\n", 4)
+		if !strings.Contains(strings.Join(head[:min(3, len(head))], "\n"), line) {
+			t.Errorf("%s: none of its first three lines says %q", path, line)
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d files looked at", n)
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+
+func TestDocumentsLinkToWhatExists(t *testing.T) {
+	for _, path := range sources(t) {
+		if !strings.HasSuffix(path, ".md") {
+			continue
+		}
+		text, err := os.ReadFile("../" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join("..", filepath.Dir(path), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", path, m[1], err)
+			}
+		}
+	}
+}
+
+// sources returns every file of the repository but what is built in it.
+func sources(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	built := []string{".git", "bin", "dist", ".build", "node_modules"}
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case slices.Contains(built, d.Name()) && filepath.Dir(path) == "..":
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+		case d.Type().IsRegular():
+			out = append(out, strings.TrimPrefix(path, "../"))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
