@@ -28,7 +28,7 @@ type Config struct {
 	Cache     CacheConfig        `yaml:"cache"`
 	Keys      Policy             `yaml:"keys"`
 	Emergency map[string]string  `yaml:"emergency"`
-	Users     Users              `yaml:"users"`
+	Userdb    Userdb             `yaml:"userdb"`
 }
 
 // GitHub says where the organisation is and how to ask about it.
@@ -73,6 +73,7 @@ func Default() *Config {
 			Types:      []string{"ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-nistp256", "ssh-rsa"},
 			MinRSABits: 2048,
 		},
+		Userdb: Userdb{Dir: "/run/userdb", Home: "/home", Shell: "/usr/bin/castgate-wrap"},
 	}
 }
 
@@ -102,7 +103,7 @@ func (c *Config) Validate() error {
 		c.Cache.validate,
 		c.Keys.validate,
 		c.validateEmergency,
-		c.Users.validate,
+		c.Userdb.validate,
 	)
 }
 
