@@ -107,7 +107,7 @@ var bans = []struct {
 	homes []string // directories, with what is below them when they end in /
 	why   string
 }{
-	{"os.Exit", []string{"cmd/internal/cli", "packaging/hosttest"}, "return an error; cmd/internal/cli exits"},
+	{"os.Exit", []string{"cmd/internal/cli", "packaging/hosttest", "packaging/host"}, "return an error; cmd/internal/cli exits"},
 	{"log.Fatal", nil, "return an error"},
 	{"log.Fatalf", nil, "return an error"},
 	{"github.com/spf13/viper", []string{"cmd/internal/config"}, "configuration is read by cmd/internal/config"},
