@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package wrap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// Outer is the terminal that a session is shown on: sshd's pty, or the channel
+// of castgate-once's own server.
+type Outer struct {
+	In, Out int           // descriptors; the loop makes them non-blocking
+	TTY     bool          // In is a terminal: its end is a hang-up, not an end of input
+	Modes   *unix.Termios // for the inner terminal; nil for the kernel's defaults
+	Size    func() (*unix.Winsize, error)
+	Wake    *Waker
+}
+
+// readSize is what one read takes; a pty gives at most 4095 bytes at a time,
+// a socket more.
+const readSize = 64 << 10
+
+// drainAfterExit bounds what is still read after the program has ended: more
+// than a pty's buffers hold, so that nothing it wrote is lost, and an end to
+// what a background process goes on writing.
+const drainAfterExit = 1 << 20
+
+// Terminal runs p on a pty of its own and copies between that and outer.
+type Terminal struct {
+	Rec   *Recorder
+	Input string // what of the input is recorded: no, echoed, all
+	Outer Outer
+
+	master, slave int
+	size          unix.Winsize
+	in            []byte // for the program, not yet taken
+	out           []byte // for the person, recorded but not yet shown
+	inBuf, outBuf []byte
+	inputEnded    bool
+}
+
+// Open makes the inner pty. Its name is for SSH_TTY.
+func (t *Terminal) Open() (name string, err error) {
+	var m, s *os.File
+	if err := asUser(func() (err error) { m, s, err = pty.Open(); return err }); err != nil {
+		return "", fmt.Errorf("open a pty: %w", err)
+	}
+	defer m.Close()
+	defer s.Close()
+	// Descriptors of our own: pty.Open's are blocking and known to the runtime.
+	if t.master, err = dupCloexec(m); err != nil {
+		return "", err
+	}
+	if t.slave, err = dupCloexec(s); err != nil {
+		return "", err
+	}
+	if err := unix.SetNonblock(t.master, true); err != nil {
+		return "", err
+	}
+	if t.Outer.Modes != nil {
+		// IUTF8 above all: without it erasing a multi-byte letter leaves half of it.
+		if err := unix.IoctlSetTermios(t.slave, unix.TCSETS, t.Outer.Modes); err != nil {
+			return "", fmt.Errorf("copy the terminal's modes: %w", err)
+		}
+	}
+	if ws, err := t.Outer.Size(); err == nil {
+		t.size = *ws
+		_ = unix.IoctlSetWinsize(t.master, unix.TIOCSWINSZ, ws)
+	}
+	return s.Name(), nil
+}
+
+func dupCloexec(f *os.File) (int, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	return fd, nil
+}
+
+// Run runs p to its end.
+func (t *Terminal) Run(p Program) (End, error) {
+	attr := p.Attr
+	attr.Setsid, attr.Setctty, attr.Ctty = true, true, 0
+	c, err := p.start([3]int{t.slave, t.slave, t.slave}, &attr)
+	if err != nil {
+		return End{}, err
+	}
+	t.inBuf, t.outBuf = make([]byte, 4096), make([]byte, readSize)
+	// The slave stays open here: a program that closes its terminal for a moment
+	// is not a session that has ended. SIGCHLD says that.
+	var lost error
+	if err := withTTOUBlocked(func() error { lost = t.copy(c); return nil }); err != nil {
+		lost = err
+	}
+	t.finish(c)
+	return c.end, lost
+}
+
+// copy moves bytes until the program ends, the client is gone or the session
+// must not go on; the last is its error.
+func (t *Terminal) copy(c *child) error {
+	_ = unix.SetNonblock(t.Outer.In, true)
+	_ = unix.SetNonblock(t.Outer.Out, true)
+	if c.reap() {
+		return nil // it ended before anybody listened for SIGCHLD
+	}
+	for {
+		fds := t.interest()
+		if _, err := wait(fds[:]); err != nil {
+			return fmt.Errorf("poll: %w", err)
+		}
+		if fds[0].Revents != 0 {
+			if done, err := t.woken(c, t.Outer.Wake.take()); done || err != nil {
+				return err
+			}
+		}
+		if err := t.fromProgram(fds[1].Revents); err != nil {
+			return err
+		}
+		here := t.fromPerson(fds[2].Revents) && !hungUp(fds[3].Revents)
+		if fds[3].Revents&unix.POLLOUT != 0 {
+			here = t.show() && here
+		}
+		if !here {
+			c.end.Hangup = true
+			return nil
+		}
+	}
+}
+
+func hungUp(revents int16) bool { return revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0 }
+
+// interest says what to wait for. Neither side is read while what it said last
+// has not been taken: a stalled person stalls the program, as on any terminal.
+func (t *Terminal) interest() [4]unix.PollFd {
+	fds := [4]unix.PollFd{
+		{Fd: int32(t.Outer.Wake.fd), Events: unix.POLLIN},
+		{Fd: int32(t.master)},
+		{Fd: int32(t.Outer.In)},
+		{Fd: int32(t.Outer.Out)},
+	}
+	if len(t.out) == 0 {
+		fds[1].Events |= unix.POLLIN
+	} else {
+		fds[3].Events |= unix.POLLOUT
+	}
+	if len(t.in) > 0 {
+		fds[1].Events |= unix.POLLOUT
+	} else {
+		fds[2].Events |= unix.POLLIN
+	}
+	if t.inputEnded {
+		fds[2].Fd = -1
+	}
+	return fds
+}
+
+func (t *Terminal) woken(c *child, bits uint32) (done bool, err error) {
+	if bits&wakeChild != 0 && c.reap() {
+		return true, nil
+	}
+	if bits&wakeResize != 0 {
+		if err := t.resize(); err != nil {
+			return true, err
+		}
+	}
+	if bits&wakeSync != 0 {
+		if err := t.Rec.Check(); err != nil {
+			return true, err
+		}
+	}
+	if bits&(wakeHangup|wakeTerm) != 0 {
+		c.end.Hangup = true
+		return true, nil
+	}
+	return false, nil
+}
+
+func (t *Terminal) resize() error {
+	ws, err := t.Outer.Size()
+	if err != nil || *ws == t.size {
+		return nil // the terminal went away; its hang-up comes next
+	}
+	t.size = *ws
+	if err := t.Rec.Resize(int(ws.Col), int(ws.Row)); err != nil {
+		return err
+	}
+	_ = unix.IoctlSetWinsize(t.master, unix.TIOCSWINSZ, ws)
+	return nil
+}
+
+// fromProgram records and shows what the program wrote, and gives it what
+// waits for it.
+func (t *Terminal) fromProgram(revents int16) error {
+	if revents&unix.POLLOUT != 0 {
+		t.give()
+	}
+	if revents&unix.POLLIN == 0 {
+		return nil
+	}
+	n, err := readFD(t.master, t.outBuf)
+	if err != nil || n == 0 {
+		return nil // EAGAIN, or EIO: the program has ended, SIGCHLD follows
+	}
+	if err := t.Rec.Output(t.outBuf[:n]); err != nil {
+		return err
+	}
+	t.out = t.outBuf[:n]
+	t.show()
+	return nil
+}
+
+// show writes to the person what has been recorded; false when he is gone.
+func (t *Terminal) show() bool {
+	for len(t.out) > 0 {
+		n, err := writeFD(t.Outer.Out, t.out)
+		if err != nil {
+			return errors.Is(err, unix.EAGAIN)
+		}
+		t.out = t.out[n:]
+	}
+	return true
+}
+
+// fromPerson records, as far as policy says, and passes on what the person
+// typed; false when he is gone.
+func (t *Terminal) fromPerson(revents int16) bool {
+	if revents&unix.POLLIN == 0 {
+		return true
+	}
+	n, err := readFD(t.Outer.In, t.inBuf)
+	if errors.Is(err, unix.EAGAIN) {
+		return true
+	}
+	if err != nil || n == 0 {
+		t.inputEnded = true
+		return err == nil && !t.Outer.TTY
+	}
+	if t.inputRecorded() && t.Rec.Input(t.inBuf[:n]) != nil {
+		t.Outer.Wake.set(wakeSync) // the loop asks again and ends the session
+	}
+	t.in = t.inBuf[:n]
+	t.give()
+	return true
+}
+
+func (t *Terminal) give() {
+	for len(t.in) > 0 {
+		n, err := writeFD(t.master, t.in)
+		if err != nil {
+			if !errors.Is(err, unix.EAGAIN) {
+				t.in = nil // nobody will read it
+			}
+			return
+		}
+		t.in = t.in[n:]
+	}
+}
+
+// inputRecorded applies record.input. With "echoed" input counts only while
+// the terminal itself echoes: what is typed with echo off is never kept.
+func (t *Terminal) inputRecorded() bool {
+	switch t.Input {
+	case "all":
+		return true
+	case "echoed":
+		modes, err := unix.IoctlGetTermios(t.master, unix.TCGETS)
+		return err == nil && modes.Lflag&unix.ECHO != 0
+	}
+	return false
+}
+
+// finish shows what was recorded last, takes what the program wrote before it
+// ended and hangs the inner terminal up.
+func (t *Terminal) finish(c *child) {
+	if c.end.Ended && t.Rec.verdict() == nil {
+		t.flush()
+		t.drain()
+	}
+	unix.Close(t.slave)
+	unix.Close(t.master) // SIGHUP for what still runs there
+	if !c.end.Ended {
+		c.await(t.Outer.Wake)
+	}
+}
+
+// drain reads what the program wrote before it ended. Poll flushes the kernel's
+// buffers (n_tty_poll), so that nothing readable means nothing written.
+func (t *Terminal) drain() {
+	fds := []unix.PollFd{{Fd: int32(t.master), Events: unix.POLLIN}}
+	for total := 0; total < drainAfterExit; {
+		if n, err := rawPoll(fds, 0); err != nil || n == 0 || fds[0].Revents&unix.POLLIN == 0 {
+			return
+		}
+		n, err := readFD(t.master, t.outBuf)
+		if err != nil || n == 0 || t.Rec.Output(t.outBuf[:n]) != nil {
+			return
+		}
+		total += n
+		t.out = t.outBuf[:n]
+		if !t.flush() {
+			return
+		}
+	}
+}
+
+// flush shows everything, however slow the person's terminal is.
+func (t *Terminal) flush() bool {
+	for len(t.out) > 0 {
+		if !t.show() {
+			return false
+		}
+		if len(t.out) == 0 {
+			break
+		}
+		fds := []unix.PollFd{{Fd: int32(t.Outer.Out), Events: unix.POLLOUT}, {Fd: int32(t.Outer.Wake.fd), Events: unix.POLLIN}}
+		if _, err := blockingPoll(fds); err != nil || fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+			return false
+		}
+		if fds[1].Revents != 0 && t.Outer.Wake.take()&(wakeHangup|wakeTerm) != 0 {
+			return false
+		}
+	}
+	return true
+}

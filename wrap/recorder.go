@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package wrap
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/wrap/asciicast"
+)
+
+// syncEvery is how long written data may wait for fdatasync(2). With the time
+// that the sync itself takes it keeps the promise of one second.
+const syncEvery = 500 * time.Millisecond
+
+// ErrLimit says that a recording has reached its size limit.
+var ErrLimit = errors.New("the recording has reached its size limit")
+
+// ErrFull says that the spool has less free space than wrap.yaml keeps.
+var ErrFull = errors.New("the spool is full")
+
+// Recorder writes the events of one session. Everything passes through it
+// before it is shown: when Output returns nil, the bytes are in the file, or
+// policy lets the session go on without.
+type Recorder struct {
+	FD     int                 // opened O_APPEND; the caller closes it
+	Start  time.Time           // of the session
+	Limit  int64               // bytes of the file; 0 for no limit
+	Allow  bool                // go on unrecorded when recording fails
+	OnLoss func(error)         // told once, when recording has failed
+	Wake   func()              // called from the sync thread when it has found a failure
+	Full   func() error        // asked after each sync whether there is still room; may be nil
+	Plain  func([]byte) []byte // instead of asciicast, for castgate-once's raw log; may be nil
+
+	enc     asciicast.Encoder
+	buf     []byte
+	written int64
+	events  int64
+	shown   int64
+	err     error // recording has failed
+
+	kick   chan struct{}
+	dirty  atomic.Bool
+	synced atomic.Pointer[error] // what the sync thread found
+	done   chan struct{}
+}
+
+// maxEvent is the longest line one read can become: 64 KiB, each byte escaped
+// as \u00xx, and its base64.
+const maxEvent = 64<<10*6 + 64<<10*3/2
+
+// Begin writes the header and starts the sync thread.
+func (r *Recorder) Begin(h asciicast.Header) error {
+	r.buf = make([]byte, 0, 32<<10) // grows to maxEvent in a session that needs it
+	r.kick = make(chan struct{}, 1)
+	r.done = make(chan struct{})
+	line, err := asciicast.AppendHeader(r.buf, h)
+	if err != nil {
+		return err
+	}
+	if err := r.write(line); err != nil {
+		return fmt.Errorf("write the header: %w", err)
+	}
+	if err := fsync(r.FD, unix.Fsync); err != nil {
+		return fmt.Errorf("sync the header: %w", err)
+	}
+	go r.syncLoop()
+	return nil
+}
+
+// Output records what the session has written. An error means that the session
+// must end and that p must not be shown.
+func (r *Recorder) Output(p []byte) error {
+	r.shown += int64(len(p))
+	if r.Plain != nil {
+		return r.event(append(r.buf[:0], r.Plain(p)...))
+	}
+	return r.event(r.enc.AppendOutput(r.buf[:0], time.Since(r.Start), p))
+}
+
+// Input records what the person has typed.
+func (r *Recorder) Input(p []byte) error {
+	if r.Plain != nil {
+		return nil
+	}
+	return r.event(r.enc.AppendInput(r.buf[:0], time.Since(r.Start), p))
+}
+
+// Resize records a change of the window's size.
+func (r *Recorder) Resize(cols, rows int) error {
+	if r.Plain != nil {
+		return nil
+	}
+	return r.event(r.enc.AppendResize(r.buf[:0], time.Since(r.Start), cols, rows))
+}
+
+// Marker records a fact about the session.
+func (r *Recorder) Marker(label string) error {
+	if r.Plain != nil {
+		return nil
+	}
+	return r.event(r.enc.AppendMarker(r.buf[:0], time.Since(r.Start), label))
+}
+
+// Err is why recording has failed, nil when it has not.
+func (r *Recorder) Err() error { return r.err }
+
+// Counts returns the bytes shown, the events and the bytes in the file.
+func (r *Recorder) Counts() (shown, events, file int64) { return r.shown, r.events, r.written }
+
+// event writes one event's lines with one write(2).
+func (r *Recorder) event(line []byte) error {
+	if cap(line) > cap(r.buf) {
+		r.buf = line[:0]
+	}
+	if r.err == nil {
+		_ = r.Check()
+	}
+	if r.err != nil {
+		return r.verdict()
+	}
+	if r.Limit > 0 && r.written+int64(len(line)) > r.Limit {
+		r.lose(ErrLimit)
+		return r.verdict()
+	}
+	if err := r.write(line); err != nil {
+		r.lose(fmt.Errorf("write to the recording: %w", err))
+		return r.verdict()
+	}
+	r.events++
+	if !r.dirty.Load() {
+		r.dirty.Store(true)
+		select {
+		case r.kick <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// Check takes what the sync thread has found. An error means that the session
+// must end.
+func (r *Recorder) Check() error {
+	if found := r.synced.Load(); found != nil && r.err == nil {
+		r.lose(*found)
+	}
+	return r.verdict()
+}
+
+func (r *Recorder) verdict() error {
+	if r.Allow {
+		return nil
+	}
+	return r.err
+}
+
+// lose ends recording: the torn line goes, and a marker says why if it still fits.
+func (r *Recorder) lose(err error) {
+	r.err = err
+	if r.OnLoss != nil {
+		r.OnLoss(err)
+	}
+	if r.Plain == nil {
+		_ = r.write(r.enc.AppendMarker(r.buf[:0], time.Since(r.Start), "recording stopped: "+plainCause(err)))
+	}
+}
+
+// plainCause is the cause without the paths of this host.
+func plainCause(err error) string {
+	for _, known := range []error{ErrLimit, ErrFull, unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EFBIG} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "the recording can't be written"
+}
+
+// write appends p whole, or not at all.
+func (r *Recorder) write(p []byte) error {
+	done := 0
+	for done < len(p) {
+		n, err := writeFD(r.FD, p[done:])
+		if err == nil {
+			done += n
+			continue
+		}
+		if errors.Is(err, unix.EAGAIN) { // a pipe, castgate-once's log
+			_, _ = blockingPoll([]unix.PollFd{{Fd: int32(r.FD), Events: unix.POLLOUT}})
+			continue
+		}
+		if done > 0 {
+			_ = unix.Ftruncate(r.FD, r.written)
+		}
+		return err
+	}
+	r.written += int64(done)
+	return nil
+}
+
+// syncLoop makes what was written durable, in a thread of its own: nothing that
+// happens on a disk is felt at the keyboard.
+func (r *Recorder) syncLoop() {
+	defer close(r.done)
+	for range r.kick {
+		time.Sleep(syncEvery)
+		r.dirty.Store(false)
+		err := fsync(r.FD, unix.Fdatasync)
+		if err != nil {
+			err = fmt.Errorf("sync the recording: %w", err)
+		} else if r.Full != nil {
+			err = r.Full()
+		}
+		if err != nil {
+			r.synced.Store(&err)
+			if r.Wake != nil {
+				r.Wake()
+			}
+			return
+		}
+	}
+}
+
+// fsync ignores what can't be synced: a pipe, a socket.
+func fsync(fd int, how func(int) error) error {
+	for {
+		err := how(fd)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EROFS), errors.Is(err, unix.ENOTSUP):
+			return nil
+		}
+		return err
+	}
+}
+
+// Finish writes the last event and syncs the file.
+func (r *Recorder) Finish(status int) error {
+	if r.Plain == nil && r.err == nil {
+		line := r.enc.Flush(r.buf[:0], time.Since(r.Start))
+		line = r.enc.AppendExit(line, time.Since(r.Start), status)
+		if err := r.write(line); err != nil {
+			r.lose(fmt.Errorf("write the end of the recording: %w", err))
+		}
+		r.events++
+	} else if r.Plain == nil {
+		_ = r.write(r.enc.AppendExit(r.buf[:0], time.Since(r.Start), status))
+	}
+	if err := fsync(r.FD, unix.Fsync); err != nil && r.err == nil {
+		r.err = fmt.Errorf("sync the recording: %w", err)
+	}
+	return r.err
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package wrap
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Request is what sshd, su or a person asked of castgate-wrap.
+type Request struct {
+	Command    string // what to run; "" for a shell
+	HasCommand bool   // an empty command is still a command
+	Login      bool   // argv[0] had a dash: the shell is a login shell
+	AsShell    bool   // castgate-wrap is the shell in passwd
+	SSH        bool   // sshd started it (SSH_CONNECTION, which sshd always sets last)
+}
+
+// ParseRequest reads the three ways in which castgate-wrap is started:
+//
+//	castgate-wrap                  ForceCommand; the client's command is in SSH_ORIGINAL_COMMAND
+//	-castgate-wrap                 login shell: an interactive login
+//	castgate-wrap -c COMMAND       login shell: a command, a subsystem, ~/.ssh/rc
+//
+// With both set up sshd runs `castgate-wrap -c 'exec /usr/bin/castgate-wrap'`,
+// which is a ForceCommand again.
+func ParseRequest(argv []string, getenv func(string) (string, bool)) Request {
+	var r Request
+	_, r.SSH = getenv("SSH_CONNECTION")
+	r.Login = strings.HasPrefix(argv[0], "-")
+	r.AsShell = r.Login
+	// sshd passes -c alone; su(1) and others may put -l before it.
+	args := argv[1:]
+	if len(args) > 0 && args[0] == "-l" {
+		r.Login, r.AsShell = true, true
+		args = args[1:]
+	}
+	if len(args) >= 2 && args[0] == "-c" {
+		r.AsShell = true
+		if !forced(args[1]) {
+			r.Command, r.HasCommand = args[1], true
+			return r
+		}
+	}
+	if cmd, ok := getenv("SSH_ORIGINAL_COMMAND"); ok && !r.Login {
+		r.Command, r.HasCommand = cmd, true
+		return r
+	}
+	r.Login = r.Login || r.SSH // sshd starts a shell as a login shell
+	return r
+}
+
+// forced recognises the ForceCommand line of the snippet, with and without exec.
+func forced(command string) bool {
+	command = strings.TrimPrefix(strings.TrimSpace(command), "exec ")
+	return filepath.IsAbs(command) && filepath.Base(command) == "castgate-wrap"
+}
+
+// dropped are variables that the shell between sshd and the recorder made, and
+// those that speak of the recorder's own start.
+var dropped = []string{"SHLVL", "_", "PWD", "OLDPWD", "SSH_ORIGINAL_COMMAND", "SSH_TTY", "HOME", "SHELL", "CASTGATE_SESSION"}
+
+// Environment is what the user's shell gets: what sshd made, with the values
+// that the recorder knows better.
+func Environment(environ []string, a Account, shell, tty, session string) []string {
+	env := make([]string, 0, len(environ)+4)
+	for _, kv := range environ {
+		if key, _, _ := strings.Cut(kv, "="); !slices.Contains(dropped, key) {
+			env = append(env, kv)
+		}
+	}
+	env = append(env, "HOME="+a.Home, "SHELL="+shell)
+	if tty != "" {
+		env = append(env, "SSH_TTY="+tty)
+	}
+	if session != "" {
+		env = append(env, "CASTGATE_SESSION="+session)
+	}
+	return env
+}
+
+// RealShell is the shell that a session runs: the account's, unless that is
+// castgate-wrap itself; then wrap.yaml's, else bash, else sh.
+func RealShell(a Account, shells map[string]string, exists func(string) bool) string {
+	if s, ok := shells[a.Name]; ok && isRecorder(a.Shell) {
+		return s
+	}
+	if a.Shell != "" && !isRecorder(a.Shell) {
+		return a.Shell
+	}
+	if a.Shell != "" && exists("/bin/bash") {
+		return "/bin/bash"
+	}
+	return "/bin/sh" // passwd(5): an empty field means /bin/sh
+}
+
+func isRecorder(shell string) bool { return filepath.Base(shell) == "castgate-wrap" }

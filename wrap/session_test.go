@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package wrap_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"castgate/packaging/hosttest"
+	"castgate/wrap/asciicast"
+)
+
+func TestMain(m *testing.M) { hosttest.Main(m) }
+
+const forced = "ForceCommand exec /usr/bin/castgate-wrap\nSetEnv HOME=/usr/lib/castgate/home"
+
+// host is an sshd whose one account is recorded.
+type host struct {
+	*hosttest.Sshd
+	user *hosttest.User
+	key  *hosttest.Key
+	log  *hosttest.Log
+}
+
+func newHost(t *testing.T, shell string) *host {
+	t.Helper()
+	hosttest.Install(t)
+	h := &host{log: hosttest.StartSyslog(t), key: hosttest.NewKey(t, "ed25519")}
+	h.user = hosttest.AddUser(t, "u"+strings.ToLower(strings.Map(letters, t.Name())), shell)
+	h.user.Authorize(t, h.key)
+	h.Sshd = hosttest.StartSshd(t, forced)
+	clear(t)
+	return h
+}
+
+func letters(r rune) rune {
+	if r < 'A' || r > 'z' {
+		return -1
+	}
+	return r
+}
+
+func clear(t *testing.T) {
+	for _, dir := range []string{"live", "incoming"} {
+		files, _ := filepath.Glob("/var/spool/castgate/" + dir + "/*")
+		for _, f := range files {
+			if err := os.Remove(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// recording is what the spool holds of one session.
+type recording struct {
+	header asciicast.Header
+	output []byte
+	events map[string][]string // by code, Output excepted
+	err    error
+}
+
+func read(t *testing.T, path string) recording {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := asciicast.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := recording{header: r.Header, events: map[string][]string{}}
+	for {
+		ev, err := r.Next()
+		if err != nil {
+			rec.err = err
+			return rec
+		}
+		if ev.Code == asciicast.Output {
+			rec.output = append(rec.output, ev.Data...)
+		} else {
+			rec.events[ev.Code] = append(rec.events[ev.Code], string(ev.Data))
+		}
+	}
+}
+
+// one waits for the only finished recording and returns it.
+func one(t *testing.T) recording {
+	t.Helper()
+	var files []string
+	hosttest.WaitFor(t, "a finished recording", func() bool {
+		files, _ = filepath.Glob("/var/spool/castgate/incoming/*.cast")
+		return len(files) > 0
+	})
+	if len(files) != 1 {
+		t.Fatalf("%d recordings: %q", len(files), files)
+	}
+	rec := read(t, files[0])
+	if rec.err != io.EOF {
+		t.Fatalf("the recording ends with %v", rec.err)
+	}
+	clear(t)
+	return rec
+}
+
+func TestCommand(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	for _, tt := range []struct {
+		name, command, stdin string
+		status               int
+		stdout, stderr       string
+	}{
+		{"output and error", "echo out; echo err >&2; exit 7", "", 7, "out\n", "err\n"},
+		{"true", "true", "", 0, "", ""},
+		{"stdin", "cat; echo end", "hello", 0, "helloend\n", ""},
+		{"not found", "/no/such/program", "", 127, "", "bash: line 1: /no/such/program: No such file or directory\n"},
+		{"binary", `printf '\377\000\376'`, "", 0, "\xff\x00\xfe", ""},
+		{"background job", "sleep 0.3 && echo late & echo now", "", 0, "now\nlate\n", ""},
+		{"home", "echo $HOME $0", "", 0, h.user.Home + " bash\n", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, tt.command), strings.NewReader(tt.stdin))
+			if got.Status != tt.status || got.Stdout != tt.stdout || got.Stderr != tt.stderr {
+				t.Errorf("got %d %q %q", got.Status, got.Stdout, got.Stderr)
+			}
+			rec := one(t)
+			if len(rec.output) != len(tt.stdout)+len(tt.stderr) || tt.stderr == "" && string(rec.output) != tt.stdout {
+				t.Errorf("recorded %q", rec.output)
+			}
+			s := rec.header.Session
+			if rec.header.Command != tt.command || s.Kind != "command" || s.TTY || s.Mode != "setgid" || s.User != h.user.Name || s.Client == "" {
+				t.Errorf("header %+v %+v", rec.header, s)
+			}
+		})
+	}
+	for _, line := range []string{"session start", "session end"} {
+		if h.log.Find(line, "account="+h.user.Name, "kind=command") == "" {
+			t.Errorf("no %q in the log", line)
+		}
+	}
+}
+
+func TestDeathBySignal(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	for _, opts := range [][]string{nil, {"-tt"}} {
+		got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, append([]string{"-v"}, opts...), "kill -TERM $$"), nil)
+		if got.Status != 255 || !strings.Contains(got.Stderr, "exit-signal") {
+			t.Errorf("%v: got %d %s", opts, got.Status, got.Stderr)
+		}
+		if rec := one(t); rec.events["x"][0] != "143" {
+			t.Errorf("recorded %q", rec.events)
+		}
+	}
+}
+
+func TestTerminal(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, h.user.Name, nil), 100, 30)
+	x.Expect("This session is recorded.")
+	x.Type("stty size; tty; echo $SSH_TTY\r")
+	x.Expect("30 100")
+	x.Resize(120, 40)
+	x.Type("sleep 0.2; stty size; printf '\\342\\202\\254'\r")
+	x.Expect("40 120")
+	x.Expect("€")
+	x.Type("exit 5\r")
+	if got := x.Wait(); got.Status != 5 {
+		t.Errorf("status %d", got.Status)
+	}
+	rec := one(t)
+	if !strings.Contains(x.Output(), string(rec.output)) {
+		t.Errorf("shown and recorded differ:\n%q\n%q", x.Output(), rec.output)
+	}
+	s := rec.header.Session
+	if !s.TTY || s.Kind != "shell" || rec.header.Term.Cols != 100 || rec.events["r"][0] != "120x40" || rec.events["x"][0] != "5" {
+		t.Errorf("header %+v, events %q", rec.header, rec.events)
+	}
+	tty := string(rec.output[bytes.Index(rec.output, []byte("/dev/pts/")):])
+	tty, _, _ = strings.Cut(tty, "\r")
+	if strings.Count(string(rec.output), tty+"\r\n") != 2 {
+		t.Errorf("SSH_TTY is not the inner terminal: %q", rec.output)
+	}
+}
+
+// A fast program that writes and ends loses nothing, with and without a terminal.
+func TestFastExitLosesNothing(t *testing.T) {
+	h := newHost(t, "/bin/sh")
+	rounds := 30
+	if os.Getenv("CASTGATE_TEST_SLOW") != "" {
+		rounds = 500
+	}
+	for _, opts := range [][]string{{"-T"}, {"-tt"}} {
+		for range rounds {
+			got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, append([]string{"-q"}, opts...), "printf %1000s end"), nil)
+			rec := one(t)
+			if !strings.HasSuffix(got.Stdout, " end") || !strings.HasSuffix(string(rec.output), got.Stdout) {
+				t.Fatalf("%v: shown %d bytes, recorded %d", opts, len(got.Stdout), len(rec.output))
+			}
+		}
+	}
+}
+
+func TestTransferIsRecordedAsFacts(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	src := filepath.Join(t.TempDir(), "data")
+	data := bytes.Repeat([]byte("0123456789abcdef\xff\x00"), 1<<16)
+	if err := os.WriteFile(src, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"-s", "-O"} {
+		dst := h.user.Name + "@127.0.0.1:in" + mode
+		if got := hosttest.Do(t, h.Transfer("scp", h.key, "-q", mode, src, dst), nil); got.Status != 0 {
+			t.Fatalf("scp %s: %s", mode, got.Stderr)
+		}
+		copied, err := os.ReadFile(filepath.Join(h.user.Home, "in"+mode))
+		if err != nil || !bytes.Equal(copied, data) {
+			t.Fatalf("scp %s: %v, %d bytes", mode, err, len(copied))
+		}
+		rec := one(t)
+		if len(rec.events["m"]) != 1 || !strings.HasPrefix(rec.events["m"][0], "transfer: in=") || len(rec.output) != 0 {
+			t.Errorf("scp %s: events %q, %d bytes of output", mode, rec.events, len(rec.output))
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	refused := func(t *testing.T, why string) {
+		t.Helper()
+		got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, "echo secret"), nil)
+		if got.Status != 254 || len(got.Stdout) != 0 || !strings.Contains(got.Stderr, "hint: ") {
+			t.Errorf("got %d %q %q", got.Status, got.Stdout, got.Stderr)
+		}
+		h.log.Wait(t, "session refused", why)
+	}
+	t.Run("unknown key", func(t *testing.T) {
+		hosttest.Config(t, "wrap", "recrod: {}\n")
+		refused(t, `key \"recrod\" is not known`)
+	})
+	t.Run("config that others may write", func(t *testing.T) {
+		hosttest.Config(t, "wrap", "")
+		if err := os.Chmod("/etc/castgate/wrap.yaml", 0o666); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, "may be written by others than root")
+	})
+	t.Run("no spool", func(t *testing.T) {
+		hosttest.Config(t, "wrap", "spool: /var/spool/none\n")
+		refused(t, "systemd-tmpfiles")
+	})
+	t.Run("spool full", func(t *testing.T) {
+		hosttest.Config(t, "wrap", "limits: {free: 1000TiB}\n")
+		refused(t, "the spool is full")
+	})
+	t.Run("not setgid", func(t *testing.T) {
+		if err := os.Chmod("/usr/bin/castgate-wrap", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Chmod("/usr/bin/castgate-wrap", 0o2755|os.ModeSetgid)
+		refused(t, "without its setgid bit")
+	})
+	t.Run("too large goes no further", func(t *testing.T) {
+		hosttest.Config(t, "wrap", "limits: {command_output: 64KiB}\n")
+		got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, "yes | head -c 1000000; sleep 60"), nil)
+		if got.Status != 254 || len(got.Stdout) > 64<<10 {
+			t.Errorf("got %d, %d bytes", got.Status, len(got.Stdout))
+		}
+		rec := one(t)
+		if !(string(rec.output) == got.Stdout) || !strings.Contains(strings.Join(rec.events["m"], ""), "size limit") {
+			t.Errorf("shown %d, recorded %d, %q", len(got.Stdout), len(rec.output), rec.events)
+		}
+		h.log.Wait(t, "recording lost", "verdict=ended")
+	})
+	t.Run("allowed", func(t *testing.T) {
+		hosttest.Config(t, "wrap", "on_failure: allow\nspool: /var/spool/none\n")
+		got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, "echo hello"), nil)
+		if got.Status != 0 || got.Stdout != "hello\n" {
+			t.Errorf("got %d %q %q", got.Status, got.Stdout, got.Stderr)
+		}
+		h.log.Wait(t, "session goes on unrecorded")
+	})
+}
+
+func TestLoginShell(t *testing.T) {
+	h := newHost(t, "/usr/bin/castgate-wrap")
+	h.Stop()
+	h.Sshd = hosttest.StartSshd(t) // no ForceCommand
+	hosttest.Config(t, "wrap", "shells: {"+h.user.Name+": /bin/sh}\n")
+	got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, "echo $0 $SHELL; exit 3"), nil)
+	if got.Status != 3 || got.Stdout != "sh /bin/sh\n" {
+		t.Errorf("got %d %q %q", got.Status, got.Stdout, got.Stderr)
+	}
+	if rec := one(t); rec.header.Command != "echo $0 $SHELL; exit 3" {
+		t.Errorf("header %+v", rec.header)
+	}
+	out := hosttest.Run(t, "su", "-", h.user.Name, "-c", "id -g; grep ^Gid /proc/self/status; echo $0")
+	if !strings.HasSuffix(strings.TrimSpace(out), "sh") || strings.Count(out, strings.Fields(out)[0]) < 5 {
+		t.Errorf("su got %q", out)
+	}
+	if files, _ := filepath.Glob("/var/spool/castgate/*/*.cast"); len(files) != 0 {
+		t.Errorf("su was recorded: %q", files)
+	}
+}
+
+// What is killed has recorded all that was shown.
+func TestKilledRecorder(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, h.user.Name, nil), 80, 24)
+	x.Expect("recorded")
+	x.Type("for i in $(seq 1000); do echo line $i; done; echo R''EADY\r")
+	x.Expect("READY")
+	hosttest.Run(t, "pkill", "-KILL", "-x", "-u", h.user.Name, "castgate-wrap")
+	x.Wait()
+	files, _ := filepath.Glob("/var/spool/castgate/live/*.cast")
+	if len(files) != 1 {
+		t.Fatalf("recordings: %q", files)
+	}
+	rec := read(t, files[0])
+	if !errors.Is(rec.err, io.EOF) && !errors.Is(rec.err, asciicast.ErrTorn) {
+		t.Error(rec.err)
+	}
+	shown := strings.ReplaceAll(x.Output(), "\x00", "")
+	if i := strings.Index(shown, "READY"); i < 0 || !strings.Contains(string(rec.output), "line 1000\r\nREADY") {
+		t.Errorf("recorded %q", rec.output)
+	}
+	clear(t)
+}

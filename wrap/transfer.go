@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package wrap
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Transfer is a file transfer that is recorded as facts: the recorder starts
+// the program itself, without a shell, so that nothing else can run under its
+// name. What only looks like a transfer is an ordinary command.
+type Transfer struct {
+	Path      string // of the program, in a directory that only root writes
+	Argv      []string
+	Subsystem bool // sftp
+}
+
+// systemPath is where transfer programs are looked for. The user's PATH is the
+// user's: ~/bin/scp would be any program at all.
+var systemPath = []string{"/usr/bin", "/bin", "/usr/local/bin"}
+
+// sftpServers are where distributions put sftp-server(8).
+var sftpServers = []string{
+	"/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server", "/usr/libexec/sftp-server",
+}
+
+// ParseTransfer recognises a command line that is exactly a file transfer.
+func ParseTransfer(command, home string) (Transfer, bool) {
+	argv, ok := splitWords(command)
+	if !ok || len(argv) == 0 {
+		return Transfer{}, false
+	}
+	name := argv[0].text
+	plain := texts(argv)
+	switch {
+	case name == "internal-sftp" || slices.Contains(sftpServers, name):
+		return transfer(sftpServers, plain, true)
+	case name == "scp" && scpArgs(plain[1:]):
+		return transfer(inSystemPath("scp"), append(plain[:1:1], expand(argv[1:], home)...), false)
+	case name == "rsync" && len(plain) > 1 && plain[1] == "--server" && !slices.ContainsFunc(plain[2:], rsyncRuns):
+		return transfer(inSystemPath("rsync"), append(plain[:1:1], expand(argv[1:], home)...), false)
+	case slices.Contains([]string{"git-upload-pack", "git-receive-pack", "git-upload-archive"}, name) && len(plain) == 2:
+		return transfer(inSystemPath(name), append(plain[:1:1], expand(argv[1:], home)...), false)
+	}
+	return Transfer{}, false
+}
+
+// scpArgs accepts the flags with which scp(1) starts its other half.
+func scpArgs(args []string) bool {
+	direction := false
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "--" {
+		switch args[0] {
+		case "-t", "-f":
+			direction = true
+		case "-r", "-p", "-d", "-v", "-q":
+		default:
+			return false
+		}
+		args = args[1:]
+	}
+	return direction && len(args) > 0
+}
+
+// rsyncRuns finds the arguments that make rsync read a configuration with
+// programs of the user's in it (rsyncd.conf(5), "pre-xfer exec").
+func rsyncRuns(arg string) bool {
+	return strings.HasPrefix(arg, "--daemon") || strings.HasPrefix(arg, "--config") || strings.HasPrefix(arg, "--rsh") ||
+		strings.HasPrefix(arg, "--rsync-path") || strings.HasPrefix(arg, "--dparam")
+}
+
+func inSystemPath(name string) []string {
+	paths := make([]string, len(systemPath))
+	for i, dir := range systemPath {
+		paths[i] = filepath.Join(dir, name)
+	}
+	return paths
+}
+
+// transfer takes the first of paths that is root's alone.
+func transfer(paths, argv []string, subsystem bool) (Transfer, bool) {
+	for _, path := range paths {
+		var st unix.Stat_t
+		if unix.Stat(path, &st) == nil && st.Uid == 0 && st.Mode&0o022 == 0 && st.Mode&0o111 != 0 {
+			argv[0] = filepath.Base(path)
+			return Transfer{Path: path, Argv: argv, Subsystem: subsystem}, true
+		}
+	}
+	return Transfer{}, false
+}
+
+// Environment takes from env what would make a transfer program load or run
+// something of the user's.
+func (t Transfer) Environment(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		key, _, _ := strings.Cut(kv, "=")
+		return strings.HasPrefix(key, "LD_") || strings.HasPrefix(key, "GIT_") || strings.HasPrefix(key, "RSYNC_")
+	})
+}
+
+// word is a word of a command line; quoted letters have no second meaning.
+type word struct {
+	text string
+	glob []bool // for each byte: it may be a wildcard
+}
+
+func texts(words []word) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = w.text
+	}
+	return out
+}
+
+// splitWords splits a command line as sh(1) would, when it is nothing but
+// words: quotes and backslashes are understood; everything by which a shell
+// would do more than start one program makes it return false.
+func splitWords(line string) ([]word, bool) {
+	var words []word
+	var cur *word
+	add := func(c byte, glob bool) {
+		if cur == nil {
+			words = append(words, word{})
+			cur = &words[len(words)-1]
+		}
+		cur.text += string([]byte{c})
+		cur.glob = append(cur.glob, glob)
+	}
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == ' ' || c == '\t':
+			cur = nil
+		case c == '\\':
+			if i++; i == len(line) || line[i] == '\n' {
+				return nil, false
+			}
+			add(line[i], false)
+		case c == '\'' || c == '"':
+			end := strings.IndexByte(line[i+1:], c)
+			if end < 0 {
+				return nil, false
+			}
+			if cur == nil {
+				words = append(words, word{})
+				cur = &words[len(words)-1]
+			}
+			for _, q := range []byte(line[i+1 : i+1+end]) {
+				if c == '"' && strings.IndexByte("$`\\", q) >= 0 {
+					return nil, false
+				}
+				add(q, false)
+			}
+			i += end + 1
+		case strings.IndexByte("$`;&|<>(){}\n\r#!^", c) >= 0 && !harmless(c, cur):
+			return nil, false
+		case c == '=' && len(words) == 1 && cur != nil:
+			return nil, false // an assignment before the program's name
+		default:
+			add(c, c == '*' || c == '?' || c == '[' || c == '~' && cur == nil)
+		}
+	}
+	return words, true
+}
+
+// harmless lets through what means something only at the start of a word.
+func harmless(c byte, cur *word) bool {
+	return cur != nil && (c == '#' || c == '!' || c == '^')
+}
+
+// expand does for a file name what the shell would have done: ~/ and wildcards,
+// a pattern that matches nothing staying as it is (sh(1), 2.6.6).
+func expand(words []word, home string) []string {
+	var out []string
+	for _, w := range words {
+		pattern, magic := w.pattern(home)
+		names, err := filepath.Glob(pattern)
+		names = slices.DeleteFunc(names, func(n string) bool { return hidden(n) && !hidden(pattern) })
+		if !magic || err != nil || len(names) == 0 {
+			out = append(out, w.tilde(home))
+			continue
+		}
+		out = append(out, names...)
+	}
+	return out
+}
+
+// hidden files are not matched by a wildcard (sh(1), 2.13.3).
+func hidden(name string) bool { return strings.HasPrefix(filepath.Base(name), ".") }
+
+func (w word) tilde(home string) string {
+	if len(w.glob) > 0 && w.text[0] == '~' && w.glob[0] && (len(w.text) == 1 || w.text[1] == '/') {
+		return home + w.text[1:]
+	}
+	return w.text
+}
+
+// pattern is the word for filepath.Glob: quoted wildcards are escaped.
+func (w word) pattern(home string) (string, bool) {
+	var b strings.Builder
+	magic := false
+	text := w.tilde(home)
+	start := len(text) - len(w.text) // bytes by which ~ grew
+	for i := range len(text) {
+		wild := i-start >= 0 && i-start < len(w.glob) && w.glob[i-start] && text[i] != '~'
+		magic = magic || wild
+		if !wild && strings.IndexByte(`*?[\`, text[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String(), magic
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
