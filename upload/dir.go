@@ -21,10 +21,11 @@ type DirConfig struct {
 	Path string `yaml:"path"`
 }
 
-// Modes of what the archive's readers, its group, may see. Directories pass
-// the group on (setgid); readers are also receivers, which make directories.
+// Modes of what the archive's readers, its group, may see; they are receivers
+// too, and make directories. mkdir(2) hands group and setgid bit of the parent
+// on. There is no chmod here: RestrictSUIDSGID= of the unit forbids the bit.
 const (
-	archiveDirMode  = 0o770 | fs.ModeSetgid
+	archiveDirMode  = 0o770
 	archiveFileMode = 0o640
 )
 
@@ -64,13 +65,10 @@ func makeDirs(root *os.Root, dir string) error {
 	for elem := range strings.SplitSeq(dir, "/") {
 		parent := at
 		at = path.Join(at, elem)
-		switch err := root.Mkdir(at, 0o700); {
+		switch err := root.Mkdir(at, archiveDirMode); {
 		case errors.Is(err, fs.ErrExist):
 			continue
 		case err != nil:
-			return fmt.Errorf("make a directory of the archive: %w", err)
-		}
-		if err := root.Chmod(at, archiveDirMode); err != nil {
 			return fmt.Errorf("make a directory of the archive: %w", err)
 		}
 		if err := syncDir(root, parent); err != nil {
@@ -112,7 +110,7 @@ func writeFile(root *os.Root, name string, o object) (err error) {
 		return err
 	}
 	defer in.Close()
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, archiveFileMode)
 	if err != nil {
 		return err
 	}
@@ -123,9 +121,6 @@ func writeFile(root *os.Root, name string, o object) (err error) {
 	}
 	if got := sum.hex(); got != o.SHA256 {
 		return fmt.Errorf("%s changed while it waited: SHA-256 %s, not %s", o.suffix, got, o.SHA256)
-	}
-	if err := f.Chmod(archiveFileMode); err != nil {
-		return err
 	}
 	return f.Sync()
 }

@@ -75,6 +75,7 @@ func drain(env *cli.Env, path *string, args []string) error {
 	if err != nil {
 		return err
 	}
+	unix.Umask(0o007) // the archive's group may add to its directories
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
 	u, err := upload.New(ctx, c, env.Log)
