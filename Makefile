@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's
 LDFLAGS  = -s -w $(if $(VERSION),-X castgate/cmd/internal/cli.Version=$(VERSION))
 TOOL     = go tool -modfile=.ci/tools.mod
 
-.PHONY: help build deps lint test test-all fuzz demo demo-clean clean
+.PHONY: help build deps lint test test-all test-host fuzz deb rpm demo demo-clean clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -29,8 +29,17 @@ test: deps build lint ## all but the slow tests (root, for throwaway hosts)
 test-all: deps build lint ## the slow ones as well
 	CASTGATE_TEST_ALL=1 CASTGATE_TEST_SLOW=1 .ci/test
 
+test-host: ## the package, on Debians that this boots (root; systemd-nspawn)
+	packaging/test-host
+
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	.ci/fuzz
+
+deb: ## dist/castgate_VERSION_ARCH.deb, for amd64 and arm64
+	packaging/build deb amd64 arm64
+
+rpm: ## the same as .rpm
+	packaging/build rpm amd64 arm64
 
 demo: ## a login, its recording, its replay; on a throwaway machine, as root
 	packaging/demo/demo

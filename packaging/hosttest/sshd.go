@@ -114,17 +114,7 @@ func (s *Sshd) Stop() {
 }
 
 // Monitors returns the pids of the root processes that hold its connections.
-func (s *Sshd) Monitors() []int { return children(s.PID) }
-
-func children(pid int) []int {
-	var out []int
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	for _, f := range strings.Fields(string(text)) {
-		n, _ := strconv.Atoi(f)
-		out = append(out, n)
-	}
-	return out
-}
+func (s *Sshd) Monitors() []int { return Children(s.PID) }
 
 func freePort(t testing.TB) int {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // Terminal is a program on a terminal that the test types at and reads.
@@ -32,7 +33,14 @@ func StartTerminal(t testing.TB, cmd *exec.Cmd, cols, rows uint16) *Terminal {
 	if cmd.Env == nil {
 		cmd.Env = append(os.Environ(), "TERM=xterm-256color")
 	}
-	f, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: cols, Rows: rows})
+	f, tty, err := open(cols, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = cmd.Start()
+	tty.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +52,23 @@ func StartTerminal(t testing.TB, cmd *exec.Cmd, cols, rows uint16) *Terminal {
 		<-term.done
 	})
 	return term
+}
+
+// open makes a terminal of that size, with IUTF8 as every terminal program
+// sets it: the ssh client passes it on.
+func open(cols, rows uint16) (ptmx, tty *os.File, err error) {
+	if ptmx, tty, err = pty.Open(); err != nil {
+		return nil, nil, err
+	}
+	modes, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if err == nil {
+		modes.Iflag |= unix.IUTF8
+		err = unix.IoctlSetTermios(int(tty.Fd()), unix.TCSETS, modes)
+	}
+	if err == nil {
+		err = pty.Setsize(ptmx, &pty.Winsize{Cols: cols, Rows: rows})
+	}
+	return ptmx, tty, err
 }
 
 func (x *Terminal) read() {

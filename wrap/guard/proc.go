@@ -11,15 +11,23 @@ import (
 	"strings"
 )
 
-// process is one line of the process table. A pid alone names nobody: it is
-// used again. A pid and a start time name one process of this boot.
-type process struct {
-	pid, ppid int
-	start     uint64 // field 22 of stat, in clock ticks since boot
-	state     byte
-	tty       int // field 7: device number of the controlling terminal, 0 for none
-	comm      string
+// procID names one process of this boot. A pid alone names nobody: it is used again.
+type procID struct {
+	pid   int
+	start uint64 // field 22 of stat, in clock ticks since boot
 }
+
+// process is one line of the process table.
+type process struct {
+	procID
+	ppid  int
+	state byte
+	sid   int // field 6: the session it belongs to, in the sense of setsid(2)
+	comm  string
+}
+
+// same says that p and q are one process, now or at two moments.
+func (p process) same(q process) bool { return p.procID == q.procID && p.pid != 0 }
 
 // dead says that the process runs no more: its children have new parents.
 func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
@@ -52,7 +60,7 @@ func parseStat(b []byte) (process, error) {
 	var errs [4]error
 	p.pid, errs[0] = strconv.Atoi(strings.TrimSpace(string(b[:open])))
 	p.ppid, errs[1] = strconv.Atoi(rest[1])
-	p.tty, errs[2] = strconv.Atoi(rest[4])
+	p.sid, errs[2] = strconv.Atoi(rest[3])
 	p.start, errs[3] = strconv.ParseUint(rest[19], 10, 64)
 	if err := errors.Join(errs[:]...); err != nil {
 		return process{}, errProc

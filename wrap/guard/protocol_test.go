@@ -124,11 +124,11 @@ func FuzzFacts(f *testing.F) {
 
 func TestParseStat(t *testing.T) {
 	line := func(comm string) []byte {
-		return []byte("42 (" + comm + ") S 7 42 42 34816 42 0 0 0 0 0 0 0 0 0 20 0 1 0 98765 0 0\n")
+		return []byte("42 (" + comm + ") S 7 41 40 34816 42 0 0 0 0 0 0 0 0 0 20 0 1 0 98765 0 0\n")
 	}
 	for _, comm := range []string{"sh", "a b", ") S 1 (", "", "((", "x\n) R 9 9"} {
 		got, err := parseStat(line(comm))
-		want := process{pid: 42, ppid: 7, start: 98765, state: 'S', tty: 34816, comm: comm}
+		want := process{procID: procID{42, 98765}, ppid: 7, state: 'S', sid: 40, comm: comm}
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %+v, %v", comm, got, err)
 		}
@@ -136,7 +136,7 @@ func TestParseStat(t *testing.T) {
 }
 
 func FuzzParseStat(f *testing.F) {
-	f.Add([]byte("42 (sh) S 7 42 42 34816 42 0 0 0 0 0 0 0 0 0 20 0 1 0 98765 0 0\n"))
+	f.Add([]byte("42 (sh) S 7 41 40 34816 42 0 0 0 0 0 0 0 0 0 20 0 1 0 98765 0 0\n"))
 	f.Add([]byte("1 (a) (b)) Z 0"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := parseStat(b); err == nil && len(p.comm) > len(b) {

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"strings"
+
+	"castgate/cmd/internal/cli"
+	"castgate/cmd/internal/config"
+	"castgate/keys"
+)
+
+// command is what the command line asks for.
+type command struct {
+	env    *cli.Env
+	config string
+	fs     *flag.FlagSet
+}
+
+func run(env *cli.Env) error {
+	c := &command{env: env}
+	c.fs = env.Flags(synopsis, description)
+	c.fs.StringVar(&c.config, "config", keys.DefaultConfig, "read the configuration from `FILE`")
+	if err := env.Parse(c.fs, env.Args); err != nil {
+		return err
+	}
+	secretive()
+	args := c.fs.Args()
+	switch {
+	case len(args) == 0:
+		return cli.Hint(cli.Usage("no USER"), "castgate-keys -h shows the usage")
+	case args[0] == "refresh" && !offersKey(args):
+		return c.refresh(args[1:])
+	case args[0] == "explain" && !offersKey(args):
+		return c.explain(args[1:])
+	}
+	return c.authorized(args)
+}
+
+// offersKey tells sshd's question about an account that is called "refresh" or
+// "explain" from the subcommand: only sshd passes a key.
+func offersKey(args []string) bool {
+	if len(args) != 3 {
+		return false
+	}
+	_, err := keys.ParseKey(args[1], args[2])
+	return err == nil
+}
+
+func (c *command) service() (*keys.Service, error) {
+	conf := keys.Default()
+	if err := config.Load(c.config, conf); err != nil {
+		return nil, err
+	}
+	s, err := keys.New(conf)
+	if s == nil {
+		return nil, err
+	}
+	if err != nil {
+		c.env.Log.Warn("no cache", "why", err)
+	}
+	return s, nil
+}
+
+// authorized answers sshd. What it prints is written at once and at the end:
+// sshd takes half a line for a whole one.
+func (c *command) authorized(args []string) error {
+	if len(args) != 1 && len(args) != 3 {
+		return cli.Usage("want USER or USER TYPE KEY, got %d arguments", len(args))
+	}
+	s, err := c.service()
+	if err != nil {
+		c.env.Log.Error("failed", "account", args[0], "why", err)
+		return err
+	}
+	var offered *keys.Key
+	if len(args) == 3 {
+		k, err := keys.ParseKey(args[1], args[2])
+		if err != nil {
+			c.env.Log.Info("refused", "account", args[0], "why", err)
+			return nil
+		}
+		offered = &k
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.Config.GitHub.Timeout)
+	defer cancel()
+	d, err := s.Decide(ctx, args[0], offered)
+	d.Log(c.env.Log, err)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(c.env.Stdout, strings.Join(d.Lines, ""))
+	return err
+}
+
+func (c *command) refresh(args []string) error {
+	if err := c.env.Parse(c.fs, args); err != nil {
+		return err
+	}
+	if c.fs.NArg() > 0 {
+		return cli.Usage("refresh takes no %q", c.fs.Arg(0))
+	}
+	s, err := c.service()
+	if err != nil {
+		return err
+	}
+	return s.Refresh(context.Background())
+}
+
+func (c *command) explain(args []string) error {
+	if err := c.env.Parse(c.fs, args); err != nil {
+		return err
+	}
+	args = c.fs.Args()
+	if len(args) != 1 && len(args) != 2 {
+		return cli.Usage("want explain USER [KEYFILE]")
+	}
+	s, err := c.service()
+	if err != nil {
+		return err
+	}
+	var offered *keys.Key
+	if len(args) == 2 {
+		k, err := keys.ReadKeyFile(args[1])
+		if err != nil {
+			return err
+		}
+		offered = &k
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.Config.GitHub.Timeout)
+	defer cancel()
+	d, err := s.Decide(ctx, args[0], offered)
+	d.Explain(c.env.Stdout, err)
+	d.Log(c.env.Log, err)
+	if !d.Allowed() {
+		return cli.Exit(cli.StatusFailed)
+	}
+	return nil
+}

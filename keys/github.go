@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/go-github/v60/github"
+)
+
+// REST asks GitHub's REST API through go-github. One call at a time: GitHub
+// asks for that ("make requests serially"), and it keeps the calls countable.
+type REST struct {
+	client *github.Client
+	org    string
+	now    func() time.Time
+}
+
+// NewREST connects nothing yet. The cache, which may be nil, keeps ETags.
+func NewREST(g GitHub, cache *Cache, now func() time.Time) (*REST, error) {
+	hc, err := newClient(g, cache)
+	if err != nil {
+		return nil, err
+	}
+	c := github.NewClient(hc)
+	if c.BaseURL, err = g.base(); err != nil {
+		return nil, err
+	}
+	return &REST{client: c, org: g.Org, now: now}, nil
+}
+
+// newClient is the HTTP client that REST and GraphQL share in kind.
+func newClient(g GitHub, cache *Cache) (*http.Client, error) {
+	hc, net, err := newHTTP(g)
+	if err != nil {
+		return nil, err
+	}
+	base, err := g.base()
+	if err != nil {
+		return nil, err
+	}
+	hc.Transport = &transport{next: net, base: base, auth: tokenFile(g.TokenFile), etags: &etags{cache: cache}}
+	return hc, nil
+}
+
+// maxToken bounds the token file; GitHub's longest tokens have 255 characters.
+const maxToken = 1024
+
+// tokenFile reads the token when it is needed, so that a new one counts at
+// once, and never hands a broken one to the network.
+func tokenFile(path string) func(*http.Request) (string, error) {
+	return func(*http.Request) (string, error) {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return "", &Fault{Class: BadToken, Op: "read the token", Err: err}
+		}
+		token := strings.TrimSpace(string(body))
+		if token == "" || len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			// What the file has is not shown: it may be most of a secret.
+			return "", &Fault{Class: BadToken, Op: "read the token", Err: fmt.Errorf("%q does not hold one token on one line", path)}
+		}
+		return "Bearer " + token, nil
+	}
+}
+
+// fault turns what go-github returns into a Fault.
+func (r *REST) fault(op string, resp *github.Response, err error) error {
+	if err == nil {
+		return nil
+	}
+	if resp != nil && resp.Response != nil && resp.StatusCode/100 != 2 {
+		return statusFault(op, resp.Response, r.now())
+	}
+	return brokenFault(op, err)
+}
+
+// maxPages bounds a list: 30,000 members, or a server that pages in a circle.
+const maxPages = 300
+
+// pages calls one list call for every page and checks that the pages go
+// forward and come to an end: half a list is no list.
+func (r *REST) pages(op string, one func(github.ListOptions) (*github.Response, error)) error {
+	opts := github.ListOptions{PerPage: 100}
+	for range maxPages {
+		resp, err := one(opts)
+		if err != nil {
+			return r.fault(op, resp, err)
+		}
+		if resp.NextPage == 0 {
+			return nil
+		}
+		if resp.NextPage <= opts.Page {
+			return &Fault{Class: Incomplete, Op: op, Err: fmt.Errorf("page %d is followed by page %d", opts.Page, resp.NextPage)}
+		}
+		opts.Page = resp.NextPage
+	}
+	return &Fault{Class: Incomplete, Op: op, Err: fmt.Errorf("it has more than %d pages", maxPages)}
+}
+
+// members lists a team: login and id, child teams included, invitations not.
+func (r *REST) members(ctx context.Context, slug string) ([]Person, error) {
+	if err := checkSlug(slug); err != nil {
+		return nil, err
+	}
+	var list []Person
+	err := r.pages(fmt.Sprintf("list team %q", slug), func(o github.ListOptions) (*github.Response, error) {
+		users, resp, err := r.client.Teams.ListTeamMembersBySlug(ctx, r.org, slug, &github.TeamListTeamMembersOptions{ListOptions: o})
+		for _, u := range users {
+			list = append(list, Person{Login: u.GetLogin(), ID: u.GetID()})
+		}
+		return resp, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return usable(list)
+}
+
+// usable refuses members without a name or number. One with a login that can't
+// be one stays out of every URL.
+func usable(list []Person) ([]Person, error) {
+	seen := make(map[int64]bool, len(list))
+	out := list[:0]
+	for _, p := range list {
+		if p.ID <= 0 || p.Login == "" {
+			return nil, &Fault{Class: Broken, Op: "list the team", Err: fmt.Errorf("a member has no login or no id")}
+		}
+		if checkLogin(p.Login) == nil && !seen[p.ID] {
+			seen[p.ID] = true
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// keys lists the authentication keys of a login; never the signing keys. An
+// empty login must not get here: it would list the token owner's keys.
+func (r *REST) keys(ctx context.Context, login string) ([]GitHubKey, error) {
+	if err := checkLogin(login); err != nil {
+		return nil, err
+	}
+	var list []GitHubKey
+	err := r.pages(fmt.Sprintf("list the keys of %q", login), func(o github.ListOptions) (*github.Response, error) {
+		keys, resp, err := r.client.Users.ListKeys(ctx, login, &o)
+		for _, k := range keys {
+			list = addKey(list, k.GetID(), k.GetKey())
+		}
+		return resp, err
+	})
+	return list, err
+}
+
+// addKey appends a key that parses. One that doesn't could open nothing.
+func addKey(list []GitHubKey, id int64, line string) []GitHubKey {
+	k, err := ParseLine(line)
+	if err != nil {
+		return list
+	}
+	return append(list, GitHubKey{ID: id, Line: k.String()})
+}
+
+// Team implements Directory: one call for each page of members and at least
+// one for each member.
+func (r *REST) Team(ctx context.Context, slug string, each func(Person) error) error {
+	list, err := r.members(ctx, slug)
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		p.Teams = map[string]State{slug: Active}
+		if p.Keys, err = r.keys(ctx, p.Login); err != nil {
+			return err
+		}
+		if err := each(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"castgate/keys/githubtest"
+)
+
+const testToken = "ghp_standinTOKENthatMUSTneverLEAK"
+
+// world is a host with a configuration, a cache and a GitHub of its own.
+type world struct {
+	t      *testing.T
+	github *githubtest.Server
+	conf   *Config
+	svc    *Service
+	mu     sync.Mutex
+	state  githubtest.State
+	clock  time.Time
+	token  string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, clock: time.Now(), token: testToken, state: acme()}
+	w.github = &githubtest.Server{
+		State:   func() (githubtest.State, error) { w.mu.Lock(); defer w.mu.Unlock(); return w.state, nil },
+		Token:   func() string { return w.token },
+		NoGraph: true,
+	}
+	srv := w.github.Start(t)
+	dir := t.TempDir()
+	w.conf = Default()
+	w.conf.GitHub.URL = srv.URL
+	w.conf.GitHub.Org = "acme"
+	w.conf.GitHub.TokenFile = filepath.Join(dir, "token")
+	w.conf.Teams = []string{"developers"}
+	w.conf.Accounts = map[string]Account{
+		"deploy": {Teams: []string{"operations"}},
+		"alice":  {Logins: []string{"alice-gh"}},
+	}
+	w.conf.Cache.Dir = filepath.Join(dir, "cache")
+	w.write(w.conf.GitHub.TokenFile, testToken+"\n")
+	w.restart()
+	return w
+}
+
+// acme has two teams; "web" is a child of developers.
+func acme() githubtest.State {
+	s := githubtest.State{Org: "acme", Teams: map[string]githubtest.Team{}, Users: map[string]githubtest.User{}}
+	add := func(team, login, state string, id int64) {
+		tm := s.Teams[team]
+		tm.Members = append(tm.Members, githubtest.Member{Login: login, ID: id, State: state})
+		s.Teams[team] = tm
+		s.Users[login] = githubtest.User{ID: id, Keys: []string{testKey(login)}}
+	}
+	add("developers", "OctoCat", "active", 583231)
+	add("developers", "alice-gh", "active", 11)
+	add("developers", "invited", "pending", 12)
+	add("operations", "bob", "active", 21)
+	add("operations", "carol", "active", 22)
+	add("web", "dave", "active", 31)
+	s.Teams["web"] = githubtest.Team{Members: s.Teams["web"].Members, Parent: "developers"}
+	s.Users["stranger"] = githubtest.User{ID: 99, Keys: []string{testKey("stranger")}}
+	return s
+}
+
+// restart is the next process: nothing but the cache is kept.
+func (w *world) restart() {
+	w.t.Helper()
+	if err := w.conf.Validate(); err != nil {
+		w.t.Fatal(err)
+	}
+	svc, err := New(w.conf)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	svc.Now = func() time.Time { return w.clock }
+	w.svc = svc
+}
+
+func (w *world) write(path, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// change edits the organisation.
+func (w *world) change(edit func(*githubtest.State)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	edit(&w.state)
+}
+
+// later lets time pass.
+func (w *world) later(d time.Duration) { w.clock = w.clock.Add(d) }
+
+// decide asks as sshd does, in a process of its own.
+func (w *world) decide(account, keyOf string) (*Decision, error) {
+	w.t.Helper()
+	w.restart()
+	ctx, cancel := context.WithTimeout(context.Background(), w.conf.GitHub.Timeout)
+	defer cancel()
+	if keyOf == "" {
+		return w.svc.Decide(ctx, account, nil)
+	}
+	k, err := ParseLine(testKey(keyOf))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.svc.Decide(ctx, account, &k)
+}
+
+// allows and refuses ask with the key of a login.
+func (w *world) allows(account, keyOf string) *Decision {
+	w.t.Helper()
+	d, err := w.decide(account, keyOf)
+	if err != nil || !d.Allowed() {
+		w.t.Fatalf("account %q, key of %q: refused (%v): %s", account, keyOf, err, strings.Join(d.Steps, "; "))
+	}
+	return d
+}
+
+func (w *world) refuses(account, keyOf, why string) *Decision {
+	w.t.Helper()
+	d, err := w.decide(account, keyOf)
+	if err != nil || d.Allowed() || !strings.Contains(d.Why, why) {
+		w.t.Fatalf("account %q, key of %q: want refused for %q, got %v %q (%v)", account, keyOf, why, d.Lines, d.Why, err)
+	}
+	return d
+}
+
+// fails wants a fault of the class: neither allowed nor refused.
+func (w *world) fails(account, keyOf string, class Class) {
+	w.t.Helper()
+	d, err := w.decide(account, keyOf)
+	var f *Fault
+	if !errors.As(err, &f) || f.Class != class || d.Allowed() {
+		w.t.Fatalf("account %q: want a fault %q, got %v %v", account, class, err, d.Lines)
+	}
+}

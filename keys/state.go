@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// state is what all processes on the host must know before they call GitHub.
+// go-github remembers a limit inside one process only, which is no use to a
+// helper that lives for milliseconds.
+type state struct {
+	NotBefore time.Time `json:"not_before,omitzero"` // GitHub's own word: no call before
+	Failed    time.Time `json:"failed,omitzero"`     // when a call last got no answer
+	Why       string    `json:"why,omitempty"`
+}
+
+const stateName = "state"
+
+// After a call that got no answer nobody asks again for a while, so that a dead
+// GitHub costs one login its deadline and not every login. Who has nothing
+// stored to fall back to gets another try sooner: for him a wait is a refusal.
+const (
+	restWarm = time.Minute
+	restCold = 10 * time.Second
+)
+
+// mayAsk returns why GitHub must not be asked now, nil when it may be. A time
+// further away than any that is ever written shows that the clock was set back.
+func (c *Cache) mayAsk(now time.Time, warm bool) error {
+	var st state
+	if !c.load(stateName, &st) {
+		return nil
+	}
+	if now.Before(st.NotBefore) && st.NotBefore.Before(now.Add(maxWait+clockSkew)) {
+		return &Fault{Class: Limited, Op: "ask GitHub", Until: st.NotBefore, Err: fmt.Errorf("not before %s: %s", st.NotBefore.Format(time.TimeOnly), st.Why)}
+	}
+	rest := restCold
+	if warm {
+		rest = restWarm
+	}
+	if since, ok := age(now, st.Failed); ok && since < rest {
+		return &Fault{Class: Broken, Op: "ask GitHub", Err: fmt.Errorf("not again so soon after: %s", st.Why)}
+	}
+	return nil
+}
+
+// heard stores what a call means for the next one of any process.
+func (c *Cache) heard(err error, now time.Time) {
+	var st state
+	loaded := c.load(stateName, &st)
+	f := faultOf(err)
+	switch {
+	case err == nil && (!loaded || st == state{}):
+		return
+	case err == nil:
+		st = state{}
+	case f == nil || errors.Is(err, errBusy):
+		return // ours, not GitHub's
+	case f.Class == Limited:
+		st = state{NotBefore: f.Until, Why: f.Error()}
+	case f.Class == Broken || f.Class == BadToken:
+		st.Failed, st.Why = now, f.Error()
+	default:
+		return // it concerns one team; the others may still be asked
+	}
+	_ = c.save(stateName, 0o644, st)
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Cache is the directory of what GitHub said:
+//
+//	people/<login>   one GitHub user: id, state per team, keys, when asked
+//	teams/<slug>     the ids and logins of a team's members
+//	accounts/<name>  the answer for one account, ready to print (hot.go)
+//	etags/           answers to revalidate; not readable by others
+//	locks/           empty files to lock
+//	bulk, state      when all was last asked; what GitHub asked us to wait for
+//	logins           which key belongs to whom (logins.go)
+//
+// All of it may be deleted at any time. Whatever can't be read, or doesn't
+// parse, or claims to be from the future, counts as not there.
+type Cache struct {
+	dir  string
+	root *os.Root
+	uid  int // who owns the files: the owner of the directory
+	gid  int
+}
+
+// OpenCache opens the cache, and makes the directory when it may. A directory
+// that others may write is refused: they could open every account.
+func OpenCache(dir string) (*Cache, error) {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, advise(fmt.Errorf("make the cache: %w", err), "systemd-tmpfiles --create makes it, or: install -d -o castgate-keys %s", dir)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the cache: %w", err)
+	}
+	c := &Cache{dir: dir, root: root}
+	if err := c.trusted(); err != nil {
+		_ = root.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cache) trusted() error {
+	info, err := c.root.Stat(".")
+	if err != nil {
+		return fmt.Errorf("open the cache: %w", err)
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	c.uid, c.gid = int(st.Uid), int(st.Gid)
+	if c.uid != os.Geteuid() && c.uid != 0 && os.Geteuid() != 0 {
+		return advise(fmt.Errorf("open the cache: %q belongs to uid %d", c.dir, c.uid), "run it as root or as castgate-keys")
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return advise(fmt.Errorf("open the cache: %q may be written by others (mode %04o)", c.dir, info.Mode().Perm()), "chmod 0755 %s", c.dir)
+	}
+	return nil
+}
+
+// maxFile bounds what is read back: a team of 10,000 is 600 KB.
+const maxFile = 64 << 20
+
+// load reads a JSON file into v. Anything wrong with it makes it absent.
+func (c *Cache) load(name string, v any) bool {
+	if c == nil {
+		return false
+	}
+	f, err := c.root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	body, err := io.ReadAll(io.LimitReader(f, maxFile))
+	return err == nil && json.Unmarshal(body, v) == nil
+}
+
+// save writes a JSON file. A cache that can't be written costs speed, never a
+// login, so the error is for those who want to say so.
+func (c *Cache) save(name string, mode fs.FileMode, v any) error {
+	if c == nil {
+		return nil
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.write(name, mode, append(body, '\n'))
+}
+
+// write replaces a file whole: temporary file, then rename. The data is not
+// synced: after a crash a file may be empty, which load takes for absent.
+func (c *Cache) write(name string, mode fs.FileMode, body []byte) error {
+	tmp := name + "." + strconv.Itoa(os.Getpid()) + tmpSuffix
+	f, err := c.create(tmp, mode)
+	if err != nil {
+		return fmt.Errorf("write the cache: %w", err)
+	}
+	_, err = f.Write(body)
+	if err == nil {
+		err = c.own(f, mode)
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = c.root.Rename(tmp, name)
+	}
+	if err != nil {
+		_ = c.root.Remove(tmp)
+		return fmt.Errorf("write the cache: %w", err)
+	}
+	return nil
+}
+
+const tmpSuffix = ".tmp"
+
+func (c *Cache) create(name string, mode fs.FileMode) (*os.File, error) {
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
+	f, err := c.root.OpenFile(name, flags, mode)
+	switch {
+	case errors.Is(err, fs.ErrExist): // left by a process that died with our pid
+		_ = c.root.Remove(name)
+	case errors.Is(err, fs.ErrNotExist):
+		if err := c.mkdir(path.Dir(name)); err != nil {
+			return nil, err
+		}
+	default:
+		return f, err
+	}
+	return c.root.OpenFile(name, flags, mode)
+}
+
+func (c *Cache) mkdir(dir string) error {
+	mode := fs.FileMode(0o755)
+	if dir == etagDir {
+		mode = 0o700
+	}
+	if err := c.root.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		return c.root.Lchown(dir, c.uid, c.gid)
+	}
+	return nil
+}
+
+// own gives a file that root wrote to the owner of the cache, and sets the
+// mode whatever the umask said.
+func (c *Cache) own(f *os.File, mode fs.FileMode) error {
+	if err := f.Chmod(mode); err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		return f.Chown(c.uid, c.gid)
+	}
+	return nil
+}
+
+// age is how long ago at was; false when at lies in the future, which means
+// that the clock was set back and nothing is known about the age.
+func age(now, at time.Time) (time.Duration, bool) {
+	d := now.Sub(at)
+	return max(d, 0), d >= -clockSkew && !at.IsZero()
+}

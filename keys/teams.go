@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"context"
+	"fmt"
+)
+
+// addTeams adds the keys of everybody in the account's teams. For an offered
+// key its owner is looked up first: then one person is asked about, whatever
+// the size of the team.
+func (s *Service) addTeams(ctx context.Context, d *Decision, g grant, offered *Key) error {
+	if offered == nil {
+		return s.addAll(ctx, d, g)
+	}
+	if found, err := s.addOwner(ctx, d, g, offered); found && (err == nil || d.Allowed()) {
+		return err
+	}
+	fault := s.freshTeams(ctx, g.teams)
+	if found, err := s.addOwner(ctx, d, g, offered); found {
+		return err
+	}
+	d.step("%s belongs to no member of the account's teams", d.Offered)
+	return fault
+}
+
+// addOwner adds the offered key if the list of keys knows whose it is.
+func (s *Service) addOwner(ctx context.Context, d *Decision, g grant, offered *Key) (bool, error) {
+	login := s.Cache.ownerOf(offered.Fingerprint())
+	if login == "" {
+		return false, nil
+	}
+	r, how, err := s.person(ctx, login, g.teams)
+	if err != nil {
+		d.step("%s", err)
+		return true, err
+	}
+	s.add(d, g, found{record: r, how: how, teams: g.teams}, offered)
+	return true, nil
+}
+
+// freshTeams makes sure that the teams were seen whole not longer ago than the
+// ttl. The fault of a failed attempt counts only when nothing is stored that
+// may still be used.
+func (s *Service) freshTeams(ctx context.Context, teams []string) error {
+	if d, ok := age(s.Now(), s.Cache.refreshed(teams)); ok && d < s.Config.Cache.TTL {
+		return nil
+	}
+	err := s.Refresh(ctx)
+	if d, ok := age(s.Now(), s.Cache.refreshed(teams)); ok && d < s.Config.Cache.MaxStale {
+		return nil
+	}
+	return err
+}
+
+// addAll adds every member of every team, for an sshd that doesn't say which
+// key was offered.
+func (s *Service) addAll(ctx context.Context, d *Decision, g grant) error {
+	if err := s.freshTeams(ctx, g.teams); err != nil {
+		return err
+	}
+	done := map[int64]bool{}
+	for _, slug := range g.teams {
+		var t team
+		if !s.Cache.load(teamName(slug), &t) {
+			return &Fault{Class: Incomplete, Op: fmt.Sprintf("read team %q", slug), Err: errNoList}
+		}
+		for _, m := range t.Members {
+			r, age, ok := s.known(m.Login, g.teams)
+			if !ok || done[m.ID] || age > s.Config.Cache.MaxStale {
+				continue
+			}
+			done[m.ID] = true
+			s.add(d, g, found{record: r, how: answer{"cache", age}, teams: g.teams}, nil)
+		}
+	}
+	return nil
+}

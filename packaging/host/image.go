@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// suitesEnv names the distributions to test on, "bookworm" without it.
+const suitesEnv = "CASTGATE_TEST_SUITES"
+
+// packages are what a minimal server has, what castgate depends on (its hosts
+// have no network to fetch it by), and what the tests use.
+const packages = "systemd,systemd-sysv,dbus,libpam-systemd,libnss-systemd,openssh-server,openssh-client," +
+	"iproute2,procps,adduser,init-system-helpers,passwd,zstd,less"
+
+// Suites returns the distributions to test on.
+func Suites() []string {
+	if s := strings.Fields(os.Getenv(suitesEnv)); len(s) > 0 {
+		return s
+	}
+	return []string{"bookworm"}
+}
+
+// image is the directory of a distribution's image. It is kept for the next
+// run; another list of packages is another image.
+func image(suite string) string {
+	sum := sha256.Sum256([]byte(packages))
+	return filepath.Join("/var/tmp/castgate-host", fmt.Sprintf("%s-%x", suite, sum[:4]))
+}
+
+func makeImages() error {
+	for _, suite := range Suites() {
+		if err := makeImage(suite, image(suite)); err != nil {
+			return fmt.Errorf("image of %s: %w", suite, err)
+		}
+	}
+	return nil
+}
+
+// makeImage makes a distribution's image, one process at a time.
+func makeImage(suite, dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	fmt.Fprintf(os.Stderr, "host: making an image of %s, once for this machine\n", suite)
+	half := dir + ".half"
+	if err := os.RemoveAll(half); err != nil {
+		return err
+	}
+	out, err := exec.Command("mmdebstrap", "--variant=apt", "--include="+packages,
+		`--aptopt=APT::Install-Recommends "false"`, "--format=directory", suite, half).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, out[max(0, len(out)-4<<10):])
+	}
+	return os.Rename(half, dir)
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"castgate/packaging/host"
+)
+
+// built is a package that packaging/test-host has built: "old" or "new".
+func built(t *testing.T, which string) string {
+	t.Helper()
+	found, _ := filepath.Glob("../../.build/host/" + which + "/castgate_*_" + runtime.GOARCH + ".deb")
+	if len(found) != 1 {
+		t.Fatalf("%d packages in .build/host/%s: run make test-host", len(found), which)
+	}
+	return found[0]
+}
+
+// install installs a package on a running host, as the README says, and
+// returns what dpkg printed.
+func install(h *host.Host, deb string) string {
+	h.Copy(deb, "/root/castgate.deb", 0o644)
+	return h.Run("dpkg", "--install", "/root/castgate.deb")
+}
+
+// eachSuite runs a test on every distribution that is asked for.
+func eachSuite(t *testing.T, test func(t *testing.T, h *host.Host)) {
+	for _, suite := range host.Suites() {
+		t.Run(suite, func(t *testing.T) {
+			h := host.New(t, suite)
+			test(t, h)
+		})
+	}
+}
+
+// shipped is design section 2: path, owner, mode.
+var shipped = []string{
+	"/usr/bin/castgate root:root 755",
+	"/usr/bin/castgate-once root:root 755",
+	"/usr/bin/castgate-keys root:root 755",
+	"/usr/bin/castgate-upload root:root 755",
+	"/usr/bin/castgate-wrap root:castgate 2755",
+	"/usr/lib/castgate root:root 755",
+	"/usr/lib/castgate/castgate-guard root:root 755",
+	"/usr/lib/castgate/home root:root 755",
+	"/usr/lib/castgate/home/.config/fish root:root 755",
+	"/etc/castgate root:root 755",
+	"/etc/castgate/keys.yaml root:castgate-keys 640",
+	"/etc/castgate/wrap.yaml root:root 644",
+	"/etc/castgate/upload.yaml root:castgate-upload 640",
+	"/etc/castgate/archive.yaml root:castgate-archive 640",
+	"/etc/castgate/signing-key root:castgate-upload 640",
+	"/etc/ssh/sshd_config.d/10-castgate.conf.example root:root 644",
+	"/var/spool/castgate root:castgate 750",
+	"/var/spool/castgate/live root:castgate 770",
+	"/var/spool/castgate/incoming root:castgate 770",
+	"/var/spool/castgate/bad root:castgate 770",
+	"/var/cache/castgate-keys castgate-keys:castgate-keys 755",
+	"/var/lib/castgate/archive castgate-upload:castgate-archive 2770",
+}
+
+func checkShipped(t *testing.T, stat func(args ...string) (string, error)) {
+	t.Helper()
+	for _, want := range shipped {
+		path, _, _ := strings.Cut(want, " ")
+		got, err := stat("stat", "-c", "%n %U:%G %a", path)
+		if err != nil || strings.TrimSpace(got) != want {
+			t.Errorf("want %s, got %s (%v)", want, got, err)
+		}
+	}
+}
+
+// sshFiles is a fingerprint of what the package may not touch.
+const sshFiles = `sha256sum /etc/ssh/sshd_config /etc/pam.d/* $(find /etc/ssh/sshd_config.d -name '*.conf')`
+
+func TestInstall(t *testing.T) {
+	eachSuite(t, func(t *testing.T, h *host.Host) {
+		h.Boot()
+		before := h.Sh(sshFiles)
+		said := install(h, built(t, "new"))
+		checkShipped(t, h.Try)
+		if after := h.Sh(sshFiles); after != before {
+			t.Errorf("the installation changed sshd's or PAM's configuration:\n%s%s", before, after)
+		}
+		for _, step := range []string{"/etc/castgate/keys.yaml", "castgate check", "castgate enable"} {
+			if !strings.Contains(said, step) {
+				t.Errorf("the installation does not say %q:\n%s", step, said)
+			}
+		}
+		for unit, want := range map[string]string{
+			"castgate-upload.path": "enabled active", "castgate-upload.timer": "enabled active",
+			"castgate-keys-refresh.timer": "enabled active", "castgate-guard.socket": "enabled active",
+			"castgate-serve.socket": "disabled inactive", "castgate-serve.service": "disabled inactive",
+		} {
+			enabled, _ := h.Try("systemctl", "is-enabled", unit)
+			active, _ := h.Try("systemctl", "is-active", unit)
+			if got := strings.TrimSpace(enabled) + " " + strings.TrimSpace(active); got != want {
+				t.Errorf("%s is %s, want %s", unit, got, want)
+			}
+		}
+		if out, err := h.Try("dpkg", "--verify", "castgate"); err != nil || strings.TrimSpace(out) != "" {
+			t.Errorf("dpkg --verify: %s, %v", out, err)
+		}
+		key := h.Read("/etc/castgate/signing-key")
+		if out := h.Run("dpkg", "--install", "/root/castgate.deb"); strings.Contains(out, "sshd is as it was") {
+			t.Errorf("reinstalling speaks as the first time:\n%s", out)
+		}
+		checkShipped(t, h.Try)
+		if h.Read("/etc/castgate/signing-key") != key {
+			t.Error("reinstalling made another signing key")
+		}
+	})
+}
+
+// The words of systemd-analyze about the units, and the figure that the issue
+// of hardening is measured by.
+func TestUnits(t *testing.T) {
+	eachSuite(t, func(t *testing.T, h *host.Host) {
+		h.Boot()
+		install(h, built(t, "new"))
+		units := strings.Fields(h.Sh("cd /usr/lib/systemd/system && ls castgate-*"))
+		if len(units) < 9 {
+			t.Errorf("only these units: %v", units)
+		}
+		if out, err := h.Try(append([]string{"systemd-analyze", "verify", "--man=no"}, units...)...); err != nil || strings.TrimSpace(out) != "" {
+			t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+		}
+		for _, service := range []string{"castgate-upload.service", "castgate-serve.service", "castgate-keys-refresh.service"} {
+			if out, err := h.Try("systemd-analyze", "security", "--threshold=20", "--no-pager", service); err != nil {
+				t.Errorf("%s is exposed more than 2.0: %v\n%s", service, err, out)
+			}
+		}
+	})
+}
+
+// A container image is built without a running systemd.
+func TestInstallWithoutSystemd(t *testing.T) {
+	eachSuite(t, func(t *testing.T, h *host.Host) {
+		h.Copy(built(t, "new"), "/root/castgate.deb", 0o644)
+		inside := func(args ...string) (string, error) {
+			script := `mount -t proc proc "$0/proc" && exec chroot "$0" "$@"`
+			cmd := exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, h.Root}, args...)...)
+			cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+			out, err := cmd.CombinedOutput()
+			return string(out), err
+		}
+		if out, err := inside("dpkg", "--install", "/root/castgate.deb"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		checkShipped(t, inside)
+		if out, err := inside("dpkg", "--purge", "castgate"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		// What was installed in an image runs when the image boots.
+		if out, err := inside("dpkg", "--install", "/root/castgate.deb"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		h.Boot()
+		h.Run("systemctl", "is-active", "castgate-upload.path", "castgate-upload.timer", "castgate-keys-refresh.timer", "castgate-guard.socket")
+	})
+}
+
+// An administrator's choices survive an upgrade.
+func TestUpgradeKeepsWhatWasChanged(t *testing.T) {
+	eachSuite(t, func(t *testing.T, h *host.Host) {
+		h.Boot()
+		install(h, built(t, "old"))
+		h.Sh("echo '# mine' >>/etc/castgate/wrap.yaml; chgrp root /etc/castgate/upload.yaml; chmod 600 /etc/castgate/upload.yaml")
+		h.Sh("dpkg-statoverride --remove /usr/bin/castgate-wrap; dpkg-statoverride --update --add root root 0755 /usr/bin/castgate-wrap")
+		h.Run("systemctl", "disable", "--now", "castgate-keys-refresh.timer")
+		h.Sh("echo x >/var/spool/castgate/bad/kept; mkdir /var/spool/castgate/incoming/lost+found")
+		key := h.Read("/etc/castgate/signing-key")
+		install(h, built(t, "new"))
+		if !strings.Contains(h.Run("dpkg-query", "--status", "castgate"), "\nVersion: 1") {
+			t.Error("the new version is not installed")
+		}
+		for what, line := range map[string]string{
+			"the edited conffile":          "grep -q '# mine' /etc/castgate/wrap.yaml",
+			"the administrator's override": "test $(stat -c %a:%G /usr/bin/castgate-wrap) = 755:root",
+			"the disabled timer":           "! systemctl is-enabled castgate-keys-refresh.timer && ! systemctl is-active castgate-keys-refresh.timer",
+			"the spool":                    "test -e /var/spool/castgate/bad/kept",
+			"the path unit":                "systemctl is-active castgate-upload.path",
+		} {
+			if out, err := h.Try("sh", "-c", line); err != nil {
+				t.Errorf("%s did not survive: %s", what, out)
+			}
+		}
+		if h.Read("/etc/castgate/signing-key") != key {
+			t.Error("the upgrade made another signing key")
+		}
+	})
+}
+
+// Removing what sshd depends on would lock everybody out.
+func TestRemoveAndPurge(t *testing.T) {
+	eachSuite(t, func(t *testing.T, h *host.Host) {
+		h.Boot()
+		install(h, built(t, "new"))
+		h.Sh("useradd --shell /usr/bin/castgate-wrap --create-home bob")
+		out, err := h.Try("dpkg", "--remove", "castgate")
+		if err == nil || !strings.Contains(out, "login shell of bob") || !strings.Contains(out, "hint:") {
+			t.Errorf("removed under bob's feet: %v\n%s", err, out)
+		}
+		h.Run("test", "-x", "/usr/bin/castgate-wrap")
+		h.Run("systemctl", "is-active", "castgate-upload.path")
+		h.Sh("chsh -s /bin/sh bob; cp /etc/ssh/sshd_config.d/10-castgate.conf.example /etc/ssh/sshd_config.d/10-castgate.conf")
+		if out, err = h.Try("dpkg", "--remove", "castgate"); err == nil || !strings.Contains(out, "/etc/ssh/sshd_config.d/10-castgate.conf") {
+			t.Errorf("removed under sshd's feet: %v\n%s", err, out)
+		}
+		h.Sh("rm /etc/ssh/sshd_config.d/10-castgate.conf; echo recorded >/var/spool/castgate/bad/one.cast")
+		h.Run("dpkg", "--remove", "castgate")
+		h.Sh("test ! -e /usr/bin/castgate-wrap && test -e /etc/castgate/wrap.yaml && test -e /var/spool/castgate/bad/one.cast")
+		if out := h.Sh("systemctl list-units --all --no-legend 'castgate*' | grep -v not-found || true"); strings.TrimSpace(out) != "" {
+			t.Errorf("units left running:\n%s", out)
+		}
+		out = h.Run("dpkg", "--purge", "castgate")
+		if !strings.Contains(out, "recordings are never purged") || !strings.Contains(out, "/var/spool/castgate") {
+			t.Errorf("purge does not say where the recordings are:\n%s", out)
+		}
+		h.Sh("test -e /var/spool/castgate/bad/one.cast && test -e /etc/castgate/signing-key && test ! -e /etc/castgate/wrap.yaml")
+		if out, err := h.Try("dpkg-statoverride", "--list", "/usr/bin/castgate-wrap"); err == nil {
+			t.Errorf("purge left %s", out)
+		}
+		install(h, built(t, "new"))
+		checkShipped(t, h.Try)
+		h.Sh("rm /var/spool/castgate/bad/one.cast")
+		if out = h.Run("dpkg", "--purge", "castgate"); strings.Contains(out, "recordings") {
+			t.Errorf("there was nothing left to say: %s", out)
+		}
+		h.Sh("test ! -e /var/spool/castgate && test ! -e /etc/castgate")
+	})
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package asciicast
+
+import (
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Filter makes the output of a recorded session safe to write to the terminal
+// of the person who looks at it. A recording is written by the person it
+// records: what it contains may set titles and clipboards, make the terminal
+// type answers into the auditor's shell, or hide text from the auditor.
+//
+// It is an allow-list. What passes is: printable UTF-8; CR, LF, TAB and BS;
+// the ESC and CSI sequences that move the cursor, erase, scroll and colour
+// (allowedCSI, allowedModes); and nothing else. Control strings (OSC, DCS, APC,
+// PM, SOS) go away with all that is in them, as on every terminal; the text
+// after them stays. Characters that reorder or hide text are spelled out:
+// <U+202E>. Line-drawing charsets become the Unicode characters they stand for.
+//
+// A sequence is written when it is whole and never before, so that no cut in
+// the recording leaves the terminal inside one. The zero value is ready.
+type Filter struct {
+	state  filterState
+	seq    []byte // parameters and intermediates of the sequence being read
+	length int    // of the control string being read
+	part   [utf8.UTFMax]byte
+	n      int // bytes in part
+	g      [2]bool
+	shift  int
+	alt    byte // the private mode that switched to the alternate screen, as an index of altModes
+}
+
+type filterState uint8
+
+const (
+	ground     filterState = iota
+	escape                 // after ESC
+	escapeSeq              // after ESC and an intermediate: ESC ( 0
+	csi                    // after ESC [
+	str                    // in a control string
+	strEscape              // after ESC in a control string
+	oscString              // as str, but BEL ends it too
+	csiTooLong             // a CSI that is not to be kept
+)
+
+const (
+	// A CSI sequence longer than this is dropped; xterm takes 30 parameters.
+	maxSequence = 256
+	// A control string that never ends would hide all that follows. Terminals
+	// give up, too; images in DCS and OSC strings are smaller than this.
+	maxString = 1 << 20
+	// Numbers in sequences are cut to this: rows, columns, repeat counts and
+	// colours are smaller, and terminals have overflowed on larger ones.
+	maxParameter = 9999
+	maxParams    = 32
+)
+
+// Append appends what is safe of p to dst.
+func (f *Filter) Append(dst, p []byte) []byte {
+	for i := 0; i < len(p); i++ {
+		b := p[i]
+		if f.n > 0 || b >= utf8.RuneSelf {
+			var again bool
+			if dst, again = f.multibyte(dst, b); again {
+				i--
+			}
+			continue
+		}
+		if f.state == ground && b >= 0x20 && b < 0x7f && !f.g[f.shift] {
+			dst = append(dst, b)
+			continue
+		}
+		dst = f.control(dst, b)
+	}
+	return dst
+}
+
+// multibyte collects a UTF-8 sequence. again means that b was not part of it
+// and is still to be read.
+func (f *Filter) multibyte(dst []byte, b byte) (_ []byte, again bool) {
+	if f.n > 0 && b&0xc0 != 0x80 {
+		f.n = 0
+		return f.character(dst, utf8.RuneError), true
+	}
+	f.part[f.n] = b
+	f.n++
+	if !utf8.FullRune(f.part[:f.n]) {
+		return dst, false
+	}
+	r, size := utf8.DecodeRune(f.part[:f.n])
+	again = size < f.n // a wrong continuation starts a character of its own
+	f.n = 0
+	return f.character(dst, r), again
+}
+
+// character passes a character that is not ASCII. In a sequence it ends the
+// sequence, as in xterm; in a control string it belongs to the string.
+func (f *Filter) character(dst []byte, r rune) []byte {
+	switch f.state {
+	case str, oscString, strEscape:
+		f.inString(utf8.RuneLen(r))
+		return dst
+	case ground:
+	default:
+		f.state = ground
+	}
+	return AppendSafe(dst, r)
+}
+
+// AppendSafe appends r in the form in which a terminal may get it: itself, a
+// visible name for what would hide or reorder text, nothing for a control.
+func AppendSafe(dst []byte, r rune) []byte {
+	switch {
+	case unicode.IsControl(r):
+		return dst
+	case r == '\u200c' || r == '\u200d': // joiners: emoji and Indic scripts need them
+	case unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp), r&0xfffe == 0xfffe, r >= 0xfdd0 && r <= 0xfdef:
+		return fmt.Appendf(dst, "<U+%04X>", r)
+	}
+	return utf8.AppendRune(dst, r)
+}
+
+// control takes one ASCII byte outside plain text.
+func (f *Filter) control(dst []byte, b byte) []byte {
+	if f.state == str || f.state == oscString || f.state == strEscape {
+		return f.stringByte(dst, b)
+	}
+	switch {
+	case b == 0x1b:
+		f.state, f.seq = escape, f.seq[:0]
+		return dst
+	case b == 0x18 || b == 0x1a: // CAN and SUB end a sequence
+		f.state = ground
+		return dst
+	case b < 0x20: // other controls work inside a sequence, too
+		return f.c0(dst, b)
+	}
+	switch f.state {
+	case escape:
+		return f.afterEscape(dst, b)
+	case escapeSeq:
+		return f.escapeSequence(dst, b)
+	case csi, csiTooLong:
+		return f.csiByte(dst, b)
+	}
+	if b == 0x7f {
+		return dst
+	}
+	if f.g[f.shift] {
+		return utf8.AppendRune(dst, LineDrawing(b))
+	}
+	return append(dst, b)
+}
+
+func (f *Filter) c0(dst []byte, b byte) []byte {
+	switch b {
+	case '\r', '\n', '\t', '\b':
+		return append(dst, b)
+	case '\v', '\f': // as LF on every terminal
+		return append(dst, '\n')
+	case 0x0e:
+		f.shift = 1
+	case 0x0f:
+		f.shift = 0
+	}
+	return dst
+}
+
+func (f *Filter) stringByte(dst []byte, b byte) []byte {
+	switch {
+	case f.state == strEscape && b != '\\' && b != 0x1b: // the ESC began another sequence
+		f.state, f.seq = escape, f.seq[:0]
+		return f.control(dst, b)
+	case f.state == strEscape && b == '\\', b == 0x18, b == 0x1a, b == 0x07 && f.state == oscString:
+		f.state = ground
+	case b == 0x1b:
+		f.state = strEscape
+	default:
+		f.inString(1)
+	}
+	return dst
+}
+
+func (f *Filter) inString(n int) {
+	f.length += n
+	if f.state == strEscape { // a character after ESC: neither ST nor a sequence
+		f.state = ground
+	}
+	if f.length > maxString {
+		f.state = ground
+	}
+}
+
+func (f *Filter) afterEscape(dst []byte, b byte) []byte {
+	f.state = ground
+	switch b {
+	case '[':
+		f.state = csi
+	case ']':
+		f.state, f.length = oscString, 0
+	case 'P', 'X', '^', '_':
+		f.state, f.length = str, 0
+	case '7', '8', 'D', 'E', 'M':
+		return append(dst, 0x1b, b)
+	case 'c': // a full reset would take the auditor's scrollback and settings too
+		f.g, f.shift = [2]bool{}, 0
+		return append(dst, "\x1b[!p\x1b[m\x1b[H\x1b[2J"...)
+	default:
+		if b >= 0x20 && b <= 0x2f {
+			f.state, f.seq = escapeSeq, append(f.seq, b)
+		}
+	}
+	return dst
+}
+
+// escapeSequence takes what follows an intermediate. Only the charsets G0 and
+// G1 mean something here, and they never reach the terminal.
+func (f *Filter) escapeSequence(dst []byte, b byte) []byte {
+	if b <= 0x2f {
+		if len(f.seq) < maxSequence {
+			f.seq = append(f.seq, b)
+		}
+		return dst
+	}
+	f.state = ground
+	if len(f.seq) == 1 && (f.seq[0] == '(' || f.seq[0] == ')') {
+		f.g[f.seq[0]-'('] = b == '0'
+	}
+	return dst
+}
+
+// LineDrawing is the character that b stands for in the DEC special graphics
+// set (VT100 user guide, table 3-9).
+func LineDrawing(b byte) rune {
+	const set = "◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·"
+	if b < '`' || b > '~' {
+		return rune(b)
+	}
+	i := int(b - '`')
+	for _, r := range set {
+		if i == 0 {
+			return r
+		}
+		i--
+	}
+	return rune(b)
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Guard is the daemon.
+type Guard struct {
+	RunDir string // where the session hook writes
+	Logins string // whose keys are known
+	Log    *slog.Logger
+
+	// testOnlyAnyPeer lets a test talk to the guard without a set-id program.
+	testOnlyAnyPeer bool
+
+	mu       sync.Mutex
+	peers    map[uint32]int       // connections of each uid
+	total    int                  // and of all
+	sessions map[procID]*session  // by their recorders
+	shells   map[procID][]process // shells of ended sessions that stood before their recorder, by monitor
+	swept    sync.WaitGroup
+}
+
+// Limits on what one account, and all of them, can make the guard hold. A
+// session costs two descriptors, a goroutine and a few hundred bytes.
+const (
+	maxPerUID = 128              // twice wrap.yaml's sessions_per_user
+	maxTotal  = 4096             // the unit's LimitNOFILE fits this
+	introduce = 2 * time.Second  // for the Hello, and for the third packet
+	lastWords = 10 * time.Second // from the end of a connection to the end of its recorder
+	scanTime  = 300 * time.Millisecond
+)
+
+// session is one recorder that has been introduced.
+type session struct {
+	Hello
+	peer     process
+	uid      uint32
+	place    place
+	scope    scope
+	tty      terminal // zero: none was taken
+	started  bool     // the recorder has read the facts and goes on
+	rootSeen bool     // the watch has told of a process of root at the terminal
+}
+
+// Serve answers recorders on l until ctx ends. It returns when the sweeps
+// under way have ended, too; sessions it knew go on without it.
+func (g *Guard) Serve(ctx context.Context, l *os.File) error {
+	g.peers, g.sessions, g.shells = map[uint32]int{}, map[procID]*session{}, map[procID][]process{}
+	stop := context.AfterFunc(ctx, func() { _ = l.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	go g.watch(ctx)
+	defer g.swept.Wait()
+	for {
+		conn, err := accept(l)
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				_ = conn.Close()
+			}
+			return nil
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+			time.Sleep(100 * time.Millisecond) // until somebody hangs up; don't spin
+			continue
+		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return fmt.Errorf("accept: %w", err)
+		}
+		go g.serve(ctx, conn)
+	}
+}
+
+// serve takes one connection from its first packet to what follows its end.
+func (g *Guard) serve(ctx context.Context, conn *os.File) {
+	defer conn.Close()
+	who, err := identify(conn)
+	if err != nil {
+		g.Log.Warn("refused", "why", err)
+		return
+	}
+	defer who.close()
+	if err := g.admit(who.uid); err != nil {
+		g.Log.Warn("refused", "uid", who.uid, "pid", who.pid, "why", err)
+		return
+	}
+	defer g.leave(who.uid)
+	s, err := g.introduce(conn, who)
+	if err != nil {
+		g.Log.Warn("refused", "uid", who.uid, "pid", who.pid, "why", err)
+		return
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	awaitEnd(conn)
+	if ctx.Err() != nil {
+		return // the guard ends, not the session
+	}
+	g.ended(s, who)
+}
+
+func (g *Guard) admit(uid uint32) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.peers[uid] >= maxPerUID || g.total >= maxTotal {
+		return fmt.Errorf("too many connections (%d of this uid, %d in all)", g.peers[uid], g.total)
+	}
+	g.peers[uid]++
+	g.total++
+	return nil
+}
+
+func (g *Guard) leave(uid uint32) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.total--
+	if g.peers[uid]--; g.peers[uid] == 0 {
+		delete(g.peers, uid)
+	}
+}
+
+// introduce hears the Hello, finds out the facts and waits for the recorder to
+// take them. From the Hello on the session is known: what runs in it is nested.
+func (g *Guard) introduce(conn *os.File, who peer) (*session, error) {
+	if !g.testOnlyAnyPeer && !isRecorder(who.pid, who.gid) {
+		return nil, errors.New("the peer is not the recorder")
+	}
+	_ = conn.SetDeadline(time.Now().Add(introduce))
+	hello, tty, err := receiveHello(conn)
+	if tty != nil {
+		defer tty.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("hello: %w", err)
+	}
+	s, facts, err := g.examine(hello, who, tty)
+	if err != nil {
+		return nil, err
+	}
+	packet, err := facts.encode()
+	if err == nil {
+		err = exchange(conn, packet)
+	}
+	if err != nil {
+		g.forget(s)
+		return nil, fmt.Errorf("the recorder of session %s did not wait: %w", s.Session, err)
+	}
+	_ = conn.SetDeadline(time.Time{})
+	g.mu.Lock()
+	s.started = true
+	g.mu.Unlock()
+	g.Log.Info("session", "session", s.Session, "uid", s.uid, "pid", s.peer.pid, "monitor", facts.MonitorPID,
+		"audit", int64(int32(facts.Audit)), "standing", facts.Standing, "nested", facts.Nested, "between", facts.Between,
+		"key", facts.Key, "login", facts.Login, "tty_taken", facts.TTYTaken, "holders", facts.Holders, "refuse", facts.Refuse)
+	return s, nil
+}
+
+// examine finds out what there is to know about who, and acts on its terminal.
+func (g *Guard) examine(hello Hello, who peer, tty *os.File) (*session, Facts, error) {
+	chain, chainErr := ancestors(who.pid)
+	s := &session{Hello: hello, peer: who.process, uid: who.uid}
+	s.place = find(chain, who.uid, g.recorded)
+	if chainErr != nil && s.place.standing == Outside {
+		return nil, Facts{}, chainErr // it could be anybody's child
+	}
+	facts := Facts{Standing: s.place.standing, MonitorPID: s.place.monitor.pid, Audit: audit(who.pid), Nested: s.place.nested}
+	for _, p := range s.place.between {
+		facts.Between = append(facts.Between, p.comm)
+	}
+	if !who.alive() {
+		return nil, Facts{}, errors.New("the recorder has ended") // its pid may be another's by now
+	}
+	switch s.place.standing {
+	case Direct, Behind:
+		s.scope = scopeOf(s.place, s.peer)
+		g.secure(s, tty, &facts)
+	case Outside:
+		g.parentByAudit(&facts)
+	case Nested:
+		facts.MonitorPID = g.monitorOf(facts.Nested)
+	}
+	if k, ok := Accepted(g.RunDir, who.pid); ok {
+		facts.Key = k.Fingerprint
+		facts.Login, _ = LoginOf(g.Logins, k.Fingerprint)
+	}
+	g.mu.Lock()
+	g.sessions[s.peer.procID] = s
+	g.mu.Unlock()
+	return s, facts, nil
+}
+
+// secure takes the outer terminal away from everybody but the recorder.
+func (g *Guard) secure(s *session, tty *os.File, facts *Facts) {
+	if tty == nil {
+		return
+	}
+	t, err := take(int(tty.Fd()), s.uid)
+	if err != nil {
+		g.Log.Warn("terminal not taken", "session", s.Session, "uid", s.uid, "why", err)
+		return
+	}
+	s.tty, facts.TTYTaken = t, true
+	want := wanted{t: s}
+	found, complete := holders(want, time.Now().Add(scanTime))
+	if !complete {
+		g.Log.Warn("terminal not searched in time", "session", s.Session, "uid", s.uid)
+	}
+	for _, h := range found {
+		ended := h.evict(want)
+		facts.Holders = append(facts.Holders, Holder{PID: h.pid, UID: h.uid, Comm: h.comm, Ended: ended})
+		if !ended && h.uid != 0 {
+			facts.Refuse = fmt.Sprintf("process %d of uid %d has the terminal open and could not be ended", h.pid, h.uid)
+		}
+	}
+}
+
+// mayHold exempts processes by pid and start time, never by the name of their
+// program: a person can run sshd, too.
+func (s *session) mayHold(p process) bool {
+	return p.same(s.peer) || p.same(s.place.session) || p.same(s.place.monitor) ||
+		slices.ContainsFunc(s.place.between, p.same)
+}
+
+func (g *Guard) recorded(p process) (string, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s, ok := g.sessions[p.procID]
+	if !ok {
+		return "", false
+	}
+	return s.Session, true
+}
+
+// parentByAudit names the session that a recorder belongs to which has left
+// the tree (its recorder was killed, or it was started by a daemon's child).
+func (g *Guard) parentByAudit(facts *Facts) {
+	if facts.Audit == AuditUnset {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.sessions {
+		if s.scope.audit == facts.Audit && (s.place.standing == Direct || s.place.standing == Behind) {
+			facts.Standing, facts.Nested, facts.MonitorPID = Nested, s.Session, s.place.monitor.pid
+			return
+		}
+	}
+}
+
+func (g *Guard) monitorOf(id string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.sessions {
+		if s.Session == id {
+			return s.place.monitor.pid
+		}
+	}
+	return 0
+}
+
+func (g *Guard) forget(s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.sessions, s.peer.procID)
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package guard_test
+
+import (
+	"strings"
+	"testing"
+
+	"castgate/packaging/hosttest"
+)
+
+// lurkers are programs that have the outer terminal open before the recorder
+// starts; bash runs ~/.bashrc before the forced command, which is what gives
+// these their chance (attacks.md 101, 513).
+var lurkers = map[string]string{
+	"by its name":      `(setsid sleep 1000.1 <>$(tty) >/dev/null 2>&1 &)`,
+	"as /dev/tty":      `(sleep 1000.1 9<>/dev/tty </dev/null >/dev/null 2>&1 &)`,
+	"ignoring signals": `(trap '' HUP TERM INT; setsid sleep 1000.1 <>$(tty) >/dev/null 2>&1 &)`,
+	"under a bind mount's name": `(unshare -Urm sh -c 'touch /tmp/x; mount --bind '$(tty)' /tmp/x; exec setsid sleep 1000.1 <>/tmp/x >/dev/null 2>&1' & )
+		until pgrep -f 'sleep 1000.1' >/dev/null; do :; done`,
+	// Its first thread has no descriptor left; another one, with a table of
+	// its own, has.
+	"in a thread's own table": `python3 -c '
+import ctypes, os, threading, time
+tty = os.open(os.ttyname(0), os.O_RDWR)
+libc, kept = ctypes.CDLL(None), threading.Event()
+def keep():
+    libc.unshare(0x400)
+    kept.set()
+    time.sleep(1000.1)
+if os.fork() == 0:
+    os.setsid()
+    threading.Thread(target=keep).start()
+    kept.wait()
+    os.closerange(0, 64)
+    time.sleep(1000.1)
+time.sleep(0.3)
+'`,
+}
+
+const anyLurker = "1000.1"
+
+func TestLurkerIsEnded(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	for name, script := range lurkers {
+		t.Run(name, func(t *testing.T) {
+			h.user.Write(t, ".bashrc", script+"\n")
+			x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}), 80, 24)
+			x.Expect("FACTS")
+			x.Type("echo a''live\n")
+			x.Expect("alive")
+			f := facts(t, x.Output(), 1)
+			if len(f.Holders) == 0 || f.Refuse != "" {
+				t.Fatalf("facts %+v", f)
+			}
+			for _, holder := range f.Holders {
+				if !holder.Ended || holder.UID != uint32(h.user.UID) {
+					t.Errorf("holder %+v", holder)
+				}
+			}
+			if running(anyLurker) {
+				t.Error("it still runs")
+			}
+			x.Type("exit\n")
+			x.Wait()
+		})
+	}
+}
+
+// TestLurkerThatHides keeps its descriptor on the way through a socket while
+// the guard looks, and takes it out later.
+func TestLurkerThatHides(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	h.user.Write(t, ".bashrc", `python3 -c '
+import array, os, socket, time
+tty = os.open(os.ttyname(0), os.O_RDWR)
+a, b = socket.socketpair()
+socket.send_fds(a, [b"x"], [tty])
+if os.fork() == 0:
+    os.setsid()
+    os.close(tty)
+    for fd in 0, 1, 2: os.close(fd)
+    time.sleep(1)
+    socket.recv_fds(b, 1, 1)
+    time.sleep(1000.1)
+'
+`)
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}), 80, 24)
+	x.Expect("FACTS")
+	x.Expect("\n")
+	f := facts(t, x.Output(), 1)
+	h.log.Wait(t, "terminal held by another", f.Session, "ended=true")
+	hosttest.WaitFor(t, "the lurker's end", func() bool { return !running(anyLurker) })
+	x.Type("echo a''live; exit\n")
+	x.Expect("alive")
+	x.Wait()
+}
+
+// TestRootMayLook: an administrator's tool on the terminal is reported and
+// left alone, and the session is not refused for it.
+func TestRootMayLook(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	h.user.Write(t, ".bashrc", "touch /tmp/ready-$$; until test -e /tmp/go; do sleep 0.01; done\n")
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}), 80, 24)
+	var tty string
+	hosttest.WaitFor(t, "the terminal", func() bool {
+		tty = strings.TrimSpace(hosttest.Run(t, "sh", "-c", "ps -u alice -o tty= | grep pts | head -1 || true"))
+		return strings.HasPrefix(tty, "pts/")
+	})
+	root := hosttest.StartTerminal(t, exec("sh", "-c", "exec sleep 1000.2 9<>/dev/"+tty), 80, 24)
+	hosttest.WaitFor(t, "root's program", func() bool { return runs("sleep 1000.2") })
+	hosttest.Run(t, "touch", "/tmp/go")
+	x.Expect("FACTS")
+	x.Expect("\n")
+	f := facts(t, x.Output(), 1)
+	if len(f.Holders) != 1 || f.Holders[0].UID != 0 || f.Holders[0].Ended || f.Refuse != "" {
+		t.Errorf("facts %+v", f)
+	}
+	if !runs("sleep 1000.2") {
+		t.Error("root's program was ended")
+	}
+	root.Type("\x03")
+}
