@@ -39,9 +39,11 @@ var directories = []file{
 	{"/var/spool/castgate/live", "root:castgate", "0770"},
 	{"/var/spool/castgate/incoming", "root:castgate", "0770"},
 	{"/var/spool/castgate/bad", "root:castgate", "0770"},
+	{"/var/spool/castgate/kept", "root:castgate", "0770"},
 	{"/var/cache/castgate-keys", "castgate-keys:castgate-keys", "0755"},
 	{"/var/lib/castgate", "root:root", "0755"},
 	{"/var/lib/castgate/archive", "castgate-upload:castgate-archive", "2770"},
+	{"/var/lib/castgate/upload", "castgate-upload:castgate-upload", "0755"},
 }
 
 // programs says where a command goes that is not /usr/bin/NAME root 0755.
@@ -88,11 +90,23 @@ var installOnce = sync.OnceValue(func() error {
 			return err
 		}
 	}
+	if err := makeSigningKey(); err != nil {
+		return err
+	}
 	if err := installPrograms(filepath.Join(m.Root, buildDir)); err != nil {
 		return err
 	}
 	return installConfigs(filepath.Join(m.Root, "packaging", "etc"))
 })
+
+// makeSigningKey does what the package's postinst does.
+func makeSigningKey() error {
+	key := file{"/etc/castgate/signing-key", "root:castgate-upload", "0640"}
+	if err := run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "castgate", "-f", key.path); err != nil {
+		return err
+	}
+	return key.own()
+}
 
 func installPrograms(from string) error {
 	built, err := filepath.Glob(from + "/castgate*")

@@ -5,10 +5,11 @@
 //
 //	live/<id>.cast      being written: its writer holds flock(2) on it
 //	incoming/<id>.cast  finished, or taken over from a writer that died
-//	bad/<id>.cast       can't be read or will never be accepted
+//	bad/<id>.cast       can't be read or will never be accepted; <id>.cast.txt says why
+//	kept/<id>.cast      delivered, and kept for a while where upload.yaml says so
 //
 // Alive or dead is a lock, not a name: the kernel lets go of a lock however
-// its holder ends. All three directories are on one file system, so that a
+// its holder ends. The directories are on one file system, so that a
 // rename between them is atomic, and belong to root:castgate, mode 0770, below
 // a directory of mode 0750: who isn't in the group can't reach a file, not
 // even his own.
@@ -17,6 +18,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -36,6 +38,7 @@ const (
 	Live     = "live"
 	Incoming = "incoming"
 	Bad      = "bad"
+	Kept     = "kept"
 )
 
 // ErrAlive says that a recording's writer lives.
@@ -99,8 +102,60 @@ func (d *Dir) SyncLive() error { return d.sync(Live) }
 // caller has synced the file. It never replaces a file.
 func (d *Dir) Ready(id string) error { return d.move(Live, Incoming, id) }
 
-// MoveBad puts a recording aside.
-func (d *Dir) MoveBad(id string) error { return d.move(Incoming, Bad, id) }
+// Keep moves a delivered recording from incoming/ to kept/.
+func (d *Dir) Keep(id string) error { return d.move(Incoming, Kept, id) }
+
+// RemoveKept deletes a recording from kept/.
+func (d *Dir) RemoveKept(id string) error { return d.root.Remove(name(Kept, id)) }
+
+// sameNames bounds the search for a free name in bad/.
+const sameNames = 100
+
+// MoveAside puts any file of incoming/ aside, recording or not, under a name
+// that is free in bad/, which it returns.
+func (d *Dir) MoveAside(file string) (string, error) {
+	for n := range sameNames {
+		to := file
+		if n > 0 {
+			to = fmt.Sprintf("%s.%d", file, n)
+		}
+		if _, err := d.root.Lstat(filepath.Join(Bad, to)); err == nil {
+			continue
+		}
+		if err := d.root.Rename(filepath.Join(Incoming, file), filepath.Join(Bad, to)); err != nil {
+			return "", fmt.Errorf("move %q to %s/: %w", file, Bad, err)
+		}
+		return to, errors.Join(d.sync(Bad), d.sync(Incoming))
+	}
+	return "", fmt.Errorf("move %q to %s/: %w", file, Bad, fs.ErrExist)
+}
+
+// Explain writes bad/<file>.txt: why the file was put aside.
+func (d *Dir) Explain(file, why string) error {
+	f, err := d.root.OpenFile(filepath.Join(Bad, file+".txt"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if err != nil {
+		return fmt.Errorf("say why %q was put aside: %w", file, err)
+	}
+	_, err = f.WriteString(why + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// maxReason bounds what Reason reads.
+const maxReason = 4 << 10
+
+// Reason returns what Explain wrote about a file in bad/.
+func (d *Dir) Reason(file string) (string, error) {
+	f, err := d.root.Open(filepath.Join(Bad, file+".txt"))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxReason))
+	return strings.TrimSpace(string(text)), err
+}
+
+// Stat describes the file of a recording in sub.
+func (d *Dir) Stat(sub, id string) (fs.FileInfo, error) { return d.root.Lstat(name(sub, id)) }
 
 // Remove deletes a delivered recording from incoming/.
 func (d *Dir) Remove(id string) error {

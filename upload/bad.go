@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"errors"
+	"io/fs"
+
+	"castgate/wrap/spool"
+)
+
+// putAside moves a recording that will never be delivered to bad/, with the
+// reason beside it. Nothing is deleted: it is evidence.
+func (u *Uploader) putAside(id, why string) bool {
+	return u.moveAside(id+spool.Suffix, why)
+}
+
+// putAsideStranger moves what is no recording out of incoming/: a path unit
+// that watches the directory would start the uploader for it without end.
+func (u *Uploader) putAsideStranger(name string) {
+	u.moveAside(name, "its name is not a recording's")
+}
+
+func (u *Uploader) moveAside(file, why string) bool {
+	to, err := u.spool.MoveAside(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true // moved before the last kill
+	}
+	if err == nil {
+		err = u.spool.Explain(to, why)
+	}
+	if err != nil {
+		u.complainOnce("can't put a file aside", file, err)
+		return to != ""
+	}
+	u.Log.Error("put aside for good", "file", u.Config.Spool+"/"+spoolBad+"/"+to, "why", why)
+	return true
+}
+
+// complainOnce logs what will be seen again at every pass, once.
+func (u *Uploader) complainOnce(what, name string, err error) {
+	if _, known := u.complained.LoadOrStore(what+"\x00"+name, true); !known {
+		u.Log.Error(what, "name", name, "why", err)
+	}
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+// Config is upload.yaml.
+type Config struct {
+	Spool      string         `yaml:"spool"`
+	State      string         `yaml:"state"` // journal and stage; the uploader's own
+	Keep       time.Duration  `yaml:"keep"`  // how long delivered recordings stay in the spool
+	SigningKey string         `yaml:"signing_key"`
+	Parallel   int            `yaml:"parallel"`    // recordings under way at once
+	AlertAfter time.Duration  `yaml:"alert_after"` // status fails when something waited longer
+	Targets    []TargetConfig `yaml:"targets"`
+}
+
+// TargetConfig is one target; exactly one of its keys is there.
+type TargetConfig struct {
+	Dir *DirConfig `yaml:"dir"`
+}
+
+// Defaults returns the configuration that an empty file stands for.
+func Defaults() Config {
+	return Config{
+		Spool:      "/var/spool/castgate",
+		State:      "/var/lib/castgate/upload",
+		Parallel:   4,
+		AlertAfter: time.Hour,
+	}
+}
+
+// maxParallel bounds the memory: each recording under way takes some 20 MB.
+const maxParallel = 64
+
+// Validate implements what config.Load calls.
+func (c *Config) Validate() error {
+	if len(c.Targets) == 0 {
+		c.Targets = []TargetConfig{{Dir: &DirConfig{Path: "/var/lib/castgate/archive"}}}
+	}
+	switch {
+	case !filepath.IsAbs(c.Spool):
+		return fmt.Errorf("spool: %q is not an absolute path", c.Spool)
+	case !filepath.IsAbs(c.State):
+		return fmt.Errorf("state: %q is not an absolute path", c.State)
+	case c.Parallel < 1 || c.Parallel > maxParallel:
+		return fmt.Errorf("parallel: %d is not between 1 and %d", c.Parallel, maxParallel)
+	case c.Keep < 0:
+		return fmt.Errorf("keep: %v is negative", c.Keep)
+	case c.AlertAfter <= 0:
+		return fmt.Errorf("alert_after: %v is not a time to wait", c.AlertAfter)
+	}
+	_, err := c.targets()
+	return err
+}
+
+// targets makes the targets and checks their settings.
+func (c *Config) targets() ([]Target, error) {
+	var all []Target
+	names := map[string]bool{}
+	for i, tc := range c.Targets {
+		t, err := tc.target()
+		if err != nil {
+			return nil, fmt.Errorf("targets: number %d: %w", i+1, err)
+		}
+		if names[t.Name()] {
+			return nil, fmt.Errorf("targets: number %d: %s is there twice", i+1, t.Name())
+		}
+		names[t.Name()] = true
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// targetNames returns the names of the targets of a valid configuration.
+func (c *Config) targetNames() []string {
+	all, _ := c.targets()
+	names := make([]string, len(all))
+	for i, t := range all {
+		names[i] = t.Name()
+	}
+	return names
+}
+
+func (tc TargetConfig) target() (Target, error) {
+	var made []Target
+	var errs []error
+	add := func(t Target, err error) { made, errs = append(made, t), append(errs, err) }
+	if tc.Dir != nil {
+		add(newDirTarget(*tc.Dir))
+	}
+	if len(made) != 1 {
+		return nil, errors.New("wants exactly one of dir, asciinema, s3, archive, ttyspy")
+	}
+	return made[0], errs[0]
+}
+
+func newDirTarget(c DirConfig) (Target, error) {
+	if !filepath.IsAbs(c.Path) {
+		return nil, fmt.Errorf("dir.path: %q is not an absolute path", c.Path)
+	}
+	return &dirTarget{filepath.Clean(c.Path)}, nil
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// DirConfig is the target "dir": an archive in a directory of this host.
+type DirConfig struct {
+	Path string `yaml:"path"`
+}
+
+// Modes of what the archive's readers, its group, may see; they are receivers
+// too, and make directories. mkdir(2) hands group and setgid bit of the parent
+// on. There is no chmod here: RestrictSUIDSGID= of the unit forbids the bit.
+const (
+	archiveDirMode  = 0o770
+	archiveFileMode = 0o640
+)
+
+type dirTarget struct{ path string }
+
+func (t *dirTarget) Name() string { return "dir:" + t.path }
+
+// Deliver implements Target.
+func (t *dirTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
+	root, err := os.OpenRoot(t.path)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("open the archive: %w", err)
+	}
+	defer root.Close()
+	dir := d.Manifest.Dir()
+	if err := makeDirs(root, dir); err != nil {
+		return Receipt{}, err
+	}
+	for _, o := range d.objects() {
+		if err := ctx.Err(); err != nil {
+			return Receipt{}, err
+		}
+		if err := storeFile(root, d.Manifest.Path(o.suffix), o); err != nil {
+			return Receipt{}, err
+		}
+	}
+	if err := syncDir(root, dir); err != nil {
+		return Receipt{}, err
+	}
+	where := filepath.Join(t.path, d.Manifest.Path(d.Manifest.StoredSuffix()))
+	return Receipt{d.Manifest.Stored.SHA256, d.Manifest.Stored.Bytes, where}, nil
+}
+
+// makeDirs makes dir below root, durably.
+func makeDirs(root *os.Root, dir string) error {
+	at := "."
+	for elem := range strings.SplitSeq(dir, "/") {
+		parent := at
+		at = path.Join(at, elem)
+		switch err := root.Mkdir(at, archiveDirMode); {
+		case errors.Is(err, fs.ErrExist):
+			continue
+		case err != nil:
+			return fmt.Errorf("make a directory of the archive: %w", err)
+		}
+		if err := syncDir(root, parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storeFile writes o to name without ever replacing a file. The temporary name
+// is the same at every try, so that a crash leaves at most one behind, and the
+// next try takes it away.
+func storeFile(root *os.Root, name string, o object) error {
+	if done, err := alreadyThere(root, name, o); done || err != nil {
+		return err
+	}
+	tmp := path.Join(path.Dir(name), ".new."+path.Base(name))
+	if err := root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove what was left of a delivery: %w", err)
+	}
+	err := writeFile(root, tmp, o)
+	if err == nil {
+		if err = root.Link(tmp, name); errors.Is(err, fs.ErrExist) {
+			_, err = alreadyThere(root, name, o)
+		}
+	}
+	if gone := root.Remove(tmp); err == nil && gone != nil {
+		err = gone
+	}
+	if err != nil {
+		return fmt.Errorf("store in the archive: %w", err)
+	}
+	return nil
+}
+
+func writeFile(root *os.Root, name string, o object) (err error) {
+	in, err := o.open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, archiveFileMode)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	sum := newHasher(f)
+	if _, err := io.Copy(sum, in); err != nil {
+		return err
+	}
+	if got := sum.hex(); got != o.SHA256 {
+		return fmt.Errorf("%s changed while it waited: SHA-256 %s, not %s", o.suffix, got, o.SHA256)
+	}
+	return f.Sync()
+}
+
+// alreadyThere reports whether name holds o's bytes: an earlier try was cut
+// off. It refuses when name holds others.
+func alreadyThere(root *os.Root, name string, o object) (bool, error) {
+	f, err := root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read what is in the archive: %w", err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return false, fmt.Errorf("read what is in the archive: %w", err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != o.SHA256 {
+		return false, refuse("the archive has another %q (SHA-256 %s, not %s)", name, got, o.SHA256)
+	}
+	return true, nil
+}
+
+func syncDir(root *os.Root, name string) error {
+	f, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync the archive's directory: %w", err)
+	}
+	return nil
+}

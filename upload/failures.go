@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// failures is what does not work at the moment, for `status`. It is written
+// now and then and may be lost: the uploader itself never reads it.
+type failures struct {
+	At    time.Time `json:"at"`
+	Lanes []failure `json:"lanes"`
+}
+
+// failure is a recording that a target did not take. Target "" is the spool.
+type failure struct {
+	ID     string    `json:"id"`
+	Target string    `json:"target"`
+	Tries  int       `json:"tries"`
+	Until  time.Time `json:"until"`
+	Why    string    `json:"why"`
+}
+
+const failuresName = "failing.json"
+
+// maxFailures bounds the file: after a failure a target is asked by one
+// recording at a time, so that there are never many.
+const maxFailures = 1000
+
+func (f failures) of(id, target string) (failure, bool) {
+	for _, l := range f.Lanes {
+		if l.ID == id && l.Target == target {
+			return l, true
+		}
+	}
+	return failure{}, false
+}
+
+// failures returns what rests at the moment.
+func (s *schedule) failures() failures {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := failures{At: s.now().UTC(), Lanes: []failure{}}
+	for l, b := range s.lanes {
+		if len(f.Lanes) == maxFailures {
+			break
+		}
+		until := b.until
+		if g := s.gates[l.target]; g.until.After(until) {
+			until = g.until
+		}
+		f.Lanes = append(f.Lanes, failure{l.id, l.target, b.fails, until.UTC(), b.err.Error()})
+	}
+	return f
+}
+
+// noteFailures writes what rests, for `status`.
+func (u *Uploader) noteFailures() {
+	text, err := json.Marshal(u.schedule.failures())
+	if err == nil {
+		err = swapFile(u.state, failuresName, text)
+	}
+	if err != nil {
+		u.complainOnce("can't note for status what failed", failuresName, err)
+	}
+}
+
+// swapFile replaces a file that a crash may lose, but never leave half written
+// in a reader's eyes.
+func swapFile(root *os.Root, name string, data []byte) error {
+	if err := root.WriteFile(".new."+name, data, 0o644); err != nil {
+		return err
+	}
+	return root.Rename(".new."+name, name)
+}
+
+func readFailures(root *os.Root) (failures, error) {
+	text, err := root.ReadFile(failuresName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return failures{}, nil
+	}
+	var f failures
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
+	if err != nil {
+		return failures{}, fmt.Errorf("read what failed: %w", err)
+	}
+	return f, nil
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"castgate/upload/manifest"
+	"castgate/wrap/asciicast"
+)
+
+// The stage is the directory, below the state directory, of what is on its
+// way: <id>.cast.zst, made once, so that every target and every try gets the
+// same bytes. Only what is being delivered is here, never the whole spool.
+const stageDir = "stage"
+
+// window is zstd's: what a reader must hold in memory, and a browser too.
+const window = 1 << 20
+
+var encoders = sync.Pool{New: func() any {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return e
+}}
+
+func stageName(id string) string { return stageDir + "/" + id }
+
+// pack takes a recording from the spool: reads and checks it, compresses it
+// into the stage, and puts its manifest, signed, at the head of the chain.
+func (u *Uploader) pack(id string) (err error) {
+	c, err := u.openCast(id)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	m, err := u.compress(c)
+	if err != nil {
+		return err
+	}
+	return u.journal.seal(id, func(sequence int64, previous string) ([]byte, []byte, error) {
+		m.Sequence, m.Previous = sequence, previous
+		text, err := m.Encode()
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, err := manifest.Parse(text); err != nil {
+			return nil, nil, refuse("%w", err)
+		}
+		sig, err := u.sign(text)
+		return text, sig, err
+	})
+}
+
+func (u *Uploader) openCast(id string) (*cast, error) {
+	f, err := u.spool.Open(spoolIncoming, id)
+	if err != nil {
+		var sys *fs.PathError
+		info, lost := u.spool.Stat(spoolIncoming, id)
+		if lost == nil && (!info.Mode().IsRegular() || !errors.As(err, &sys)) {
+			return nil, &Refused{err} // a link, a device, a second name: no recorder made it
+		}
+		return nil, fmt.Errorf("open the recording: %w", err)
+	}
+	c, err := newCast(f, id)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// compress writes the stage's file and returns the manifest, but for its place
+// in the chain.
+func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
+	out, err := u.state.OpenFile(stageName(c.id), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("write to the stage: %w", err)
+	}
+	defer func() {
+		err = errors.Join(err, out.Close())
+		if err != nil {
+			_ = u.state.Remove(stageName(c.id))
+		}
+	}()
+	stored := newHasher(out)
+	enc := encoders.Get().(*zstd.Encoder)
+	defer encoders.Put(enc)
+	enc.Reset(stored)
+	f, err := c.scan(enc)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.check(f.header, u.uidOf); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(enc.Close(), out.Sync()); err != nil {
+		return nil, fmt.Errorf("write to the stage: %w", err)
+	}
+	m := f.manifest()
+	m.Stored = manifest.Stored{
+		Object:   manifest.Object{Bytes: stored.n, SHA256: stored.hex()},
+		Name:     c.id + manifest.CastSuffix,
+		Encoding: "zstd",
+	}
+	return m, syncDir(u.state, stageDir)
+}
+
+// manifest returns what the reading of a recording tells.
+func (f *facts) manifest() *manifest.Manifest {
+	h := f.header
+	cols, rows := asciicast.Clamp(h.Term.Cols, h.Term.Rows)
+	start := time.Unix(h.Timestamp, 0).UTC()
+	f.duration = f.duration.Truncate(time.Microsecond)
+	m := &manifest.Manifest{
+		Version: manifest.Version,
+		Session: manifest.Session(*h.Session),
+		Command: h.Command,
+		Term:    manifest.Term{Cols: cols, Rows: rows, Type: h.Term.Type},
+		Start:   start, End: start.Add(f.duration), Duration: manifest.Seconds(f.duration),
+		Exit: f.exit, Complete: f.exit != nil, Ended: manifest.EndedInterrupted,
+		Events: f.events,
+		Cast:   manifest.Object{Bytes: f.bytes, SHA256: f.sha256},
+	}
+	if m.Complete {
+		m.Ended = manifest.EndedExit
+	}
+	return m
+}
+
+// delivery returns a sealed recording as a target wants it.
+func (u *Uploader) delivery(id string, p *parcel) *Delivery {
+	return &Delivery{
+		Manifest: p.manifest, JSON: p.json, Sig: p.sig,
+		Stored: func() (io.ReadSeekCloser, error) { return u.state.Open(stageName(id)) },
+		Cast: func() (io.ReadCloser, error) {
+			c, err := u.openCast(id)
+			if err != nil {
+				return nil, err
+			}
+			return struct {
+				io.Reader
+				io.Closer
+			}{c.open(!p.manifest.Complete), c}, nil
+		},
+	}
+}
+
+// cleanStage removes what a killed uploader left in the stage and nobody will
+// ask for.
+func (u *Uploader) cleanStage() error {
+	f, err := u.state.Open(stageDir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		batch, err := f.Readdirnames(512)
+		for _, name := range batch {
+			if u.journal.parcel(name) == nil {
+				if err := u.state.Remove(stageName(name)); err != nil {
+					return fmt.Errorf("clean the stage: %w", err)
+				}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
