@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package wrap
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func parse(t *testing.T, text string) (Config, error) {
+	t.Helper()
+	c := Defaults()
+	return c, parseConfig([]byte(text), &c)
+}
+
+func TestShippedConfigIsTheDefaults(t *testing.T) {
+	text, err := os.ReadFile("../packaging/etc/wrap.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{}
+	if err := parseConfig(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	d := Defaults()
+	if c.Policy != d.Policy || c.Spool != d.Spool || c.Guard != d.Guard || c.Plain != d.Plain {
+		t.Errorf("got %+v, want %+v", c, d)
+	}
+}
+
+func TestRules(t *testing.T) {
+	c, err := parse(t, `
+on_failure: deny
+rules:
+  - groups: [auditors]
+    record: {input: echoed}
+  - users: [backup]
+    record: {commands: metadata}
+    notice: ""
+    on_failure: allow
+    limits: {session: 1MiB}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	audit := c.For("alice", []string{"users", "auditors"})
+	if audit.Record.Input != "echoed" || audit.Record.Commands != "yes" || audit.OnFailure != "deny" {
+		t.Errorf("auditors: %+v", audit)
+	}
+	backup := c.For("backup", nil)
+	if backup.Record.Commands != "metadata" || backup.Record.Input != "no" || backup.Notice != "" || backup.OnFailure != "allow" ||
+		backup.Limits.Session != 1<<20 || backup.Limits.Free != 256<<20 {
+		t.Errorf("backup: %+v", backup)
+	}
+	if other := c.For("bob", []string{"users"}); other != c.Policy {
+		t.Errorf("bob: %+v", other)
+	}
+	if both := c.For("backup", []string{"auditors"}); both.Record.Commands != "yes" {
+		t.Errorf("the first rule that matches wins: %+v", both)
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"recrod: {}":                               `line 1: key "recrod" is not known`,
+		"record: {imput: all}":                     `key "imput" is not known`,
+		"record: {input: some}":                    `record.input: "some" is none of no, echoed, all`,
+		"limits: {free: 10 potatoes}":              "is no size",
+		"limits: {free: -1}":                       "is no size",
+		"limits: {session: 99999999TiB}":           "is no size",
+		"limits: {sessions_per_user: 0}":           "locks everybody out",
+		"guard: maybe":                             `guard: "maybe"`,
+		"spool: here":                              "not an absolute path",
+		"shells: {a: zsh}":                         "not an absolute path",
+		"rules: [{record: {input: all}}]":          "rule 1: it names neither users nor groups",
+		"rules: [{users: [a], record: {in: all}}]": `key "in" is not known`,
+		"rules: [{users: [a], leftovers: end}]":    `key "leftovers" is not known`,
+		"plain: perhaps":                           "line 1",
+		"a: [":                                     "line 1",
+	} {
+		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestConfigOfOthersIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "wrap.yaml")
+	if c, err := ReadConfig(path); err != nil || c.OnFailure != "deny" {
+		t.Errorf("no file: %+v, %v", c, err)
+	}
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadConfig(path); err != nil {
+		t.Errorf("root's file: %v", err)
+	}
+	for _, spoil := range []func() error{
+		func() error { return os.Chmod(path, 0o664) },
+		func() error { return os.Chown(path, 1, 1) },
+		func() error { return os.Chmod(dir, 0o777) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), "others than root") {
+			t.Errorf("got %v", err)
+		}
+		_, _, _ = os.Chmod(path, 0o644), os.Chown(path, 0, 0), os.Chmod(dir, 0o755)
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add("rules: [{users: [a], record: {input: all}}]")
+	f.Add("limits: {free: 1GiB}\nshells: {a: /bin/sh}")
+	f.Fuzz(func(t *testing.T, text string) {
+		c := Defaults()
+		if parseConfig([]byte(text), &c) == nil {
+			p := c.For("root", []string{"wheel"})
+			if err := p.validate(); err != nil {
+				t.Errorf("%q was accepted and gives %v", text, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package wrap
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/wrap/spool"
+)
+
+func TestParseRequest(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		argv []string
+		env  map[string]string
+		want Request
+	}{
+		{"ForceCommand, shell", []string{"/usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, Request{Login: true, SSH: true}},
+		{"ForceCommand, command", []string{"castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
+			Request{Command: "ls", HasCommand: true, SSH: true}},
+		{"ForceCommand, empty command", []string{"castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": ""},
+			Request{HasCommand: true, SSH: true}},
+		{"login shell", []string{"-castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, Request{Login: true, AsShell: true, SSH: true}},
+		{"login shell, a client's variable", []string{"-castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"},
+			Request{Login: true, AsShell: true, SSH: true}},
+		{"login shell, command", []string{"castgate-wrap", "-c", "ls"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"},
+			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true}},
+		{"both", []string{"castgate-wrap", "-c", "exec /usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
+			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true}},
+		{"both, shell", []string{"castgate-wrap", "-c", "/usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"},
+			Request{Login: true, AsShell: true, SSH: true}},
+		{"su -", []string{"-castgate-wrap"}, nil, Request{Login: true, AsShell: true}},
+		{"su -c", []string{"castgate-wrap", "-c", "ls"}, nil, Request{Command: "ls", HasCommand: true, AsShell: true}},
+		{"su -l -c", []string{"-castgate-wrap", "-c", "ls"}, nil, Request{Command: "ls", HasCommand: true, Login: true, AsShell: true}},
+	} {
+		got := ParseRequest(tt.argv, func(k string) (string, bool) { v, ok := tt.env[k]; return v, ok })
+		if got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	got := Environment([]string{"PATH=/bin", "HOME=/usr/lib/castgate/home", "SHLVL=0", "_=x", "PWD=/", "SHELL=/usr/bin/castgate-wrap",
+		"SSH_ORIGINAL_COMMAND=x", "SSH_TTY=/dev/pts/1", "LC_ALL=xx", "CASTGATE_SESSION=forged"},
+		Account{Name: "a", Home: "/home/a"}, "/bin/zsh", "/dev/pts/2", "id")
+	want := []string{"PATH=/bin", "LC_ALL=xx", "HOME=/home/a", "SHELL=/bin/zsh", "SSH_TTY=/dev/pts/2", "CASTGATE_SESSION=id"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestRealShell(t *testing.T) {
+	all := func(string) bool { return true }
+	none := func(string) bool { return false }
+	shells := map[string]string{"alice": "/usr/bin/zsh"}
+	for _, tt := range []struct {
+		user, passwd string
+		exists       func(string) bool
+		want         string
+	}{
+		{"alice", "/usr/bin/castgate-wrap", all, "/usr/bin/zsh"},
+		{"bob", "/usr/bin/castgate-wrap", all, "/bin/bash"},
+		{"bob", "/usr/bin/castgate-wrap", none, "/bin/sh"},
+		{"alice", "/bin/dash", all, "/bin/dash"},
+		{"bob", "", all, "/bin/sh"},
+	} {
+		if got := RealShell(Account{Name: tt.user, Shell: tt.passwd}, shells, tt.exists); got != tt.want {
+			t.Errorf("%s %q: got %q, want %q", tt.user, tt.passwd, got, tt.want)
+		}
+	}
+}
+
+func TestNewID(t *testing.T) {
+	var last string
+	for i := range 100 {
+		id := NewID(time.UnixMilli(int64(1_700_000_000_000 + i)))
+		if !spool.ValidID(id) || strings.Compare(id, last) <= 0 {
+			t.Fatalf("%q after %q", id, last)
+		}
+		last = id
+	}
+}
