@@ -38,7 +38,10 @@ func StartTerminal(t testing.TB, cmd *exec.Cmd, cols, rows uint16) *Terminal {
 		t.Fatal(err)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true // User.Command's ids stay
 	err = cmd.Start()
 	tty.Close()
 	if err != nil {

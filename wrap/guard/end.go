@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -20,7 +21,7 @@ const grace = 500 * time.Millisecond
 func (g *Guard) ended(s *session, who peer) {
 	g.swept.Add(1)
 	defer g.swept.Done()
-	dead := gone(who.pidfd, lastWords)
+	dead := gone(who.pidfd, cmp.Or(g.testOnlyLastWords, lastWords))
 	last := g.depart(s)
 	log := g.Log.With("session", s.Session, "uid", s.uid, "pid", s.peer.pid)
 	switch {

@@ -23,6 +23,8 @@ type Guard struct {
 
 	// testOnlyAnyPeer lets a test talk to the guard without a set-id program.
 	testOnlyAnyPeer bool
+	// testOnlyLastWords shortens lastWords for peers that are the test itself.
+	testOnlyLastWords time.Duration
 
 	mu       sync.Mutex
 	peers    map[uint32]int       // connections of each uid

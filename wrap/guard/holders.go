@@ -167,15 +167,19 @@ func (h hold) evict(want wanted) bool {
 const evictWait = 100 * time.Millisecond
 
 // gone waits until the process behind a pidfd has ended: then its descriptors
-// are closed and its children have new parents (pidfd_open(2)).
+// are closed and its children have new parents (pidfd_open(2)). It asks again
+// and again instead of blocking, because a thousand sessions that end together
+// must not hold a thousand threads.
 func gone(pidfd int, timeout time.Duration) bool {
-	deadline := time.Now().Add(timeout)
-	for {
+	const askAgain = 2 * time.Millisecond
+	for deadline := time.Now().Add(timeout); ; time.Sleep(askAgain) {
 		fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, max(0, int(time.Until(deadline).Milliseconds())))
-		if err == unix.EINTR {
-			continue
+		n, err := unix.Poll(fds, 0)
+		switch {
+		case err == nil && n == 1:
+			return true
+		case err != nil && err != unix.EINTR, !time.Now().Before(deadline):
+			return false
 		}
-		return err == nil && n == 1
 	}
 }

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package guard
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	sum1 = "SHA256:abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
+	sum2 = "SHA256:zbcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
+)
+
+func TestFindLogin(t *testing.T) {
+	for name, c := range map[string]struct{ file, want string }{
+		"known":            {sum1 + " octocat 583231\n", "octocat"},
+		"no newline":       {sum1 + " octocat 583231", "octocat"},
+		"without an id":    {sum1 + " octocat\n", "octocat"},
+		"of an enterprise": {sum1 + " octo-cat_acme 583231\n", "octo-cat_acme"},
+		"twice the same":   {sum1 + " octocat 1\n" + sum1 + " octocat 1\n", "octocat"},
+		"two people's":     {sum1 + " octocat 1\n" + sum1 + " hubot 2\n", ""},
+		"another's":        {sum2 + " octocat 1\n", ""},
+		"cut":              {sum1[:30] + " octocat 1\n", ""},
+		"no login":         {sum1 + " \n", ""},
+		"not a login":      {sum1 + " \x1b[2J 1\n", ""},
+		"empty":            {"", ""},
+	} {
+		got, ok := findLogin([]byte(c.file), sum1)
+		if got != c.want || ok != (c.want != "") {
+			t.Errorf("%s: %q, %v", name, got, ok)
+		}
+	}
+}
+
+func TestLoginOfTrustsOnlyItsOwner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "logins")
+	if err := os.WriteFile(path, []byte(sum1+" octocat 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := LoginOf(path, sum1); got != "octocat" {
+		t.Errorf("got %q", got)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := LoginOf(path, sum1); ok {
+		t.Errorf("a file that all may write says %q", got)
+	}
+	if err := os.Symlink(path, path+".link"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := LoginOf(path+".link", sum1); ok {
+		t.Error("followed a symbolic link")
+	}
+	if _, ok := LoginOf(path, "SHA256:short"); ok {
+		t.Error("took half a fingerprint")
+	}
+}
+
+// record writes what the hook would, for this test's own process, changed by change.
+func record(t *testing.T, dir string, change func(*Key)) string {
+	t.Helper()
+	p, err := readProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := Key{PID: p.pid, Start: p.start, User: "deploy", Fingerprint: sum1, Type: "ssh-ed25519"}
+	if change != nil {
+		change(&k)
+	}
+	b, err := json.Marshal(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, strconv.Itoa(p.pid))
+	if err := os.WriteFile(path, b, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() == 0 {
+		return
+	}
+	if os.Getenv("CASTGATE_TEST_ALL") == "1" {
+		t.Fatal("needs root")
+	}
+	t.Skip("needs root: a record is believed only when root wrote it")
+}
+
+func TestLookupSession(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	path := record(t, dir, nil)
+	if k, ok := LookupSession(dir, os.Getpid()); !ok || k.Fingerprint != sum1 || k.User != "deploy" {
+		t.Errorf("got %+v, %v", k, ok)
+	}
+	child := exec.Command("sleep", "1000")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
+	if k, ok := Accepted(dir, child.Process.Pid); !ok || k.Fingerprint != sum1 {
+		t.Errorf("through the ancestry: %+v, %v", k, ok)
+	}
+	for name, spoil := range map[string]func() error{
+		"others may write it": func() error { return os.Chmod(path, 0o660) },
+		"another's":           func() error { return os.Chown(path, 1, 0) },
+		"a link":              func() error { return os.Rename(path, path+"0") },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if name == "a link" {
+			if err := os.Symlink(path+"0", path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if k, ok := LookupSession(dir, os.Getpid()); ok {
+			t.Errorf("%s: believed %+v", name, k)
+		}
+		_ = os.Remove(path)
+		path = record(t, dir, nil)
+	}
+}
+
+func TestRecordOfAnotherProcess(t *testing.T) {
+	needRoot(t)
+	for name, change := range map[string]func(*Key){
+		"the pid was used again": func(k *Key) { k.Start++ },
+		"copied":                 func(k *Key) { k.PID++ },
+		"not a fingerprint":      func(k *Key) { k.Fingerprint = "SHA256:\x1b[2J" },
+	} {
+		dir := t.TempDir()
+		record(t, dir, change)
+		if k, ok := LookupSession(dir, os.Getpid()); ok {
+			t.Errorf("%s: believed %+v", name, k)
+		}
+	}
+}
+
+// TestAcceptedKey compares with ssh-keygen, for plain keys and certificates.
+func TestAcceptedKey(t *testing.T) {
+	for _, kind := range []string{"ed25519", "rsa", "ecdsa"} {
+		dir := t.TempDir()
+		ca, key := dir+"/ca", dir+"/key"
+		keygen(t, "-q", "-t", "ed25519", "-N", "", "-f", ca)
+		keygen(t, "-q", "-t", kind, "-N", "", "-f", key)
+		keygen(t, "-q", "-s", ca, "-I", "me", "-n", "deploy", key+".pub")
+		want := strings.Fields(keygen(t, "-l", "-f", key+".pub"))[1]
+		for _, file := range []string{key + ".pub", key + "-cert.pub"} {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := strings.Fields(string(b))
+			for _, info := range []string{
+				"publickey " + f[0] + " " + f[1],
+				"publickey " + f[0] + " " + f[1] + "\n",
+				"password\npublickey " + f[0] + " " + f[1] + "\nkeyboard-interactive/pam\n",
+			} {
+				kind, got, err := acceptedKey(info)
+				if err != nil || got != want || kind != f[0] {
+					t.Errorf("%s: %s %s, %v; want %s", file, kind, got, err, want)
+				}
+			}
+		}
+	}
+}
+
+func keygen(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("ssh-keygen", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ssh-keygen %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+func TestNoAcceptedKey(t *testing.T) {
+	ed := base64.StdEncoding.EncodeToString(appendString(appendString(nil, []byte("ssh-ed25519")), make([]byte, 32)))
+	for _, info := range []string{
+		"", "password", "publickey", "publickey ssh-ed25519", "publickey ssh-ed25519 ???", "publickey ssh-rsa " + ed,
+		"hostbased ssh-ed25519 " + ed, "publickey ssh-ed25519-cert-v01@openssh.com " + ed,
+	} {
+		if kind, sum, err := acceptedKey(info); err == nil {
+			t.Errorf("%q: %s %s", info, kind, sum)
+		}
+	}
+}
+
+func FuzzAcceptedKey(f *testing.F) {
+	f.Add("publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n")
+	f.Add("publickey ssh-rsa-cert-v01@openssh.com AAAA")
+	f.Fuzz(func(t *testing.T, info string) {
+		if _, sum, err := acceptedKey(info); err == nil && !validFingerprint(sum) {
+			t.Fatalf("%q from %q", sum, info)
+		}
+	})
+}
+
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"pid":1,"start":2,"user":"deploy","fingerprint":"` + sum1 + `"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if k, err := parseRecord(b); err == nil && k.Fingerprint != "" && !validFingerprint(k.Fingerprint) {
+			t.Fatalf("%+v", k)
+		}
+	})
+}
+
+func FuzzLogins(f *testing.F) {
+	f.Add([]byte(sum1 + " octocat 583231\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if login, ok := findLogin(b, sum1); ok && (login == "" || !validLogin(login)) {
+			t.Fatalf("%q", login)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package guard_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"castgate/packaging/hosttest"
+	"castgate/wrap/guard"
+)
+
+// hooked adds the session hook to sshd's PAM stack, as the profile in
+// packaging/pam does to common-session.
+func hooked(t *testing.T) {
+	t.Helper()
+	const stack = "/etc/pam.d/sshd"
+	before := read(t, stack)
+	line := "session optional pam_exec.so quiet /usr/lib/castgate/castgate-guard session-hook\n"
+	if err := os.WriteFile(stack, []byte(before+line), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(stack, []byte(before), 0o644); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestWhoWasIt: two people share an account; each session says whose it was.
+func TestWhoWasIt(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	hooked(t)
+	other := hosttest.NewKey(t, "rsa")
+	unknown := hosttest.NewKey(t, "ecdsa")
+	h.user.Authorize(t, h.key, other, unknown)
+	logins := fmt.Sprintf("%s octocat 583231\n%s hubot 480938\n", h.key.Fingerprint, other.Fingerprint)
+	if err := os.WriteFile(guard.Logins, []byte(logins), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		key   *hosttest.Key
+		login string
+	}{{h.key, "octocat"}, {other, "hubot"}, {unknown, ""}} {
+		r := hosttest.Do(t, h.Ssh(c.key, "alice", nil, "ls -l /run/castgate; (: >/run/castgate/$PPID) 2>&1; true"), nil)
+		f := facts(t, r.Stdout, 1)
+		if f.Key != c.key.Fingerprint || f.Login != c.login {
+			t.Errorf("key %s, login %q: got %s, %q", c.key.Fingerprint, c.login, f.Key, f.Login)
+		}
+		if !strings.Contains(r.Stdout, "-rw-r----- 1 root castgate") || !strings.Contains(r.Stdout, "Permission denied") {
+			t.Errorf("the record: %q", r.Stdout)
+		}
+	}
+	hosttest.WaitFor(t, "the records to go", func() bool {
+		left, _ := filepath.Glob("/run/castgate/[0-9]*")
+		return len(left) == 0
+	})
+}
+
+// TestForgeryByInotify is the forgery of openssh.md section 5, which succeeds
+// 30 of 30 times against whoever believes SSH_USER_AUTH: a program of the same
+// account rewrites sshd's file before anybody reads it.
+func TestForgeryByInotify(t *testing.T) {
+	h := start(t, "/bin/bash", forced, "ExposeAuthInfo yes")
+	hooked(t)
+	liar := hosttest.NewKey(t, "ed25519")
+	logins := fmt.Sprintf("%s octocat 583231\n%s admin 1\n", h.key.Fingerprint, liar.Fingerprint)
+	if err := os.WriteFile(guard.Logins, []byte(logins), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h.user.Write(t, "forge.py", `
+import ctypes, glob, os, sys
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init()
+libc.inotify_add_watch(fd, b"/tmp", 0x100 | 0x8)
+libc.inotify_add_watch(fd, b"/run/castgate", 0x100 | 0x80 | 0x8)
+print("watching", flush=True)
+while os.read(fd, 4096):
+    for name in glob.glob("/tmp/sshauth.*") + glob.glob("/run/castgate/[0-9]*"):
+        try: open(name, "w").write("publickey " + sys.argv[1] + "\n")
+        except OSError: pass
+`)
+	forger := hosttest.StartTerminal(t, h.user.Command("/usr/bin/python3", "forge.py", liar.Line), 80, 24)
+	forger.Expect("watching")
+	forged, believed := 0, 0
+	for range 30 {
+		r := h.do(t, nil, "cat $SSH_USER_AUTH")
+		if strings.Contains(r.Stdout, strings.Fields(liar.Line)[1]) {
+			forged++
+		}
+		if f := facts(t, r.Stdout, 1); f.Login != "octocat" || f.Key != h.key.Fingerprint {
+			believed++
+		}
+	}
+	if believed != 0 {
+		t.Errorf("%d of 30 sessions carry the forged name", believed)
+	}
+	if forged == 0 {
+		t.Error("not one of sshd's own files was forged: the attack does not work as tried")
+	}
+	t.Logf("SSH_USER_AUTH forged in %d of 30 sessions, the record in %d", forged, believed)
+}
+
+// TestHookNeverBreaksALogin: it is optional, bounded, and exits 0.
+func TestHookNeverBreaksALogin(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	hooked(t)
+	hosttest.Run(t, "mv", "/run/castgate", "/run/castgate.away")
+	t.Cleanup(func() {
+		_ = os.Remove("/run/castgate")
+		hosttest.Run(t, "mv", "/run/castgate.away", "/run/castgate")
+	})
+	if err := os.WriteFile("/run/castgate", nil, 0o644); err != nil { // in the way
+		t.Fatal(err)
+	}
+	if r := h.do(t, nil, "true"); !strings.Contains(r.Stdout, "recorder: connect to guard") {
+		t.Errorf("got %+v", r)
+	}
+	h.log.Wait(t, "castgate-guard", "session hook", "open_session")
+	for _, args := range [][]string{{"session-hook"}, {"-group", "nosuchgroup", "session-hook"}} {
+		cmd := exec(append([]string{"/usr/lib/castgate/castgate-guard"}, args...)...)
+		cmd.Env = []string{"PAM_SERVICE=sshd", "PAM_TYPE=open_session", "PAM_USER=alice"}
+		if r := hosttest.Do(t, cmd, nil); r.Status != 0 || r.Stdout != "" {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+}
