@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"wrap/spool":          {},
 	"wrap/guard":          {},
 	"wrap":                {"wrap/asciicast", "wrap/guard", "wrap/spool"},
-	"wrap/once":           {"wrap"},
+	"wrap/once":           {"wrap", "wrap/asciicast"},
 	"upload/manifest":     {"wrap/asciicast"}, // the format that upload writes and the archive reads
 	"upload":              {"upload/manifest", "wrap/asciicast", "wrap/spool"},
 	"upload/archive":      {"upload/archive/", "upload/manifest", "wrap/asciicast"},

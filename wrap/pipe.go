@@ -177,6 +177,11 @@ func (s *Pipes) copy(c *child) error {
 				return s.Rec.Err()
 			}
 			s.forward(c, s.Wake.signals())
+			if bits&wakeGone != 0 {
+				c.end.Hangup = true
+				s.stop(c)
+				return nil
+			}
 		}
 		for i, f := range s.flows {
 			if err := f.move(fds[1+2*i].Revents, fds[2+2*i].Revents); err != nil {

@@ -91,6 +91,7 @@ const (
 	wakeTerm               // the session shall end (SIGTERM)
 	wakeSync               // the sync thread has found a failure
 	wakeSignal             // signals are to be passed on
+	wakeGone               // the connection is lost, and with it the session
 )
 
 // Waker tells a copy loop, through an eventfd that it polls, of what happens
@@ -113,11 +114,18 @@ func NewWaker() (*Waker, error) {
 // Resize tells the loop to ask for the window's size again.
 func (w *Waker) Resize() { w.set(wakeResize) }
 
-// Hangup tells the loop that the other side is gone.
-func (w *Waker) Hangup() { w.set(wakeHangup) }
+// Hangup tells the loop that the other side is gone: the session ends, with a
+// terminal or without one.
+func (w *Waker) Hangup() { w.set(wakeGone) }
 
 // Terminate tells the loop to end the session.
 func (w *Waker) Terminate() { w.set(wakeTerm) }
+
+// Child tells the loop that a child has ended (SIGCHLD).
+func (w *Waker) Child() { w.set(wakeChild) }
+
+// Signal tells the loop to pass sig on to the program.
+func (w *Waker) Signal(sig syscall.Signal) { w.signal(sig) }
 
 func (w *Waker) set(bit uint32) {
 	w.bits.Or(bit)

@@ -3,6 +3,7 @@
 package wrap
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 type Outer struct {
 	In, Out int           // descriptors; the loop makes them non-blocking
 	TTY     bool          // In is a terminal: its end is a hang-up, not an end of input
+	Signals bool          // pass on what Wake.Signal announces; signals of the recorder's own are its own
 	Modes   *unix.Termios // for the inner terminal; nil for the kernel's defaults
 	Size    func() (*unix.Winsize, error)
 	Wake    *Waker
@@ -33,7 +35,7 @@ const drainAfterExit = 1 << 20
 // Terminal runs p on a pty of its own and copies between that and outer.
 type Terminal struct {
 	Rec   *Recorder
-	Input string // what of the input is recorded: no, echoed, all
+	Input string // what of the input is recorded: no, echoed, masked, all
 	Outer Outer
 
 	master, slave int
@@ -175,7 +177,12 @@ func (t *Terminal) woken(c *child, bits uint32) (done bool, err error) {
 			return true, err
 		}
 	}
-	if bits&(wakeHangup|wakeTerm) != 0 {
+	if bits&wakeSignal != 0 && t.Outer.Signals {
+		for _, sig := range t.Outer.Wake.signals() {
+			_ = unix.Kill(-c.pid, sig)
+		}
+	}
+	if bits&(wakeHangup|wakeTerm|wakeGone) != 0 {
 		c.end.Hangup = true
 		return true, nil
 	}
@@ -242,7 +249,7 @@ func (t *Terminal) fromPerson(revents int16) bool {
 		t.inputEnded = true
 		return err == nil && !t.Outer.TTY
 	}
-	if t.inputRecorded() && t.Rec.Input(t.inBuf[:n]) != nil {
+	if p := t.recorded(t.inBuf[:n]); p != nil && t.Rec.Input(p) != nil {
 		t.Outer.Wake.set(wakeSync) // the loop asks again and ends the session
 	}
 	t.in = t.inBuf[:n]
@@ -263,17 +270,42 @@ func (t *Terminal) give() {
 	}
 }
 
-// inputRecorded applies record.input. With "echoed" input counts only while
-// the terminal itself echoes: what is typed with echo off is never kept.
-func (t *Terminal) inputRecorded() bool {
-	switch t.Input {
-	case "all":
-		return true
-	case "echoed":
-		modes, err := unix.IoctlGetTermios(t.master, unix.TCGETS)
-		return err == nil && modes.Lflag&unix.ECHO != 0
+// recorded returns what of the input p is kept, nil for nothing. With "echoed"
+// input counts only while the terminal itself echoes: what is typed with echo
+// off is never kept. With "masked" it is kept that something was typed.
+//
+// Line editors and full-screen programs, which switch echo off and do their own
+// (readline), want each key at once: they switch ICANON off, too. A prompt for
+// a password (getpass(3), sudo, ssh, read -s) leaves the line to the kernel.
+// That difference is what "masked" goes by.
+func (t *Terminal) recorded(p []byte) []byte {
+	if t.Input == "all" {
+		return p
 	}
-	return false
+	if t.Input != "echoed" && t.Input != "masked" {
+		return nil
+	}
+	modes, err := unix.IoctlGetTermios(t.master, unix.TCGETS)
+	switch {
+	case err == nil && modes.Lflag&unix.ECHO != 0:
+		return p
+	case t.Input == "echoed":
+		return nil
+	case err == nil && modes.Lflag&unix.ICANON == 0:
+		return p
+	}
+	return mask(p)
+}
+
+// mask hides each byte but the ends of lines.
+func mask(p []byte) []byte {
+	hidden := bytes.Repeat([]byte{'*'}, len(p))
+	for i, c := range p {
+		if c == '\r' || c == '\n' {
+			hidden[i] = c
+		}
+	}
+	return hidden
 }
 
 // finish shows what was recorded last, takes what the program wrote before it
@@ -323,7 +355,7 @@ func (t *Terminal) flush() bool {
 		if _, err := blockingPoll(fds); err != nil || fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
 			return false
 		}
-		if fds[1].Revents != 0 && t.Outer.Wake.take()&(wakeHangup|wakeTerm) != 0 {
+		if fds[1].Revents != 0 && t.Outer.Wake.take()&(wakeHangup|wakeTerm|wakeGone) != 0 {
 			return false
 		}
 	}

@@ -5,6 +5,7 @@ package wrap
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -34,8 +35,9 @@ type Recorder struct {
 	OnLoss func(error)         // told once, when recording has failed
 	Wake   func()              // called from the sync thread when it has found a failure
 	Full   func() error        // asked after each sync whether there is still room; may be nil
-	Plain  func([]byte) []byte // instead of asciicast, for castgate-once's raw log; may be nil
+	Plain  func([]byte) []byte // instead of asciicast: output only, for castgate-once's raw log; may be nil
 
+	base    int64 // bytes that were in the file before
 	enc     asciicast.Encoder
 	buf     []byte
 	written int64
@@ -58,7 +60,12 @@ func (r *Recorder) Begin(h asciicast.Header) error {
 	r.buf = make([]byte, 0, 32<<10) // grows to maxEvent in a session that needs it
 	r.kick = make(chan struct{}, 1)
 	r.done = make(chan struct{})
-	line, err := asciicast.AppendHeader(r.buf, h)
+	var st unix.Stat_t
+	if err := unix.Fstat(r.FD, &st); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	r.base = st.Size
+	line, err := r.header(h)
 	if err != nil {
 		return err
 	}
@@ -70,6 +77,13 @@ func (r *Recorder) Begin(h asciicast.Header) error {
 	}
 	go r.syncLoop()
 	return nil
+}
+
+func (r *Recorder) header(h asciicast.Header) ([]byte, error) {
+	if r.Plain != nil {
+		return nil, nil
+	}
+	return asciicast.AppendHeader(r.buf, h)
 }
 
 // Output records what the session has written. An error means that the session
@@ -101,7 +115,7 @@ func (r *Recorder) Resize(cols, rows int) error {
 // Marker records a fact about the session.
 func (r *Recorder) Marker(label string) error {
 	if r.Plain != nil {
-		return nil
+		return r.event(append(r.buf[:0], "\r\n["+label+"]\r\n"...))
 	}
 	return r.event(r.enc.AppendMarker(r.buf[:0], time.Since(r.Start), label))
 }
@@ -193,12 +207,21 @@ func (r *Recorder) write(p []byte) error {
 			continue
 		}
 		if done > 0 {
-			_ = unix.Ftruncate(r.FD, r.written)
+			r.untear(int64(done))
 		}
 		return err
 	}
 	r.written += int64(done)
 	return nil
+}
+
+// untear takes the start of a line back. Not where others write to the file,
+// too: castgate-once's log may be a standard output that its messages share.
+func (r *Recorder) untear(n int64) {
+	var st unix.Stat_t
+	if unix.Fstat(r.FD, &st) == nil && st.Size == r.base+r.written+n {
+		_ = unix.Ftruncate(r.FD, st.Size-n)
+	}
 }
 
 // syncLoop makes what was written durable, in a thread of its own: nothing that
