@@ -27,7 +27,10 @@ type command struct {
 // the commands and are commands themselves.
 func commands() []command {
 	return []command{
+		{"check", "[flags]", "look at the whole host for what is wrong with the door", checkCommand},
 		{"completion", "bash|zsh|fish", "print a completion script for a shell", completionCommand},
+		{"disable", "[flags]", "take castgate out of sshd's configuration", disableCommand},
+		{"enable", "[flags]", "put castgate into sshd's configuration, and back when a login fails", enableCommand},
 	}
 }
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"flag"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/cmd/internal/cli"
+	"castgate/cmd/internal/host"
+)
+
+func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
+	asJSON := fs.Bool("json", false, "print the findings as JSON")
+	return func() error {
+		if fs.NArg() > 0 {
+			return cli.Usage("unexpected argument %q", fs.Arg(0))
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+		defer stop()
+		h, err := host.Look(ctx)
+		if err != nil {
+			return cli.Hint(err, "sudo castgate check")
+		}
+		found := h.Check()
+		write := host.WriteText
+		if *asJSON {
+			write = host.WriteJSON
+		}
+		if err := write(env.Stdout, found); err != nil {
+			return err
+		}
+		if host.Failed(found) {
+			return cli.Exit(cli.StatusFailed)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Account is an account of the host that somebody could log in to.
+type Account struct {
+	Name, Home, Shell string
+	UID               int
+}
+
+// firstUser is the first uid of people, as useradd gives them (login.defs).
+const firstUser = 1000
+
+// accounts lists root and the people. getent, because accounts may come from
+// elsewhere than /etc/passwd.
+func accounts(ctx context.Context) ([]Account, error) {
+	out, err := output(ctx, "getent", "passwd")
+	if err != nil {
+		return nil, fmt.Errorf("list the accounts: %s", said(out, err))
+	}
+	var all []Account
+	for line := range strings.Lines(out) {
+		if a, ok := parseAccount(strings.TrimSpace(line)); ok && a.person() {
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}
+
+func parseAccount(line string) (Account, bool) {
+	f := strings.Split(line, ":")
+	if len(f) != 7 {
+		return Account{}, false
+	}
+	uid, err := strconv.Atoi(f[2])
+	return Account{Name: f[0], UID: uid, Home: f[5], Shell: f[6]}, err == nil
+}
+
+// person leaves out the accounts of daemons, and those whose shell says that
+// nobody logs in.
+func (a Account) person() bool {
+	closed := []string{"/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false"}
+	return (a.UID == 0 || a.UID >= firstUser) && !slices.Contains(closed, a.Shell)
+}
+
+func (h *Host) account(name string) (Account, bool) {
+	i := slices.IndexFunc(h.Accounts, func(a Account) bool { return a.Name == name })
+	if i < 0 {
+		return Account{}, false
+	}
+	return h.Accounts[i], true
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// gitHub lets castgate-keys refresh its cache as the user it runs as under
+// sshd: configuration, token, network, teams and the cache's directory are
+// tried as they will be at a login.
+func (h *Host) gitHub() []Finding {
+	const what = "castgate-keys and GitHub"
+	if h.keysErr != nil {
+		return nil // keysYAML has said it
+	}
+	out, err := output(h.ctx, "runuser", "-u", keysUser, "--", keysPath, "refresh")
+	if err == nil {
+		return ok(what)
+	}
+	why, fix := firstLine(out), "castgate-keys explain USER says what it means for one account"
+	for line := range strings.Lines(out) {
+		if _, hint, found := strings.Cut(line, "hint: "); found {
+			fix = hint
+		}
+	}
+	if why == "" {
+		why = err.Error()
+	}
+	return failed(what, strings.TrimPrefix(why, "castgate-keys: "), fix)
+}
+
+// budget is the part of GET /rate_limit that a check needs; asking costs nothing
+// of it.
+type budget struct {
+	Resources struct {
+		Core struct{ Limit, Remaining int }
+	}
+}
+
+// soon is how long before its end a token is worth a warning.
+const soon = 14 * 24 * time.Hour
+
+// skew is how far the host's clock may be off: signatures, certificates and
+// the cache's ages depend on it.
+const skew = time.Minute
+
+// rate asks GitHub about the token: what it may still ask, when it ends, what
+// time it is.
+func (h *Host) rate() []Finding {
+	const what = "GitHub's rate limit, the token's end, the clock"
+	if h.keysErr != nil || h.Keys.GitHub.TokenFile == "" {
+		return nil // an App's token is made anew every hour
+	}
+	res, limits, err := h.askLimits()
+	if err != nil || res.StatusCode != http.StatusOK {
+		return nil // gitHub has said it; and Enterprise Servers may have no limit
+	}
+	var all []Finding
+	if date, err := http.ParseTime(res.Header.Get("Date")); err == nil && time.Since(date).Abs() > skew {
+		all = append(all, Finding{Warn, what, fmt.Sprintf("the clock is %v off GitHub's", time.Since(date).Abs().Round(time.Second)), "let systemd-timesyncd or chrony set it"})
+	}
+	if end, err := time.Parse("2006-01-02 15:04:05 MST", res.Header.Get("Github-Authentication-Token-Expiration")); err == nil && time.Until(end) < soon {
+		all = append(all, Finding{Warn, what, "the token ends on " + end.Format(time.DateOnly) + "; from then on only the cache answers", "make another and write it to " + h.Keys.GitHub.TokenFile})
+	}
+	if core := limits.Resources.Core; core.Limit > 0 && core.Remaining < core.Limit/10 {
+		all = append(all, Finding{Warn, what, fmt.Sprintf("%d of %d requests are left in this hour; every host with this token shares them", core.Remaining, core.Limit), "a longer ttl in keys.yaml, or a GitHub App"})
+	}
+	if all == nil {
+		return ok(what)
+	}
+	return all
+}
+
+func (h *Host) askLimits() (*http.Response, budget, error) {
+	var b budget
+	token, err := os.ReadFile(h.Keys.GitHub.TokenFile)
+	if err != nil {
+		return nil, b, err
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, h.Keys.GitHub.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(h.Keys.GitHub.URL, "/")+"/rate_limit", nil)
+	if err != nil {
+		return nil, b, err
+	}
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	req.Header.Set("User-Agent", "castgate")
+	req.Header.Set("Accept", "application/vnd.github+json")
+	// Never to another host: a redirect would take the token along.
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, b, err
+	}
+	defer res.Body.Close()
+	return res, b, json.NewDecoder(http.MaxBytesReader(nil, res.Body, 1<<20)).Decode(&b)
+}
+
+// cacheAge: a refresh that stopped working is noticed before max_stale ends.
+func (h *Host) cacheAge() []Finding {
+	const what = "age of the keys cache"
+	var newest time.Time
+	_ = filepath.WalkDir(h.Keys.Cache.Dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil && info.ModTime().After(newest) {
+				newest = info.ModTime()
+			}
+		}
+		return nil
+	})
+	switch age := time.Since(newest); {
+	case newest.IsZero():
+		return warn(what, "it is empty: the first login waits for GitHub", "systemctl start castgate-keys-refresh.service")
+	case age > h.Keys.Cache.MaxStale/2:
+		return warn(what, fmt.Sprintf("nothing in it is younger than %v; after %v (max_stale) nobody gets in by it", age.Round(time.Minute), h.Keys.Cache.MaxStale), "systemctl status castgate-keys-refresh")
+	}
+	return ok(what)
+}
+
+// namedAccounts: an account that keys.yaml names must exist on the host.
+func (h *Host) namedAccounts() []Finding {
+	const what = "accounts that keys.yaml names"
+	var missing []string
+	for name := range h.Keys.Accounts {
+		if out, err := output(h.ctx, "getent", "passwd", name); err != nil || out == "" {
+			missing = append(missing, name)
+		}
+	}
+	for name := range h.Keys.Emergency {
+		if out, err := output(h.ctx, "getent", "passwd", name); err != nil || out == "" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return warn(what, "there is no account "+names(slices.Compact(missing)), "useradd --create-home, or take it out of keys.yaml")
+	}
+	return ok(what)
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// recorded reports whether a session of the account runs under the recorder,
+// by ForceCommand or because the recorder is its shell.
+func recorded(_ Account, s settings) bool {
+	// Without exec some shells stay between sshd and the recorder, where the
+	// user can stop them (spec/attacks 512).
+	return s.get("forcecommand") == "exec "+wrapPath
+}
+
+func (h *Host) forced() []Finding {
+	return h.each("every session runs under the recorder",
+		"ForceCommand is not \"exec "+wrapPath+"\": "+from(configured(sshdMain), "forcecommand")+" comes first",
+		"castgate enable, and no other ForceCommand above it", Fail, recorded)
+}
+
+func (h *Host) emptyHome() []Finding {
+	return h.each("no start-up file runs before the recorder",
+		"SetEnv HOME="+homePath+" is not in force: ~/.bashrc, ~/.zshenv and others run unrecorded",
+		"one SetEnv line with all variables, HOME first: sshd ignores a second line", Fail,
+		func(a Account, s settings) bool {
+			return a.Shell == wrapPath || slices.Contains(s["setenv"], "HOME="+homePath)
+		})
+}
+
+func (h *Host) forwarding() []Finding {
+	return h.each("forwarding", "connections through the host pass the recorder by, and no log shows them", "DisableForwarding yes", Fail,
+		func(_ Account, s settings) bool { return s.get("disableforwarding") == "yes" })
+}
+
+func (h *Host) userRC() []Finding {
+	return h.each("~/.ssh/rc", "sshd runs it before the recorder where a key carries a command", "PermitUserRC no", Fail,
+		func(_ Account, s settings) bool { return s.get("permituserrc") == "no" })
+}
+
+func (h *Host) userEnvironment() []Finding {
+	return h.each("~/.ssh/environment", "LD_PRELOAD and BASH_ENV from there run before the recorder", "PermitUserEnvironment no", Fail,
+		func(_ Account, s settings) bool { return s.get("permituserenvironment") == "no" })
+}
+
+// harmless are the names that clients may send: the locale, as Debian ships it.
+var harmless = regexp.MustCompile(`^(LANG|LANGUAGE|LC_[A-Z_*]*|COLORTERM|NO_COLOR)$`)
+
+func (h *Host) clientEnvironment() []Finding {
+	return h.each("variables that clients may send", "AcceptEnv takes more than the locale: LD_PRELOAD or BASH_ENV could come with a login", "AcceptEnv LANG LC_*", Fail,
+		func(_ Account, s settings) bool {
+			for _, line := range s["acceptenv"] {
+				for _, name := range strings.Fields(line) {
+					if !harmless.MatchString(name) {
+						return false
+					}
+				}
+			}
+			return true
+		})
+}
+
+func (h *Host) pam() []Finding {
+	return h.each("UsePAM", "without PAM a session has no audit id: what it leaves behind can't be told from other people's", "UsePAM yes", Warn,
+		func(_ Account, s settings) bool { return s.get("usepam") == "yes" })
+}
+
+var readenv = regexp.MustCompile(`(?m)^[^#\n]*pam_env\.so.*\buser_readenv=1`)
+
+// readenv: LD_PRELOAD from ~/.pam_environment is in force before the shell that
+// starts the recorder. A static login shell does not care.
+func (h *Host) readenv() []Finding {
+	const what = "~/.pam_environment"
+	text, err := os.ReadFile(pamSshd)
+	if err != nil || !readenv.Match(text) {
+		return ok(what)
+	}
+	if !slices.ContainsFunc(h.Accounts, func(a Account) bool { return a.UID != 0 && a.Shell != wrapPath }) {
+		return ok(what)
+	}
+	return failed(what, "user_readenv=1 in "+pamSshd+" lets people set LD_PRELOAD for what runs before the recorder", "castgate enable takes it away")
+}
+
+// sessionHook tells who came in on an account that several people share.
+func (h *Host) sessionHook() []Finding {
+	const what = "who it was on shared accounts"
+	var shared []string
+	for name, a := range h.Keys.Accounts {
+		if len(a.Teams) > 0 || len(a.Logins) > 1 {
+			shared = append(shared, name)
+		}
+	}
+	text, _ := os.ReadFile("/etc/pam.d/common-session")
+	if len(shared) == 0 || strings.Contains(string(text), "castgate-guard") {
+		return ok(what)
+	}
+	slices.Sort(shared)
+	return warn(what, "recordings of "+names(shared)+" will not name the person: the PAM session hook is off", "pam-auth-update --enable castgate")
+}
+
+func (h *Host) idleConnections() []Finding {
+	// The option came with OpenSSH 9.2.
+	return h.each("connections without a session, and dead ones", "they stay for ever, unseen", "UnusedConnectionTimeout 30 and ClientAliveInterval 15", Warn,
+		func(_ Account, s settings) bool {
+			alive, _ := strconv.Atoi(s.get("clientaliveinterval"))
+			unused := s.get("unusedconnectiontimeout")
+			return alive > 0 && (h.version.before(9, 2) || unused != "none" && unused != "0")
+		})
+}
+
+func (h *Host) logLevel() []Finding {
+	return h.each("sshd's log", "below VERBOSE no line says that a session began: castgate check -sessions can't compare", "LogLevel VERBOSE", Warn,
+		func(_ Account, s settings) bool {
+			level := s.get("loglevel")
+			return level == "VERBOSE" || strings.HasPrefix(level, "DEBUG")
+		})
+}
+
+// otherDoors are ways to start processes that no recorder sees and that a
+// person can open from inside a session.
+func (h *Host) otherDoors() []Finding {
+	const what = "ways to start processes outside sessions"
+	var found []string
+	for _, a := range h.Accounts {
+		if a.UID == 0 {
+			continue
+		}
+		for path, name := range map[string]string{"/var/lib/systemd/linger/": "lingering services", "/var/spool/cron/crontabs/": "a crontab"} {
+			if _, err := os.Stat(path + a.Name); err == nil {
+				found = append(found, fmt.Sprintf("%s has %s", a.Name, name))
+			}
+		}
+	}
+	jobs, _ := filepath.Glob("/var/spool/cron/atjobs/a*")
+	if len(jobs) > 0 {
+		found = append(found, fmt.Sprintf("%d at jobs wait", len(jobs)))
+	}
+	if len(found) == 0 {
+		return ok(what)
+	}
+	slices.Sort(found)
+	return warn(what, "what runs there is not recorded: "+names(found), "look at them; cron.deny, at.deny and `loginctl disable-linger` close these doors")
+}
+
+func (h *Host) selinux() []Finding {
+	const what = "SELinux"
+	if text, err := os.ReadFile("/sys/fs/selinux/enforce"); err == nil && strings.TrimSpace(string(text)) == "1" {
+		return warn(what, "it is enforcing, and castgate ships no policy module: it may keep sshd from running castgate-keys", "ausearch -m avc -c castgate-keys shows refusals")
+	}
+	return ok(what)
+}

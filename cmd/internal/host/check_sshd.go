@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+func (h *Host) sshdConfig() []Finding {
+	const what = "sshd's configuration"
+	if out, err := output(h.ctx, sshdPath, "-t"); err != nil {
+		return failed(what, "sshd does not accept it: "+said(out, err), "correct that line; sshd keeps the old configuration until it is reloaded")
+	}
+	if h.sshdErr != nil {
+		return failed(what, "sshd -T: "+h.sshdErr.Error(), "sshd -T shows the configuration in force")
+	}
+	return ok(what)
+}
+
+// enabled looks for the drop-in, and for whether sshd reads it.
+func (h *Host) enabled() []Finding {
+	const what = "castgate in sshd's configuration"
+	if _, err := os.Stat(Snippet); err != nil {
+		// Somebody may have written it elsewhere; then it is in force.
+		if strings.Contains(h.global().get("authorizedkeyscommand"), keysPath) {
+			return ok(what)
+		}
+		return failed(what, Snippet+" does not exist: sshd lets nobody in by GitHub teams and records nothing", "castgate enable")
+	}
+	included := slices.ContainsFunc(configured(sshdMain), func(s setting) bool { return s.file == Snippet })
+	if !included {
+		return failed(what, sshdMain+" does not include "+filepath.Dir(Snippet), `put "Include /etc/ssh/sshd_config.d/*.conf" on its first line and reload ssh`)
+	}
+	return ok(what)
+}
+
+// overridden are the options that a program's own unit or wrapper has been
+// seen to give sshd on its command line, where they beat every file.
+var overridden = regexp.MustCompile(`(?i)^-?o?\s*(AuthorizedKeys|ForceCommand|SetEnv|AuthorizedPrincipals)`)
+
+// commandLine reads the arguments of the running server: EC2 Instance Connect
+// and others put -o AuthorizedKeysCommand there, and sshd -T does not know.
+func (h *Host) commandLine() []Finding {
+	const what = "command line of the running sshd"
+	found, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range found {
+		exe, err := os.Readlink(filepath.Dir(path) + "/exe")
+		if err != nil || exe != sshdPath {
+			continue
+		}
+		line, _ := os.ReadFile(path)
+		args := strings.Split(string(line), "\x00")
+		for i, arg := range args {
+			value, given := strings.CutPrefix(arg, "-o")
+			if given && value == "" && i+1 < len(args) {
+				value = args[i+1]
+			}
+			if given && overridden.MatchString(value) {
+				return failed(what, fmt.Sprintf("%q there beats what the files say", value), "systemctl cat ssh shows where it comes from; take it away and restart ssh")
+			}
+		}
+	}
+	return ok(what)
+}
+
+func (h *Host) keysCommand() []Finding {
+	const what = "AuthorizedKeysCommand"
+	return h.each(what, "is not castgate-keys: "+from(configured(sshdMain), "authorizedkeyscommand")+" comes first",
+		Snippet+" must sort before other files and above other lines", Fail,
+		func(_ Account, s settings) bool {
+			// A break-glass account may have none at all, on purpose.
+			command := s.get("authorizedkeyscommand")
+			return strings.HasPrefix(command, keysPath+" ") || command == "none" && h.opensByFile(s)
+		})
+}
+
+// opensByFile: without the command, a root-owned file is the only way in.
+func (h *Host) opensByFile(s settings) bool {
+	return s.get("authorizedkeysfile") != "none"
+}
+
+// keysCommandUser: sshd -t accepts a user that does not exist, and then every
+// login is refused. It also refuses a program that others could replace.
+func (h *Host) keysCommandUser() []Finding {
+	const what = "AuthorizedKeysCommandUser and the program's path"
+	user := h.global().get("authorizedkeyscommanduser")
+	if user == "" || user == "none" {
+		return nil // keysCommand has said it
+	}
+	if out, err := output(h.ctx, "getent", "passwd", user); err != nil || out == "" {
+		return failed(what, fmt.Sprintf("the user %q does not exist: sshd -t passes, every login is refused", user), "systemd-sysusers castgate.conf")
+	}
+	for path := keysPath; ; path = filepath.Dir(path) {
+		var st unix.Stat_t
+		if err := unix.Stat(path, &st); err != nil {
+			return failed(what, fmt.Sprintf("%s: %v", path, err), "install the package again")
+		}
+		if st.Uid != 0 || st.Mode&0o022 != 0 {
+			return failed(what, fmt.Sprintf("%s may be written by others than root (uid %d, mode %04o): sshd refuses to run what is below", path, st.Uid, st.Mode&0o7777),
+				"chown root "+path+" && chmod go-w "+path)
+		}
+		if path == "/" {
+			return ok(what)
+		}
+	}
+}
+
+// newTokens came with OpenSSH 9.4. Before, sshd -t passes and every connection
+// whose key is not in a file ends with an error.
+var newTokens = regexp.MustCompile(`%[CD]`)
+
+// knownTokens are all that AuthorizedKeysCommand takes (sshd_config(5), TOKENS).
+var knownTokens = regexp.MustCompile(`%[%CDfhktUu]`)
+
+func (h *Host) tokens() []Finding {
+	const what = "tokens of AuthorizedKeysCommand"
+	command := h.global().get("authorizedkeyscommand")
+	switch rest := knownTokens.ReplaceAllString(command, ""); {
+	case strings.Contains(rest, "%"):
+		return failed(what, "sshd does not know one of the tokens in "+command+" and drops every connection", "write "+keysPath+" %u %t %k")
+	case h.version.before(9, 4) && newTokens.MatchString(command):
+		return failed(what, fmt.Sprintf("OpenSSH %d.%d does not know %%C and %%D and drops every connection", h.version.major, h.version.minor), "write "+keysPath+" %u %t %k")
+	case strings.HasPrefix(command, keysPath) && !strings.Contains(command, "%u %t %k"):
+		return warn(what, "without %u %t %k castgate-keys can't answer about the offered key only", "write "+keysPath+" %u %t %k")
+	}
+	return ok(what)
+}
+
+// principals: before 9.4 sshd forgets an AuthorizedPrincipalsCommand that
+// stands below an AuthorizedKeysCommand.
+func (h *Host) principals() []Finding {
+	const what = "AuthorizedPrincipalsCommand"
+	if h.sshdErr != nil || !h.version.before(9, 4) || h.global().get("authorizedprincipalscommand") != "none" {
+		return ok(what)
+	}
+	for _, s := range configured(sshdMain) {
+		if s.key == "authorizedprincipalscommand" && s.value != "none" {
+			return failed(what, fmt.Sprintf("%s:%d is ignored by OpenSSH before 9.4, because AuthorizedKeysCommand stands above it: logins by certificate fail", s.file, s.line),
+				"move it into a file that sorts before "+filepath.Base(Snippet))
+		}
+	}
+	return ok(what)
+}
+
+func (h *Host) authorizedFiles() []Finding {
+	return h.each("keys from people's own files", "AuthorizedKeysFile lets them add keys that no team knows", "AuthorizedKeysFile none, as in "+Example, Warn,
+		func(a Account, s settings) bool {
+			file := s.get("authorizedkeysfile")
+			return a.UID == 0 || file == "none" || !strings.Contains(file, "%h") && strings.HasPrefix(file, "/")
+		})
+}
+
+// breakGlass looks for one way in that needs neither GitHub nor the network.
+func (h *Host) breakGlass() []Finding {
+	const what = "a way in without GitHub"
+	for _, file := range h.Keys.Emergency {
+		if holdsKeys(file) {
+			return ok(what)
+		}
+	}
+	if root, there := h.account("root"); there && h.sshd["root"].get("permitrootlogin") != "no" {
+		for _, file := range strings.Fields(h.sshd["root"].get("authorizedkeysfile")) {
+			if holdsKeys(expand(file, root)) {
+				return ok(what)
+			}
+		}
+	}
+	return warn(what, "when GitHub and the cache have nothing to say, nobody gets in", `put a key into root's authorized_keys, or name a file under "emergency" in keys.yaml`)
+}
+
+// expand does what sshd does with a name in AuthorizedKeysFile.
+func expand(file string, a Account) string {
+	file = strings.NewReplacer("%h", a.Home, "%u", a.Name, "%%", "%").Replace(file)
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(a.Home, file)
+	}
+	return file
+}
+
+func holdsKeys(file string) bool {
+	text, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// sshdPath is where Debian and the others have the server.
+const sshdPath = "/usr/sbin/sshd"
+
+// settings are sshd's options as they hold for one connection: the keyword in
+// lower case, and each of its lines.
+type settings map[string][]string
+
+func (s settings) get(key string) string {
+	if len(s[key]) == 0 {
+		return ""
+	}
+	return s[key][0]
+}
+
+// effective asks sshd itself what holds for each account. The host and the
+// address stand for a client from elsewhere.
+func effective(ctx context.Context, all []Account) (map[string]settings, error) {
+	found := map[string]settings{}
+	for _, a := range all {
+		out, err := output(ctx, sshdPath, "-T", "-C", "user="+a.Name+",host=client.example,addr=192.0.2.1,laddr=192.0.2.2,lport=22")
+		if err != nil {
+			return nil, fmt.Errorf("%s", said(out, err))
+		}
+		found[a.Name] = parseSettings(out)
+	}
+	return found, nil
+}
+
+func parseSettings(out string) settings {
+	s := settings{}
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		s[key] = append(s[key], value)
+	}
+	return s
+}
+
+// version is OpenSSH's, as two numbers that compare.
+type version struct{ major, minor int }
+
+func (v version) before(major, minor int) bool {
+	return v.major < major || v.major == major && v.minor < minor
+}
+
+var versionWord = regexp.MustCompile(`OpenSSH_(\d+)\.(\d+)`)
+
+// sshdVersion asks the server, not the client: they may come from different
+// packages. Where -V is not
+// known yet, the complaint about it has the version too.
+func sshdVersion(ctx context.Context) version {
+	out, _ := output(ctx, sshdPath, "-V")
+	m := versionWord.FindStringSubmatch(out)
+	if m == nil {
+		return version{}
+	}
+	major, _ := strconv.Atoi(m[1])
+	minor, _ := strconv.Atoi(m[2])
+	return version{major, minor}
+}
+
+// setting is a line of a configuration file.
+type setting struct {
+	file       string
+	line       int
+	key, value string
+}
+
+// configured reads sshd's configuration in the order in which sshd does, down
+// to the first level of Include, to say which file a value comes from.
+func configured(main string) []setting {
+	var all []setting
+	for _, s := range readSettings(main) {
+		if s.key != "include" {
+			all = append(all, s)
+			continue
+		}
+		for _, pattern := range strings.Fields(s.value) {
+			if !filepath.IsAbs(pattern) {
+				pattern = "/etc/ssh/" + pattern // sshd_config(5), Include
+			}
+			files, _ := filepath.Glob(pattern) // sorted, as sshd's glob(3)
+			for _, file := range files {
+				all = append(all, readSettings(file)...)
+			}
+		}
+	}
+	return all
+}
+
+func readSettings(file string) []setting {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil // sshd -T tells what it could not read
+	}
+	var all []setting
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		at := strings.IndexAny(line, " \t=")
+		if at < 0 {
+			at = len(line)
+		}
+		all = append(all, setting{file, n, strings.ToLower(line[:at]), strings.TrimLeft(line[at:], " \t=")})
+	}
+	return all
+}
+
+// from says where the first line with a keyword stands.
+func from(all []setting, key string) string {
+	for _, s := range all {
+		if s.key == key {
+			return fmt.Sprintf("%s:%d", s.file, s.line)
+		}
+	}
+	return "nowhere"
+}
