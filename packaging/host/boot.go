@@ -73,13 +73,12 @@ func (h *Host) booted() (string, bool) {
 		h.t.Fatalf("systemd-nspawn ended:\n%s", h.Console())
 	default:
 	}
-	if h.leader == "" {
-		out, err := exec.Command("pgrep", "-n", "-P", strconv.Itoa(h.nspawn.Process.Pid)).Output()
-		if err != nil {
-			return h.Console(), false
-		}
-		h.leader = strings.TrimSpace(string(out))
+	// Asked anew each time: nspawn's first child is a helper that goes away.
+	child, err := exec.Command("pgrep", "-n", "-P", strconv.Itoa(h.nspawn.Process.Pid)).Output()
+	if err != nil {
+		return h.Console(), false
 	}
+	h.leader = strings.TrimSpace(string(child))
 	out, _ := h.Command("systemctl", "is-system-running").CombinedOutput()
 	switch strings.TrimSpace(string(out)) {
 	case "running":
