@@ -88,6 +88,7 @@ var links = map[string]struct {
 func TestPrivilegedProgramsLinkLittle(t *testing.T) {
 	for program, rule := range links {
 		if _, err := os.Stat("../cmd/" + program); err != nil {
+			t.Errorf("no program %s", program)
 			continue
 		}
 		format := "{{if .Module}}{{.Module.Path}}{{else}}std{{end}} {{.ImportPath}}"
