@@ -105,5 +105,7 @@ func DieOf(sig syscall.Signal) {
 	var set unix.Sigset_t
 	set.Val[0] = 1 << (uint(sig) - 1)
 	_ = unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, nil)
-	_ = unix.Kill(os.Getpid(), sig)
+	// To this thread: the process may have another one take a signal that dumps
+	// core, and be through with exit(2) before that has happened.
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
 }

@@ -58,8 +58,9 @@ func forced(command string) bool {
 }
 
 // dropped are variables that the shell between sshd and the recorder made, and
-// those that speak of the recorder's own start.
-var dropped = []string{"SHLVL", "_", "PWD", "OLDPWD", "SSH_ORIGINAL_COMMAND", "SSH_TTY", "HOME", "SHELL", "CASTGATE_SESSION"}
+// those that speak of the recorder's own start. Go's runtime gives every set-id
+// program GOTRACEBACK=none.
+var dropped = []string{"GOTRACEBACK", "SHLVL", "_", "PWD", "OLDPWD", "SSH_ORIGINAL_COMMAND", "SSH_TTY", "HOME", "SHELL", "CASTGATE_SESSION"}
 
 // Environment is what the user's shell gets: what sshd made, with the values
 // that the recorder knows better.
