@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,14 +15,16 @@ import (
 
 // row is one kind of session that has to be the same every way.
 type row struct {
-	name    string
-	shell   string   // the account's; default bash
-	options []string // of ssh
-	command string
-	stdin   string
-	same    *regexp.Regexp // what differs from session to session, and is cut out
-	want    string         // a part of stdout that proves the row does what it says
-	status  int
+	name       string
+	shell      string   // the account's; default bash
+	options    []string // of ssh
+	command    string
+	stdin      string
+	same       *regexp.Regexp // what differs from session to session, and is cut out
+	unrecorded bool           // by ForceCommand: sshd starts it with the shell
+	noisy      bool           // the shell that sshd starts for ForceCommand complains on stderr
+	want       string         // a part of stdout that proves the row does what it says
+	status     int
 }
 
 var big = strings.Repeat("0123456789abcdef\x00\xff\r\n\x1b[31m", 100_000)
@@ -67,7 +70,7 @@ var commands = []row{
 		name: "environment", command: "env | grep -v '^CASTGATE_SESSION=' | sort", want: "SHELL=/bin/bash\n",
 		same: regexp.MustCompile(`SSH_(CLIENT|CONNECTION)=.*|XDG_SESSION_ID=.*|SHLVL=.*|_=.*|SSH_ORIGINAL_COMMAND=.*|OLDPWD=.*`),
 	},
-	{name: "LC_ALL that does not exist", options: []string{"-o", "SetEnv=LC_ALL=xx_YY"}, command: "echo $LC_ALL", want: "xx_YY\n"},
+	{name: "LC_ALL that does not exist", options: []string{"-o", "SetEnv=LC_ALL=xx_YY"}, command: "echo $LC_ALL", want: "xx_YY\n", noisy: true},
 	{name: "LANG=C", options: []string{"-o", "SetEnv=LANG=C"}, command: "echo ä; locale 2>/dev/null | head -n 1", want: "LANG=C"},
 	{name: "TERM as sent", options: []string{"-tt", "-o", "SetEnv=TERM=vt220"}, command: "echo $TERM", want: "vt220\r\n"},
 	{name: "TERM empty", options: []string{"-tt", "-o", "SetEnv=TERM="}, command: "echo [$TERM]"},
@@ -79,7 +82,7 @@ var commands = []row{
 	{name: "tcsh", shell: "/bin/tcsh", command: "echo $tcsh; exit 9", status: 9},
 	{name: "fish, death by signal", shell: "/usr/bin/fish", command: "kill -TERM $fish_pid", status: 255},
 	{name: "dash, death by signal", shell: "/bin/dash", command: "sh -c 'kill -TERM $PPID'; sleep 9", status: 255},
-	{name: "shell that can't run", shell: "/usr/sbin/nologin", command: "echo never", status: 1},
+	{name: "shell that can't run", shell: "/usr/sbin/nologin", command: "echo never", status: 1, unrecorded: true},
 	{name: "pipelining as ansible does it", command: `/bin/sh -c 'echo ~ && sleep 0'; /usr/bin/python3 && sleep 0`, stdin: "import json,sys\nprint(json.dumps({'changed': False}))\n", want: `{"changed": false}`},
 	{name: "module run as ansible does it", options: []string{"-tt"}, command: `/bin/sh -c '/usr/bin/python3 -c "print(42)" && sleep 0'`, want: "42\r\n"},
 }
@@ -95,13 +98,9 @@ func TestCommandsAreTheSameEveryWay(t *testing.T) {
 			m.as(r.shell)
 			var first hosttest.Result
 			for i, w := range m.ways {
-				var command []string
-				if r.command != "" {
-					command = []string{r.command}
-				}
-				got := hosttest.Do(t, m.ssh(w, r.options, command...), strings.NewReader(r.stdin))
-				if r.same != nil {
-					got.Stdout = r.same.ReplaceAllString(got.Stdout, "")
+				got := m.command(t, w, r)
+				if r.noisy {
+					got.Stderr = ""
 				}
 				if i == 0 {
 					first = got
@@ -115,6 +114,31 @@ func TestCommandsAreTheSameEveryWay(t *testing.T) {
 			}
 		})
 	}
+}
+
+// command runs one row one way, and compares what came with what was recorded.
+func (m *matrix) command(t *testing.T, w way, r row) hosttest.Result {
+	t.Helper()
+	forget(t)
+	var command []string
+	if r.command != "" {
+		command = []string{r.command}
+	}
+	got := hosttest.Do(t, m.ssh(w, r.options, command...), strings.NewReader(r.stdin))
+	if w.recorded && !r.unrecorded {
+		rec := finished(t, 1)[0]
+		// Both streams are recorded as they come, so only one alone can be compared.
+		if got.Stderr == "" && string(rec.output) != got.Stdout || got.Stdout == "" && !r.noisy && string(rec.output) != got.Stderr {
+			t.Errorf("%s: recorded %s, shown %s", w.name, brief(string(rec.output)), show(got))
+		}
+		if want := strconv.Itoa(got.Status); rec.exit != want && (got.Status != 255 || rec.exit == "0" || rec.exit == "") {
+			t.Errorf("%s: recorded exit %q, want %s", w.name, rec.exit, want)
+		}
+	}
+	if r.same != nil {
+		got.Stdout = r.same.ReplaceAllString(got.Stdout, "")
+	}
+	return got
 }
 
 func show(r hosttest.Result) string {

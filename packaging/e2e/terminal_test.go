@@ -41,16 +41,16 @@ var dialogues = []struct {
 	{name: "last status is the shell's", steps: []step{{prompt, "false\r"}, {prompt, "exit\r"}}, status: 1},
 	{name: "killed by itself", steps: []step{{prompt, "kill -KILL $$\r"}}, status: 255},
 	{name: "hung up by itself", steps: []step{{prompt, "kill -HUP $$\r"}}, status: 255},
-	{name: "interrupt", steps: []step{{prompt, "sleep 100\r"}, {"sleep 100\r\n", "\x03"}, {prompt, "echo $?\r"}, {"130\r\n", ""}, {prompt, "exit 0\r"}}},
-	{name: "quit key", steps: []step{{prompt, "ulimit -c 0; sleep 100\r"}, {"sleep 100\r\n", "\x1c"}, {prompt, "exit 0\r"}}},
+	{name: "interrupt", steps: []step{{prompt, "echo; sleep 100\r"}, {"sleep 100\r\n\r\n", "\x03"}, {prompt, "echo $?\r"}, {"130\r\n", ""}, {prompt, "exit 0\r"}}},
+	{name: "quit key", steps: []step{{prompt, "ulimit -c 0; echo; sleep 100\r"}, {"sleep 100\r\n\r\n", "\x1c"}, {prompt, "exit 0\r"}}},
 	{
 		name:  "job control",
-		steps: []step{{prompt, "sleep 100\r"}, {"sleep 100\r\n", "\x1a"}, {"Stopped", ""}, {prompt, "bg\r"}, {prompt, "jobs\r"}, {"Running", ""}, {prompt, "fg\r"}, {"sleep 100\r\n", "\x03"}, {prompt, "exit 0\r"}},
+		steps: []step{{prompt, "echo; sleep 100\r"}, {"sleep 100\r\n\r\n", "\x1a"}, {"Stopped", ""}, {prompt, "bg\r"}, {prompt, "jobs\r"}, {"Running", ""}, {prompt, "fg\r"}, {"sleep 100\r\n", "\x03"}, {prompt, "exit 0\r"}},
 	},
-	{name: "flow control", steps: []step{{prompt, "cat\r"}, {"cat\r\n", "a\x13b\r"}, {"", "\x11"}, {"a", ""}, {"b\r\n", "\x04"}, {prompt, "exit\r"}}, loose: true},
+	{name: "flow control", steps: []step{{prompt, "echo; cat\r"}, {"cat\r\n\r\n", "a\x13b\r"}, {"", "\x11"}, {"a", ""}, {"b\r\n", "\x04"}, {prompt, "exit\r"}}, loose: true},
 	{name: "no echo", steps: []step{{prompt, "read -rs -p 'secret: ' x; echo; echo ${#x}\r"}, {"secret: ", "hunter2\r"}, {"7\r\n", ""}, {prompt, "exit\r"}}},
-	{name: "erase and kill keys", steps: []step{{prompt, "cat\r"}, {"cat\r\n", "abx\x7fc\r"}, {"\r\nabc\r\n", "junk\x15good\r"}, {"\r\ngood\r\n", "\x04"}, {prompt, "exit\r"}}},
-	{name: "UTF-8 erase (IUTF8)", steps: []step{{prompt, "cat\r"}, {"cat\r\n", "aä\x7fb\r"}, {"\r\nab\r\n", "\x04"}, {prompt, "exit\r"}}},
+	{name: "erase and kill keys", steps: []step{{prompt, "echo; cat\r"}, {"cat\r\n\r\n", "abx\x7fc\r"}, {"\r\nabc\r\n", "junk\x15good\r"}, {"\r\ngood\r\n", "\x04"}, {prompt, "exit\r"}}},
+	{name: "UTF-8 erase (IUTF8)", steps: []step{{prompt, "echo; cat\r"}, {"cat\r\n\r\n", "aä\x7fb\r"}, {"\r\nab\r\n", "\x04"}, {prompt, "exit\r"}}},
 	{name: "window 1x1", cols: 1, rows: 1, command: []string{"stty size"}, options: []string{"-tt"}},
 	{name: "window 1000x500", cols: 1000, rows: 500, command: []string{"stty size"}, options: []string{"-tt"}},
 	{name: "window 0x0", command: []string{"stty size"}, options: []string{"-tt"}, cols: 0, rows: 0},
@@ -79,7 +79,6 @@ func TestTerminalsAreTheSameEveryWay(t *testing.T) {
 	m.user.Write(t, ".bashrc", "PS1='"+prompt+"'\n")
 	m.user.Write(t, ".bash_profile", ". ~/.bashrc\nbind 'set enable-bracketed-paste off' 2>/dev/null\nunset HISTFILE\n")
 	m.user.Write(t, ".zshrc", "PS1='ready%% '\nunsetopt prompt_sp\n")
-	m.user.Write(t, ".hushlogin", "")
 	hosttest.Run(t, "sh", "-c", "echo '"+account+" ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/"+account+" && chmod 440 /etc/sudoers.d/"+account)
 	hosttest.Run(t, "install", "-d", "-m", "777", "/run/screen")
 	for _, d := range dialogues {
@@ -94,6 +93,7 @@ func TestTerminalsAreTheSameEveryWay(t *testing.T) {
 			}
 			var plain string
 			for i, w := range m.ways {
+				forget(t)
 				cmd := m.ssh(w, d.options, d.command...)
 				cmd.Env = environment(d.term)
 				x := hosttest.StartTerminal(t, cmd, d.cols, d.rows)
@@ -104,6 +104,11 @@ func TestTerminalsAreTheSameEveryWay(t *testing.T) {
 				end := x.Wait()
 				if end.Status != d.status {
 					t.Errorf("%s: status %d, want %d; it showed %s", w.name, end.Status, d.status, brief(end.Stdout))
+				}
+				if w.recorded && d.name != "ssh's own escape" {
+					if rec := finished(t, 1)[0]; string(rec.output) != end.Stdout {
+						t.Errorf("%s: recorded %s\nshown %s", w.name, brief(string(rec.output)), brief(end.Stdout))
+					}
 				}
 				shown := own.ReplaceAllString(end.Stdout, "")
 				if i == 0 {
@@ -141,8 +146,10 @@ func TestWindowChanges(t *testing.T) {
 			want       string
 		}{{100, 40, "size 40 100"}, {1, 1, "size 1 1"}, {1000, 500, "size 500 1000"}} {
 			x.Resize(size.cols, size.rows)
-			x.Type("\r") // bash runs traps between commands
-			x.Expect(size.want)
+			hosttest.WaitFor(t, w.name+": "+size.want, func() bool {
+				x.Type("\r") // bash runs traps between commands
+				return strings.Contains(x.Output(), size.want)
+			})
 		}
 		x.Type("exit 0\r")
 		if got := x.Wait(); got.Status != 0 {

@@ -153,7 +153,7 @@ func common(a, b []byte) int {
 func TestShortSessionsLoseNothing(t *testing.T) {
 	m := newMatrix(t)
 	m.as("/bin/bash")
-	times := 30
+	times := 12
 	if os.Getenv("CASTGATE_TEST_SLOW") == "1" {
 		times = 1000
 	}

@@ -17,9 +17,10 @@ const recorder = "/usr/bin/castgate-wrap"
 
 // way is one way to reach the account's shell.
 type way struct {
-	name  string
-	sshd  *hosttest.Sshd
-	shell string // in passwd; "" for the real one
+	name     string
+	sshd     *hosttest.Sshd
+	shell    string // in passwd; "" for the real one
+	recorded bool
 }
 
 // matrix is the account and the four ways to log in to it: plain sshd, sshd
@@ -39,13 +40,15 @@ func newMatrix(t *testing.T, lines ...string) *matrix {
 	m := &matrix{t: t, key: hosttest.NewKey(t, "ed25519"), real: "/bin/bash", set: "/bin/bash"}
 	m.user = hosttest.AddUser(t, account, m.real)
 	m.user.Authorize(t, m.key)
+	// sshd shows no message of the day when ForceCommand is set, whatever it is.
+	m.user.Write(t, ".hushlogin", "")
 	plain := hosttest.StartSshd(t, lines...)
 	forced := hosttest.StartSshd(t, append(lines, snippet(t, userKeys...))...)
 	m.ways = []way{
-		{"plain", plain, ""},
-		{"forced", forced, ""},
-		{"login shell", plain, recorder},
-		{"login shell, forced", forced, recorder},
+		{"plain", plain, "", false},
+		{"forced", forced, "", true},
+		{"login shell", plain, recorder, true},
+		{"login shell, forced", forced, recorder, true},
 	}
 	return m
 }
