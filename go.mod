@@ -3,6 +3,7 @@ module castgate
 go 1.26.0
 
 require (
+	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/creack/pty v1.1.24
 	github.com/google/go-github/v60 v60.0.0
 	github.com/klauspost/compress v1.20.3
@@ -13,7 +14,10 @@ require (
 	golang.org/x/term v0.47.0
 )
 
-require github.com/google/go-querystring v1.1.0 // indirect
+require (
+	github.com/aws/smithy-go v1.28.8 // indirect
+	github.com/google/go-querystring v1.1.0 // indirect
+)
 
 require (
 	github.com/fsnotify/fsnotify v1.9.0 // indirect

@@ -22,7 +22,11 @@ type Config struct {
 
 // TargetConfig is one target; exactly one of its keys is there.
 type TargetConfig struct {
-	Dir *DirConfig `yaml:"dir"`
+	Dir       *DirConfig       `yaml:"dir"`
+	Asciinema *AsciinemaConfig `yaml:"asciinema"`
+	S3        *S3Config        `yaml:"s3"`
+	Archive   *ArchiveConfig   `yaml:"archive"`
+	TTYSpy    *TTYSpyConfig    `yaml:"ttyspy"`
 }
 
 // Defaults returns the configuration that an empty file stands for.
@@ -93,6 +97,18 @@ func (tc TargetConfig) target() (Target, error) {
 	add := func(t Target, err error) { made, errs = append(made, t), append(errs, err) }
 	if tc.Dir != nil {
 		add(newDirTarget(*tc.Dir))
+	}
+	if tc.Asciinema != nil {
+		add(newAsciinemaTarget(*tc.Asciinema))
+	}
+	if tc.S3 != nil {
+		add(newS3Target(*tc.S3))
+	}
+	if tc.Archive != nil {
+		add(newArchiveTarget(*tc.Archive))
+	}
+	if tc.TTYSpy != nil {
+		add(newTTYSpyTarget(*tc.TTYSpy))
 	}
 	if len(made) != 1 {
 		return nil, errors.New("wants exactly one of dir, asciinema, s3, archive, ttyspy")

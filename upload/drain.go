@@ -228,6 +228,8 @@ func (u *Uploader) hand(ctx context.Context, id string, p *parcel, name string) 
 		log.Info("delivered", "where", receipt.Where, "sha256", receipt.SHA256, "took", time.Since(began).Round(time.Millisecond))
 	case isRefused(err):
 		log.Error("refused for good", "why", err)
+	case errors.Is(err, errPaced):
+		return false
 	case ctx.Err() != nil:
 		log.Info("stopped while delivering")
 		return false

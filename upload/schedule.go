@@ -106,7 +106,7 @@ func (s *schedule) free(at lane, now time.Time) bool {
 // open reports whether another recording may try this target: any number while
 // all goes well, one at a time after a failure.
 func (g *gate) open(now time.Time) bool {
-	return g.fails == 0 || g.trying == 0 && !now.Before(g.until)
+	return !now.Before(g.until) && (g.fails == 0 || g.trying == 0)
 }
 
 // anyOpen reports whether any target may be tried now.
@@ -133,12 +133,16 @@ func (s *schedule) result(id, target string, err error) {
 		g.backoff = backoff{}
 		return
 	}
+	now := s.now()
+	if later := (*Later)(nil); errors.Is(err, errPaced) && errors.As(err, &later) {
+		g.until = later.At
+		return
+	}
 	l := s.lanes[lane{id, target}]
 	if l == nil {
 		l = &backoff{}
 		s.lanes[lane{id, target}] = l
 	}
-	now := s.now()
 	l.failed(err, now)
 	g.failed(err, now)
 }

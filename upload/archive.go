@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"castgate/upload/manifest"
+)
+
+// ArchiveConfig is the target "archive": another host's `castgate serve`.
+type ArchiveConfig struct {
+	URL      string `yaml:"url"`
+	CAFile   string `yaml:"ca_file"`
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// archiveTarget puts each object to
+// /v1/recordings/<user>/<YYYY>/<MM>/<DD>/<name>, with its hash in
+// Content-Digest (RFC 9530). The host is the name in our certificate. The
+// server answers 201 (stored) or 200 (the same bytes are there) with a
+// receipt; 400, 409 and 413 are for good, everything else is tried again.
+type archiveTarget struct {
+	url    *url.URL
+	client *http.Client
+}
+
+func newArchiveTarget(c ArchiveConfig) (Target, error) {
+	u, err := checkURL("archive.url", c.URL)
+	if err != nil {
+		return nil, err
+	}
+	if c.CertFile == "" || c.KeyFile == "" || c.CAFile == "" {
+		return nil, errors.New("archive: wants ca_file, cert_file and key_file")
+	}
+	return &archiveTarget{u, newClient(tlsFiles{c.CAFile, c.CertFile, c.KeyFile})}, nil
+}
+
+func (t *archiveTarget) Name() string { return "archive:" + t.url.String() }
+
+// Deliver implements Target.
+func (t *archiveTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
+	var first Receipt
+	for _, o := range d.objects() {
+		receipt, err := t.put(ctx, d.Manifest, o)
+		if err != nil {
+			return Receipt{}, err
+		}
+		if first.Where == "" {
+			first = receipt
+		}
+	}
+	return first, nil
+}
+
+// at returns the URL of an object.
+func (t *archiveTarget) at(m *manifest.Manifest, suffix string) string {
+	user, _, _ := strings.Cut(m.Dir(), "/")
+	return t.url.JoinPath("v1/recordings", url.PathEscape(user), m.Start.UTC().Format("2006/01/02"), m.Session.ID+suffix).String()
+}
+
+func (t *archiveTarget) put(ctx context.Context, m *manifest.Manifest, o object) (Receipt, error) {
+	body, err := o.open()
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer body.Close()
+	r, err := http.NewRequest(http.MethodPut, t.at(m, o.suffix), body)
+	if err != nil {
+		return Receipt{}, err
+	}
+	r.ContentLength = o.Bytes
+	r.GetBody = func() (io.ReadCloser, error) { return o.open() }
+	sum, _ := hex.DecodeString(o.SHA256)
+	r.Header.Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
+	resp, err := do(ctx, t.client, r)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("send %s: %w", o.suffix, err)
+	}
+	defer resp.Body.Close()
+	text := readAnswer(resp)
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusCreated:
+		return archiveReceipt(text, o, t.url)
+	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge:
+		return Receipt{}, &Refused{notTaken(resp, text, time.Now())}
+	}
+	return Receipt{}, notTaken(resp, text, time.Now())
+}
+
+func archiveReceipt(text []byte, o object, at *url.URL) (Receipt, error) {
+	var got struct {
+		SHA256 string `json:"sha256"`
+		Bytes  int64  `json:"bytes"`
+		Path   string `json:"path"`
+	}
+	if err := json.Unmarshal(text, &got); err != nil {
+		return Receipt{}, fmt.Errorf("the server's receipt can't be read: %w", err)
+	}
+	if got.SHA256 != o.SHA256 || got.Bytes != o.Bytes {
+		return Receipt{}, fmt.Errorf("the server's receipt is for %d bytes with SHA-256 %q, not for %d with %s", got.Bytes, got.SHA256, o.Bytes, o.SHA256)
+	}
+	return Receipt{got.SHA256, got.Bytes, at.Host + ":" + got.Path}, nil
+}

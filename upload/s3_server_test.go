@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"castgate/upload/manifest"
+)
+
+// s3Server is a strict stand-in for S3: it checks the signature by itself
+// (AWS Signature Version 4, from its documentation), the hash that was signed,
+// the checksum, If-None-Match and the lock's headers, and keeps objects in
+// memory. The real thing is tested with versitygw (s3_real_test.go).
+type s3Server struct {
+	secret string
+	lock   bool // the bucket demands a lock
+	skew   time.Duration
+
+	mu      sync.Mutex
+	objects map[string][]byte
+	sums    map[string]string
+	locks   map[string]string
+	uploads map[string]*s3Upload
+	parts   int // that were put
+}
+
+type s3Upload struct {
+	key   string
+	parts map[int][]byte
+}
+
+func newS3Server() *s3Server {
+	return &s3Server{secret: "testsecret", objects: map[string][]byte{}, sums: map[string]string{}, locks: map[string]string{}, uploads: map[string]*s3Upload{}}
+}
+
+func (s *s3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := time.Now().Add(s.skew)
+	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.fail(w, 400, "IncompleteBody")
+		return
+	}
+	if code := s.authorize(r, now); code != "" {
+		s.fail(w, 403, code)
+		return
+	}
+	if r.Header.Get("X-Amz-Content-Sha256") != manifest.Hash(body) {
+		s.fail(w, 400, "XAmzContentSHA256Mismatch")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, ok := strings.CutPrefix(r.URL.Path, "/recordings/")
+	if !ok && r.URL.Path != "/recordings" {
+		s.fail(w, 404, "NoSuchBucket")
+		return
+	}
+	q := r.URL.Query()
+	switch {
+	case r.Method == "PUT" && q.Has("partNumber"):
+		s.putPart(w, r, key, q, body)
+	case r.Method == "POST" && q.Has("uploads"):
+		id := fmt.Sprintf("upload-%d", len(s.uploads))
+		s.uploads[id] = &s3Upload{key, map[int][]byte{}}
+		fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id)
+	case r.Method == "POST" && q.Has("uploadId"):
+		s.complete(w, r, key, q.Get("uploadId"), body)
+	case r.Method == "GET" && q.Has("uploads"):
+		s.listUploads(w, q.Get("prefix"))
+	case r.Method == "GET" && q.Has("uploadId"):
+		s.listParts(w, q)
+	case r.Method == "PUT":
+		s.put(w, r, key, body)
+	case r.Method == "GET" || r.Method == "HEAD":
+		s.get(w, r, key)
+	default:
+		s.fail(w, 405, "MethodNotAllowed")
+	}
+}
+
+func (s *s3Server) fail(w http.ResponseWriter, status int, code string) {
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>because</Message></Error>", code)
+}
+
+func (s *s3Server) put(w http.ResponseWriter, r *http.Request, key string, body []byte) {
+	sum := toBase64(manifest.Hash(body))
+	if got := r.Header.Get("X-Amz-Checksum-Sha256"); got != sum {
+		s.fail(w, 400, "BadDigest")
+		return
+	}
+	if r.Header.Get("If-None-Match") != "*" {
+		s.fail(w, 400, "TestWantsIfNoneMatch")
+		return
+	}
+	if _, there := s.objects[key]; there {
+		s.fail(w, 412, "PreconditionFailed")
+		return
+	}
+	if !s.locked(w, r, key) {
+		return
+	}
+	s.objects[key], s.sums[key] = body, sum
+	w.Header().Set("X-Amz-Checksum-Sha256", sum)
+}
+
+func (s *s3Server) locked(w http.ResponseWriter, r *http.Request, key string) bool {
+	if !s.lock {
+		return true
+	}
+	until, err := time.Parse(time.RFC3339, r.Header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+	if r.Header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" || err != nil || !until.After(time.Now()) {
+		s.fail(w, 400, "InvalidRequest")
+		return false
+	}
+	s.locks[key] = until.Format(time.RFC3339)
+	return true
+}
+
+func (s *s3Server) get(w http.ResponseWriter, r *http.Request, key string) {
+	body, there := s.objects[key]
+	if !there {
+		s.fail(w, 404, "NoSuchKey")
+		return
+	}
+	if r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && s.sums[key] != "" {
+		w.Header().Set("X-Amz-Checksum-Sha256", s.sums[key])
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method == "GET" {
+		_, _ = w.Write(body)
+	}
+}
+
+func (s *s3Server) putPart(w http.ResponseWriter, r *http.Request, key string, q url.Values, body []byte) {
+	u := s.uploads[q.Get("uploadId")]
+	n, err := strconv.Atoi(q.Get("partNumber"))
+	switch {
+	case u == nil || u.key != key:
+		s.fail(w, 404, "NoSuchUpload")
+	case err != nil || n < 1 || n > 10000:
+		s.fail(w, 400, "InvalidArgument")
+	case r.Header.Get("X-Amz-Checksum-Sha256") != toBase64(manifest.Hash(body)):
+		s.fail(w, 400, "BadDigest")
+	default:
+		u.parts[n] = body
+		s.parts++
+		w.Header().Set("ETag", fmt.Sprintf("%q", manifest.Hash(body)[:32]))
+	}
+}
+
+func (s *s3Server) complete(w http.ResponseWriter, r *http.Request, key, id string, body []byte) {
+	u := s.uploads[id]
+	var order struct {
+		Part []part
+	}
+	if err := xml.Unmarshal(body, &order); err != nil || u == nil || u.key != key || len(order.Part) != len(u.parts) {
+		s.fail(w, 400, "InvalidPart")
+		return
+	}
+	if _, there := s.objects[key]; there && r.Header.Get("If-None-Match") == "*" {
+		s.fail(w, 412, "PreconditionFailed")
+		return
+	}
+	var all []byte
+	var sums []string
+	for i, p := range order.Part {
+		data := u.parts[p.Number]
+		if p.Number != i+1 || p.ETag != fmt.Sprintf("%q", manifest.Hash(data)[:32]) || p.Checksum != toBase64(manifest.Hash(data)) {
+			s.fail(w, 400, "InvalidPart")
+			return
+		}
+		all = append(all, data...)
+		sums = append(sums, p.Checksum)
+	}
+	s.objects[key], s.sums[key] = all, composite(sums)
+	delete(s.uploads, id)
+	fmt.Fprint(w, "<CompleteMultipartUploadResult></CompleteMultipartUploadResult>")
+}
+
+func (s *s3Server) listUploads(w http.ResponseWriter, prefix string) {
+	fmt.Fprint(w, "<ListMultipartUploadsResult>")
+	for id, u := range s.uploads {
+		if strings.HasPrefix(u.key, prefix) {
+			fmt.Fprintf(w, "<Upload><Key>%s</Key><UploadId>%s</UploadId></Upload>", u.key, id)
+		}
+	}
+	fmt.Fprint(w, "</ListMultipartUploadsResult>")
+}
+
+// listParts gives two at a time.
+func (s *s3Server) listParts(w http.ResponseWriter, q url.Values) {
+	u := s.uploads[q.Get("uploadId")]
+	after, _ := strconv.Atoi(q.Get("part-number-marker"))
+	var numbers []int
+	for n := range u.parts {
+		if n > after {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	cut := len(numbers) > 2
+	numbers = numbers[:min(2, len(numbers))]
+	fmt.Fprint(w, "<ListPartsResult>")
+	for _, n := range numbers {
+		data := u.parts[n]
+		fmt.Fprintf(w, "<Part><PartNumber>%d</PartNumber><ETag>&quot;%s&quot;</ETag><Size>%d</Size><ChecksumSHA256>%s</ChecksumSHA256></Part>",
+			n, manifest.Hash(data)[:32], len(data), toBase64(manifest.Hash(data)))
+		after = n
+	}
+	fmt.Fprintf(w, "<IsTruncated>%v</IsTruncated><NextPartNumberMarker>%d</NextPartNumberMarker></ListPartsResult>", cut, after)
+}
+
+// authorize checks the Authorization header, "" is yes.
+func (s *s3Server) authorize(r *http.Request, now time.Time) string {
+	rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ")
+	fields := map[string]string{}
+	for f := range strings.SplitSeq(rest, ", ") {
+		k, v, _ := strings.Cut(f, "=")
+		fields[k] = v
+	}
+	scope := strings.Split(fields["Credential"], "/")
+	if !ok || len(scope) != 5 || scope[0] != "testkey" {
+		return "InvalidAccessKeyId"
+	}
+	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+	if err != nil || at.Sub(now).Abs() > 15*time.Minute {
+		return "RequestTimeTooSkewed"
+	}
+	canonical := canonicalRequest(r, strings.Split(fields["SignedHeaders"], ";"))
+	for _, must := range []string{"host", "x-amz-content-sha256", "x-amz-date"} {
+		if !slices.Contains(strings.Split(fields["SignedHeaders"], ";"), must) {
+			return "AccessDenied"
+		}
+	}
+	text := strings.Join([]string{"AWS4-HMAC-SHA256", r.Header.Get("X-Amz-Date"), strings.Join(scope[1:], "/"), manifest.Hash([]byte(canonical))}, "\n")
+	key := []byte("AWS4" + s.secret)
+	for _, part := range scope[1:] {
+		key = mac(key, part)
+	}
+	if hex.EncodeToString(mac(key, text)) != fields["Signature"] {
+		return "SignatureDoesNotMatch"
+	}
+	return ""
+}
+
+func canonicalRequest(r *http.Request, signed []string) string {
+	var query []string
+	for k, vs := range r.URL.Query() {
+		for _, v := range vs {
+			query = append(query, awsEscape(k)+"="+awsEscape(v))
+		}
+	}
+	slices.Sort(query)
+	lines := []string{r.Method, r.URL.EscapedPath(), strings.Join(query, "&")}
+	for _, h := range signed {
+		v := r.Header.Get(h)
+		switch h {
+		case "host":
+			v = r.Host
+		case "content-length":
+			v = strconv.FormatInt(r.ContentLength, 10)
+		}
+		lines = append(lines, h+":"+strings.TrimSpace(v))
+	}
+	return strings.Join(append(lines, "", strings.Join(signed, ";"), r.Header.Get("X-Amz-Content-Sha256")), "\n")
+}
+
+func awsEscape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+
+func mac(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+func sumOf(p []byte) string {
+	s := sha256.Sum256(p)
+	return base64.StdEncoding.EncodeToString(s[:])
+}

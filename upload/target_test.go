@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"castgate/upload/manifest"
+	"castgate/wrap/asciicast"
+)
+
+// A place is a target with what stands behind it.
+type place struct {
+	Target
+	faults *faulty
+	// copies is how many copies of the recording the place has, and whether
+	// they are right.
+	copies func(d *Delivery) (int, error)
+	// spoil puts other bytes where the recording is to go; nil where there is
+	// no such place.
+	spoil func(d *Delivery)
+	// refuse makes the server refuse for good.
+	refuse int
+	twice  bool // a lost answer makes a second copy
+}
+
+// places are all targets. Each must pass TestConformance.
+var places = map[string]func(t *testing.T, b *bench) place{
+	"dir":       dirPlace,
+	"archive":   archivePlace,
+	"s3":        s3Place,
+	"asciinema": asciinemaPlace,
+	"ttyspy":    ttyspyPlace,
+}
+
+// packed returns recording n as a delivery.
+func (b *bench) packed(n int, text string) *Delivery {
+	b.t.Helper()
+	b.incoming(n, text)
+	u := b.open()
+	if err := u.pack(testID(n)); err != nil {
+		b.t.Fatal(err)
+	}
+	return u.delivery(testID(n), u.journal.parcel(testID(n)))
+}
+
+func dirPlace(t *testing.T, b *bench) place {
+	at := func(d *Delivery, suffix string) string { return b.path("archive/" + d.Manifest.Path(suffix)) }
+	return place{
+		Target: &dirTarget{b.path("archive")},
+		copies: func(d *Delivery) (int, error) {
+			return count(d, func(suffix string) ([]byte, bool) {
+				p, err := os.ReadFile(at(d, suffix))
+				return p, err == nil
+			})
+		},
+		spoil: func(d *Delivery) {
+			if err := os.MkdirAll(path.Dir(at(d, "")), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(at(d, manifest.CastSuffix), []byte("other"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+}
+
+// count compares a place's objects with the delivery's.
+func count(d *Delivery, get func(suffix string) ([]byte, bool)) (int, error) {
+	n := 0
+	for _, o := range d.objects() {
+		p, there := get(o.suffix)
+		if !there {
+			continue
+		}
+		n++
+		if manifest.Hash(p) != o.SHA256 {
+			return n, fmt.Errorf("%s has other bytes", o.suffix)
+		}
+	}
+	switch n {
+	case 0:
+		return 0, nil
+	case len(d.objects()):
+		return 1, nil
+	}
+	return 0, fmt.Errorf("%d of %d objects", n, len(d.objects()))
+}
+
+func s3Place(t *testing.T, b *bench) place {
+	srv := newS3Server()
+	srv.lock = true
+	f := &faulty{Handler: srv}
+	h := httptest.NewServer(f)
+	t.Cleanup(h.Close)
+	b.put("s3-credentials", "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n")
+	target, err := newS3Target(S3Config{Endpoint: h.URL, Bucket: "recordings", Prefix: "pre fix/é", CredentialsFile: b.path("s3-credentials"), Retain: time.Hour, PathStyle: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := func(d *Delivery, suffix string) string { return "pre fix/é/" + d.Manifest.Path(suffix) }
+	return place{
+		Target: target, faults: f,
+		copies: func(d *Delivery) (int, error) {
+			srv.mu.Lock()
+			defer srv.mu.Unlock()
+			return count(d, func(suffix string) ([]byte, bool) {
+				p, ok := srv.objects[key(d, suffix)]
+				return p, ok && srv.locks[key(d, suffix)] != ""
+			})
+		},
+		spoil: func(d *Delivery) { srv.objects[key(d, manifest.CastSuffix)] = []byte("other") },
+	}
+}
+
+func asciinemaPlace(t *testing.T, b *bench) place {
+	srv := &asciinemaServer{id: testInstallID}
+	f := &faulty{Handler: srv}
+	h := httptest.NewServer(f)
+	t.Cleanup(h.Close)
+	b.put("install-id", testInstallID+"\n")
+	target, err := newAsciinemaTarget(AsciinemaConfig{URL: h.URL, InstallIDFile: b.path("install-id"), Visibility: "private"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return place{
+		Target: target, faults: f, refuse: 422, twice: true,
+		copies: func(d *Delivery) (n int, err error) {
+			for _, u := range srv.uploads {
+				if strings.HasSuffix(u.title, d.Manifest.Session.ID) {
+					n++
+				}
+				if u.visibility != "private" || u.user != d.Manifest.Session.User {
+					err = fmt.Errorf("upload %+v", u)
+				}
+			}
+			return n, err
+		},
+	}
+}
+
+// authority is a certificate authority for a test.
+type authority struct {
+	t    *testing.T
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	a := &authority{t: t}
+	a.cert, a.key = a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true})
+	return a
+}
+
+func (a *authority) sign(c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(1), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	parent, signer := a.cert, a.key
+	if parent == nil {
+		parent, signer = c, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), signer)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return cert, key
+}
+
+func pemCert(c *x509.Certificate) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+}
+
+func (a *authority) pemKey(key *ecdsa.PrivateKey) string {
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))
+}
+
+// mutual starts a server that wants client certificates of a new authority,
+// and writes the client's files: ca.pem, cert.pem, key.pem.
+func mutual(t *testing.T, b *bench, h http.Handler) *httptest.Server {
+	a := newAuthority(t)
+	cert, key := a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "srv"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	srv := httptest.NewUnstartedServer(h)
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	own, ownKey := a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "web1"}, DNSNames: []string{"web1"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	b.put("ca.pem", pemCert(a.cert))
+	b.put("cert.pem", pemCert(own))
+	b.put("key.pem", a.pemKey(ownKey))
+	return srv
+}
+
+// archiveServer answers as `castgate serve` does. The real one is tested in
+// archive_real_test.go.
+type archiveServer struct {
+	mu      sync.Mutex
+	objects map[string][]byte
+}
+
+func (s *archiveServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	sum := "sha-256=:" + sumOf(body) + ":"
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, there := s.objects[r.URL.Path]
+	status := http.StatusCreated
+	switch {
+	case err != nil || r.ContentLength != int64(len(body)) || r.Header.Get("Content-Digest") != sum || r.Method != http.MethodPut:
+		status = http.StatusBadRequest
+	case len(r.TLS.PeerCertificates) != 1 || r.TLS.PeerCertificates[0].Subject.CommonName != "web1":
+		status = http.StatusForbidden
+	case there && !bytes.Equal(old, body):
+		status = http.StatusConflict
+	case there:
+		status = http.StatusOK
+	default:
+		s.objects[r.URL.Path] = body
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"sha256": manifest.Hash(body), "bytes": len(body), "path": r.URL.Path})
+}
+
+func archivePlace(t *testing.T, b *bench) place {
+	srv := &archiveServer{objects: map[string][]byte{}}
+	f := &faulty{Handler: srv}
+	h := mutual(t, b, f)
+	target, err := newArchiveTarget(ArchiveConfig{h.URL, b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(d *Delivery, suffix string) string {
+		return "/v1/recordings/nobody-of-this-host/2026/11/18/" + d.Manifest.Session.ID + suffix
+	}
+	return place{
+		Target: target, faults: f, refuse: 400,
+		copies: func(d *Delivery) (int, error) {
+			return count(d, func(suffix string) ([]byte, bool) { p, ok := srv.objects[at(d, suffix)]; return p, ok })
+		},
+		spoil: func(d *Delivery) { srv.objects[at(d, manifest.CastSuffix)] = []byte("other") },
+	}
+}
+
+// ttyspyServer answers as session_receiver does, and is stricter: it panics at
+// what that would store and complain about.
+type ttyspyServer struct {
+	mu     sync.Mutex
+	stored []string
+}
+
+func (s *ttyspyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/transcript" {
+		_, _ = io.WriteString(w, "This is an example server.\n")
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	h := r.Header
+	switch {
+	case err != nil:
+		panic(http.ErrAbortHandler)
+	case r.Method != http.MethodPost:
+		http.Error(w, "404", http.StatusNotFound)
+	case h.Get("Content-Type") != "application/typescript" || h.Get("X-Username") == "" || h.Get("X-Hostname") == "" || h.Get("X-Gecos") == "" || r.ContentLength != -1:
+		http.Error(w, "499", 499)
+	default:
+		s.mu.Lock()
+		s.stored = append(s.stored, string(body))
+		s.mu.Unlock()
+	}
+}
+
+func ttyspyPlace(t *testing.T, b *bench) place {
+	srv := &ttyspyServer{}
+	f := &faulty{Handler: srv}
+	h := mutual(t, b, f)
+	target, err := newTTYSpyTarget(TTYSpyConfig{h.URL + "/transcript", b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return place{
+		Target: target, faults: f, twice: true,
+		copies: func(d *Delivery) (int, error) {
+			for _, s := range srv.stored {
+				if s != "hello\r\n" {
+					return 0, fmt.Errorf("stored %q", s)
+				}
+			}
+			return len(srv.stored), nil
+		},
+	}
+}
+
+func TestConformance(t *testing.T) {
+	for name, build := range places {
+		t.Run(name, func(t *testing.T) { conform(t, build) })
+	}
+}
+
+func conform(t *testing.T, build func(*testing.T, *bench) place) {
+	setup := func(t *testing.T) (place, *Delivery) {
+		b := newBench(t)
+		b.config.SigningKey = b.path("key")
+		newKey(t, b.config.SigningKey)
+		d := b.packed(1, whole(1))
+		return build(t, b), d
+	}
+	has := func(t *testing.T, p place, d *Delivery, want int) {
+		t.Helper()
+		if n, err := p.copies(d); n != want || err != nil {
+			t.Errorf("%d copies, %v; want %d", n, err, want)
+		}
+	}
+	t.Run("success, and again", func(t *testing.T) {
+		p, d := setup(t)
+		first, err := p.Deliver(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		has(t, p, d, 1)
+		if len(first.SHA256) != 64 || first.Bytes <= 0 || first.Where == "" {
+			t.Errorf("receipt %+v", first)
+		}
+		if p.twice {
+			return
+		}
+		if first.SHA256 != d.Manifest.Stored.SHA256 {
+			t.Errorf("the receipt names %s", first.SHA256)
+		}
+		second, err := p.Deliver(t.Context(), d)
+		if err != nil || second != first {
+			t.Errorf("again: %+v, %v; want %+v", second, err, first)
+		}
+		has(t, p, d, 1)
+	})
+	t.Run("another recording is there", func(t *testing.T) {
+		p, d := setup(t)
+		if p.spoil == nil {
+			t.Skip("the server has no names that could be taken")
+		}
+		p.spoil(d)
+		if _, err := p.Deliver(t.Context(), d); !isRefused(err) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("canceled", func(t *testing.T) {
+		p, d := setup(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := p.Deliver(ctx, d); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("the stage has gone bad", func(t *testing.T) {
+		p, d := setup(t)
+		if p.twice {
+			t.Skip("it is sent from the spool")
+		}
+		d.Stored = func() (io.ReadSeekCloser, error) {
+			return nopCloser{bytes.NewReader(make([]byte, d.Manifest.Stored.Bytes))}, nil
+		}
+		if r, err := p.Deliver(t.Context(), d); err == nil {
+			t.Errorf("receipt %+v", r)
+		}
+	})
+	for _, mode := range []string{"500", "403", "507", "reset", "redirect", "garbage", "503 later", "429 reset", "lost answer"} {
+		t.Run(mode, func(t *testing.T) {
+			p, d := setup(t)
+			if p.faults == nil {
+				t.Skip("has no server") // dir's own faults: TestDirFull
+			}
+			if mode == "garbage" && p.Name()[:2] == "s3" {
+				t.Skip("a status of 200 is S3's receipt")
+			}
+			p.faults.then(mode)
+			r, err := p.Deliver(t.Context(), d)
+			if err == nil || isRefused(err) {
+				t.Fatalf("got %+v, %v", r, err)
+			}
+			var later *Later
+			if asked := mode == "503 later" || mode == "429 reset"; asked != errors.As(err, &later) {
+				t.Errorf("got %v, later %v", err, later)
+			} else if asked && time.Until(later.At) < time.Minute {
+				t.Errorf("later is %v", later.At)
+			}
+			if a, ok := p.Target.(*asciinemaTarget); ok {
+				a.next = time.Time{}
+			}
+			if _, err := p.Deliver(t.Context(), d); err != nil {
+				t.Fatalf("the next try: %v", err)
+			}
+			want := 1
+			if p.twice && mode == "lost answer" {
+				want = 2
+			}
+			has(t, p, d, want)
+		})
+	}
+}
+
+func TestTLSFailuresAreRetried(t *testing.T) {
+	b := newBench(t)
+	d := b.packed(1, whole(1))
+	stranger := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("served") }))
+	defer stranger.Close()
+	stranger.Config.ErrorLog = nil
+	mutual(t, b, nil)
+	b.put("install-id", testInstallID)
+	b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=testsecret\n")
+	for _, tc := range []TargetConfig{
+		{Archive: &ArchiveConfig{stranger.URL, b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}},
+		{Archive: &ArchiveConfig{stranger.URL, b.path("none.pem"), b.path("cert.pem"), b.path("key.pem")}},
+		{TTYSpy: &TTYSpyConfig{stranger.URL + "/transcript", b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}},
+		{Asciinema: &AsciinemaConfig{URL: stranger.URL, InstallIDFile: b.path("install-id")}},
+		{S3: &S3Config{Endpoint: stranger.URL, Bucket: "b", PathStyle: true, CredentialsFile: b.path("s3-credentials")}},
+	} {
+		target, err := tc.target()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = target.Deliver(t.Context(), d)
+		if err == nil || isRefused(err) || !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("%s: %v", target.Name(), err)
+		}
+	}
+}
+
+func TestWrongCredentialsAreRetried(t *testing.T) {
+	b := newBench(t)
+	d := b.packed(1, whole(1))
+	s3 := s3Place(t, b)
+	b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=wrong\n")
+	cinema := asciinemaPlace(t, b)
+	b.put("install-id", strings.Replace(testInstallID, "7", "8", 1))
+	for _, p := range []place{s3, cinema} {
+		if _, err := p.Deliver(t.Context(), d); err == nil || isRefused(err) {
+			t.Errorf("%s: %v", p.Name(), err)
+		}
+		if n, _ := p.copies(d); n != 0 {
+			t.Errorf("%s has %d", p.Name(), n)
+		}
+	}
+}
+
+func TestS3ClockSkewIsCorrected(t *testing.T) {
+	b := newBench(t)
+	d := b.packed(1, whole(1))
+	p := s3Place(t, b)
+	p.faults.Handler.(*s3Server).skew = 3 * time.Hour
+	if _, err := p.Deliver(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := p.copies(d); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
+func TestS3MultipartGoesOnWhereItStopped(t *testing.T) {
+	b := newBench(t)
+	var noise bytes.Buffer
+	for range 3000 {
+		fmt.Fprintf(&noise, "[0.1, \"o\", %q]\n", rand.Text())
+	}
+	d := b.packed(1, recording(header(1), noise.String()))
+	p := s3Place(t, b)
+	srv := p.faults.Handler.(*s3Server)
+	srv.lock = false
+	target := p.Target.(*s3Target)
+	target.parts = partSizes{from: 1000, each: 10000}
+	want := int((d.Manifest.Stored.Bytes + 9999) / 10000)
+	if want < 6 {
+		t.Fatalf("only %d parts", want)
+	}
+	p.faults.then("", "", "", "", "", "", "reset") // HEAD, list, begin, three parts
+	if _, err := p.Deliver(t.Context(), d); err == nil {
+		t.Fatal("the cut try says that all is well")
+	}
+	if srv.parts != 3 {
+		t.Fatalf("%d parts", srv.parts)
+	}
+	if _, err := p.Deliver(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if srv.parts != want {
+		t.Errorf("%d parts were sent for %d", srv.parts, want)
+	}
+	if got := srv.objects["pre fix/é/"+d.Manifest.Path(manifest.CastSuffix)]; manifest.Hash(got) != d.Manifest.Stored.SHA256 {
+		t.Error("the object has other bytes")
+	}
+	if _, err := p.Deliver(t.Context(), d); err != nil || srv.parts != want {
+		t.Errorf("again: %v, %d parts", err, srv.parts)
+	}
+}
+
+func TestS3VirtualHostAndRole(t *testing.T) {
+	target, err := newS3Target(S3Config{Endpoint: "https://s3.example.org", Bucket: "rec"})
+	if err != nil || target.Name() != "s3:rec.s3.example.org/" {
+		t.Errorf("%v, %v", target.Name(), err)
+	}
+	asked := 0
+	imds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		switch {
+		case r.Method == "PUT" && r.URL.Path == "/latest/api/token" && r.Header.Get("X-Aws-Ec2-Metadata-Token-Ttl-Seconds") != "":
+			fmt.Fprint(w, "tok")
+		case r.Header.Get("X-Aws-Ec2-Metadata-Token") != "tok":
+			w.WriteHeader(401)
+		case r.URL.Path == rolePath:
+			fmt.Fprint(w, "uploader\n")
+		case r.URL.Path == rolePath+"uploader":
+			fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":"id","SecretAccessKey":"sec","Token":"t","Expiration":%q}`, time.Now().Add(time.Hour).Format(time.RFC3339))
+		default:
+			w.WriteHeader(404)
+		}
+	}))
+	defer imds.Close()
+	role := newRoleCredentials(imds.URL)
+	for range 2 {
+		if c, err := role.get(t.Context()); err != nil || c != (credential{"id", "sec", "t"}) {
+			t.Errorf("got %v, %v", c, err)
+		}
+	}
+	if asked != 3 {
+		t.Errorf("asked %d times", asked)
+	}
+}
+
+func TestAsciinemaRepairsItsCopy(t *testing.T) {
+	h := header(1)
+	h.Term.Cols, h.Term.Rows = 1000, 1000
+	h.Term.Theme = &asciicast.Theme{Fg: "#FFFFFF", Bg: "#000000", Palette: "x"}
+	h.Env = map[string]string{"SHELL": "/bin/bash", "http_proxy": "x"}
+	h.Command = strings.Repeat("é", 300)
+	h.Session.User = strings.Repeat("u", 150)
+	text := recording(h, body+"#raw //79\n"+`[0.1, "o", "\ufffd"]`+"\n"+`[0.1, "r", "900x900"]`+"\n"+`[0.1, "z", "?"]`+"\n"+`[0.1, "x", "0"]`+"\n")
+	for _, legacy := range []bool{false, true} {
+		b := newBench(t)
+		p := asciinemaPlace(t, b)
+		srv := p.faults.Handler.(*asciinemaServer)
+		srv.legacy = legacy
+		d := b.packed(1, text)
+		receipt, err := p.Deliver(t.Context(), d)
+		if err != nil {
+			t.Fatalf("legacy %v: %v %v", legacy, err, srv.refusals)
+		}
+		got := srv.uploads[0].file
+		if receipt.SHA256 != manifest.Hash([]byte(got)) || !strings.Contains(receipt.Where, "/a/1") {
+			t.Errorf("receipt %+v", receipt)
+		}
+		if strings.Contains(got, "#raw") || strings.Contains(got, "http_proxy") || !strings.Contains(got, "720x200") {
+			t.Errorf("uploaded %s", got)
+		}
+		if !strings.Contains(got, d.Manifest.Session.ID) {
+			t.Error("the title has no id")
+		}
+		if s, _ := os.ReadFile(b.path("spool/incoming/" + testID(1) + ".cast")); string(s) != text {
+			t.Error("our own recording was changed")
+		}
+	}
+}
+
+func TestAsciinemaWaitsForItsTurn(t *testing.T) {
+	b := newBench(t)
+	p := asciinemaPlace(t, b)
+	target := p.Target.(*asciinemaTarget)
+	u := *target.url
+	u.Host = strings.Replace(u.Host, "127.0.0.1", "localhost", 1)
+	target.url = &u
+	d := b.packed(1, whole(1))
+	if _, err := p.Deliver(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Deliver(t.Context(), d); !errors.Is(err, errPaced) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTTYSpyHeaders(t *testing.T) {
+	target := &ttyspyTarget{gecos: func(string) string { return "Bob\r\nX-Evil: 1" }}
+	h := http.Header{}
+	target.headers(h, &manifest.Session{User: "../../x", Host: "web1", Client: "192.0.2.7 50514", Server: "192.0.2.1 22"})
+	want := http.Header{
+		"Content-Type": {"application/typescript"}, "X-Username": {"%2E.%2F..%2Fx"}, "X-Hostname": {"web1"},
+		"X-Gecos": {"BobX-Evil: 1"}, "X-Ssh-Client": {"192.0.2.7 50514 22"},
+	}
+	if fmt.Sprint(h) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", h, want)
+	}
+}
+
+func TestTargetConfigRefuses(t *testing.T) {
+	m := func(c TargetConfig) TargetConfig { return c }
+	for name, c := range map[string]TargetConfig{
+		"none":            {},
+		"two":             m(TargetConfig{Dir: &DirConfig{"/a"}, S3: &S3Config{Endpoint: "https://h", Bucket: "b"}}),
+		"relative":        {Dir: &DirConfig{"a"}},
+		"http":            {S3: &S3Config{Endpoint: "http://s3.example.org", Bucket: "b"}},
+		"no bucket":       {S3: &S3Config{Endpoint: "https://h"}},
+		"prefix":          {S3: &S3Config{Endpoint: "https://h", Bucket: "b", Prefix: "../x"}},
+		"password in URL": {Archive: &ArchiveConfig{URL: "https://a:b@h", CAFile: "c", CertFile: "c", KeyFile: "k"}},
+		"no certificate":  {Archive: &ArchiveConfig{URL: "https://h"}},
+		"no path":         {TTYSpy: &TTYSpyConfig{URL: "https://h", CAFile: "c", CertFile: "c", KeyFile: "k"}},
+		"visibility":      {Asciinema: &AsciinemaConfig{URL: "https://h", InstallIDFile: "f", Visibility: "secret"}},
+		"no install id":   {Asciinema: &AsciinemaConfig{URL: "https://h"}},
+	} {
+		if target, err := c.target(); err == nil {
+			t.Errorf("%s: %s", name, target.Name())
+		}
+	}
+	if !slices.Contains([]string{"dir:/a"}, (&dirTarget{"/a"}).Name()) {
+		t.Error("dir's name")
+	}
+}
