@@ -13,19 +13,28 @@ import (
 	"castgate/wrap/guard"
 )
 
-// hooked adds the session hook to sshd's PAM stack, as the profile in
-// packaging/pam does to common-session.
+// hooked enables the shipped PAM profile, as its man page says.
 func hooked(t *testing.T) {
 	t.Helper()
-	const stack = "/etc/pam.d/sshd"
-	before := read(t, stack)
-	line := "session optional pam_exec.so quiet /usr/lib/castgate/castgate-guard session-hook\n"
-	if err := os.WriteFile(stack, []byte(before+line), 0o644); err != nil {
-		t.Fatal(err)
+	const stack, profile = "/etc/pam.d/common-session", "/usr/share/pam-configs/castgate"
+	if before := read(t, stack); strings.Contains(before, "castgate") {
+		t.Fatalf("the hook is there already:\n%s", before)
+	}
+	t.Setenv("DEBIAN_FRONTEND", "noninteractive")
+	hosttest.Run(t, "install", "-m", "644", "../../packaging/pam/castgate", profile)
+	hosttest.Run(t, "pam-auth-update", "--package")
+	if strings.Contains(read(t, stack), "castgate") {
+		t.Fatal("installing the profile is enough to enable it")
+	}
+	hosttest.Run(t, "pam-auth-update", "--enable", "castgate")
+	if after := read(t, stack); !strings.Contains(after, "castgate-guard session-hook") {
+		t.Fatalf("pam-auth-update did not add the hook:\n%s", after)
 	}
 	t.Cleanup(func() {
-		if err := os.WriteFile(stack, []byte(before), 0o644); err != nil {
-			t.Error(err)
+		hosttest.Run(t, "pam-auth-update", "--package", "--remove", "castgate")
+		hosttest.Run(t, "rm", profile)
+		if strings.Contains(read(t, stack), "castgate") {
+			t.Error("the hook stays after its removal")
 		}
 	})
 }
