@@ -41,6 +41,11 @@ deb: ## dist/castgate_VERSION_ARCH.deb, for amd64 and arm64
 rpm: ## the same as .rpm
 	packaging/build rpm amd64 arm64
 
+docs: ## docs/attacks.md, from what the tests find (root)
+	mkdir -p .build/hosttest docs
+	go test -count=1 -run TestAttacks ./packaging/attacks -args -update
+	cp .build/hosttest/attacks.md docs/attacks.md
+
 demo: ## a login, its recording, its replay; on a throwaway machine, as root
 	packaging/demo/demo
 

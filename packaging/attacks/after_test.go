@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package attacks
+
+import (
+	"fmt"
+	"time"
+
+	"castgate/packaging/hosttest"
+)
+
+// left says whether a program of a session that has ended runs on.
+func (w *world) left(words string) verdict {
+	w.Helper()
+	if !w.door.castgate {
+		if w.runs(words) {
+			return works
+		}
+		return closed
+	}
+	w.log.Wait(w, "castgate-guard", "session ended", "leftovers=end")
+	if w.runs(words) {
+		return works
+	}
+	return closed
+}
+
+const bySweep = "leftovers: end; the guard's sweep"
+
+var afterTheSession = []attack{
+	{
+		id: "514", what: "a program that outlives the session", by: bySweep, naive: works,
+		try: func(w *world) verdict {
+			w.ssh(nil, "setsid nohup sleep 1000.8 </dev/null >/dev/null 2>&1 & sleep 0.1")
+			return w.left("sleep 1000.8")
+		},
+	},
+	{
+		id: "515", what: "the same, after kill -9 of the recorder", by: bySweep, naive: works,
+		try: func(w *world) verdict {
+			x := w.terminal()
+			x.Type("(setsid nohup sleep 1000.8 </dev/null >/dev/null 2>&1 &); echo star''ted\n")
+			x.Expect("started")
+			hosttest.WaitFor(w, "the program", func() bool { return w.runs("sleep 1000.8") })
+			_ = w.as(fmt.Sprintf("kill -9 %d", w.recorder())).Run()
+			x.Wait()
+			return w.left("sleep 1000.8")
+		},
+	},
+	{
+		id: "533", what: "a sshd of one's own, for later", by: bySweep + "; login shell", naive: works,
+		try: func(w *world) verdict {
+			w.user.Write(w, "own/config", "Port 2299\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nHostKey "+
+				w.user.Home+"/own/key\nAuthorizedKeysFile "+w.user.Home+"/.ssh/authorized_keys\n")
+			w.ssh(nil, "ssh-keygen -q -t ed25519 -N '' -f own/key; setsid /usr/sbin/sshd -f own/config </dev/null >/dev/null 2>&1; sleep 0.2")
+			if w.door.castgate {
+				w.log.Wait(w, "castgate-guard", "session ended", "leftovers=end")
+			}
+			cmd := w.server.Ssh(w.key, account, nil, "echo SEC''RET")
+			instead(cmd, fmt.Sprintf("Port=%d", w.server.Port), "Port=2299")
+			instead(cmd, "StrictHostKeyChecking=yes", "StrictHostKeyChecking=no")
+			time.Sleep(100 * time.Millisecond) // for it to listen
+			r := hosttest.Do(w, cmd, nil)
+			return w.judge(r.Stdout == "SECRET\n", "SECRET")
+		},
+	},
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package attacks
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// row is an attack and what came of it at each door.
+type row struct {
+	attack
+	verdicts [3]verdict // in the order of doors
+}
+
+const tableDoc = "../../docs/attacks.md"
+
+// update writes the table anew; a throwaway host can't write to the source
+// tree, so that `make docs` copies it from there.
+var update = flag.Bool("update", false, "write the table to .build/hosttest/attacks.md")
+
+const head = `# What a recorded user may try, and what comes of it
+
+Made by ` + "`make docs`" + ` from the results of packaging/attacks: every row is a test
+that tries the attack on a throwaway host with a stock sshd. The naive recorder
+runs as the user behind a ForceCommand, keeps its recording in a directory that
+everybody may write to, and records terminals only: it shows that the attack,
+as it is tried, does work. The other columns are castgate as shipped: behind
+the snippet for sshd (and with the guard), and as the login shell as well.
+
+**works**: done, and neither a recording nor the log shows it. **seen**: done,
+and shown there. **refused**: could not be done. The numbers are those of the
+cases in the tests.
+
+| | attack | naive recorder | castgate, ForceCommand | castgate, login shell | what closes it |
+|---|---|---|---|---|---|
+`
+
+func (r row) String() string {
+	bold := func(v verdict) string {
+		if v == works {
+			return "**works**"
+		}
+		return string(v)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", r.id, r.what, bold(r.verdicts[0]), bold(r.verdicts[1]), bold(r.verdicts[2]), r.by)
+}
+
+// compare holds docs/attacks.md to what has just been found. A run of some of
+// the attacks only looks at their rows.
+func compare(t *testing.T, rows []row) {
+	t.Helper()
+	rows = slices.DeleteFunc(rows, func(r row) bool { return slices.Contains(r.verdicts[:], "") })
+	var table strings.Builder
+	table.WriteString(head)
+	for _, r := range rows {
+		table.WriteString(r.String())
+	}
+	if *update {
+		if err := os.WriteFile("../../.build/hosttest/attacks.md", []byte(table.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	doc, err := os.ReadFile(tableDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if !strings.Contains(string(doc), r.String()) {
+			t.Errorf("docs/attacks.md does not have (make docs):\n%s", r)
+		}
+	}
+	if len(rows) == len(attacks()) && string(doc) != table.String() {
+		t.Error("docs/attacks.md has more than the tests found: make docs")
+	}
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package attacks
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"castgate/packaging/hosttest"
+)
+
+// recorder returns the pid of the account's one recorder.
+func (w *world) recorder() int {
+	w.Helper()
+	name := "naive"
+	if w.door.castgate {
+		name = "castgate-wrap"
+	}
+	out := hosttest.Run(w, "pgrep", "-u", account, "-x", name)
+	pid, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil {
+		w.Fatalf("recorders: %q", out)
+	}
+	return pid
+}
+
+// outer is the terminal that sshd made. The test reads it as root; a person
+// tries the numbers.
+func (w *world) outer() string {
+	w.Helper()
+	tty, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", w.recorder()))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return tty
+}
+
+// shows waits a moment for words on a terminal; their absence can't be waited for.
+func shows(x *hosttest.Terminal, words string) bool {
+	for range 50 {
+		if strings.Contains(x.Output(), words) {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
+}
+
+// python runs a script of the account's against a recorder, and says whether
+// it ended well.
+func (w *world) python(script string, args ...string) bool {
+	w.Helper()
+	out, err := w.user.Command("/usr/bin/python3", append([]string{"-c", script}, args...)...).CombinedOutput()
+	w.Logf("the attack said %q, %v", out, err)
+	return err == nil
+}
+
+const byExcl = "TIOCEXCL; the guard gives it to root"
+
+// lurker waits for terminals that it may open, and talks on each.
+const lurker = `
+import glob, os, time
+old, mine = set(glob.glob("/dev/pts/*")), {}
+print("watching", flush=True)
+said = 0
+while True:
+    for name in glob.glob("/dev/pts/[0-9]*"):
+        if name in old or name in mine: continue
+        try: mine[name] = os.open(name, os.O_RDWR | os.O_NOCTTY)
+        except OSError: pass
+    if mine and time.time() - said > 0.1:
+        said = time.time()
+        for fd in mine.values():
+            try: os.write(fd, b"SECRET\n")
+            except OSError: pass
+`
+
+var atTheTerminal = []attack{
+	{
+		id: "502", what: "stop the recorder, run a shell on the outer terminal", by: byExcl, naive: works,
+		try: func(w *world) verdict {
+			x := w.terminal()
+			script := fmt.Sprintf("kill -STOP %d; sh -c 'echo SEC''RET' <>%[2]s >&0 2>&0", w.recorder(), w.outer())
+			out, _ := w.as(script).CombinedOutput()
+			w.Logf("the attack said %q", out)
+			return w.judge(shows(x, "SECRET"), "SECRET")
+		},
+	},
+	{
+		id: "503", what: "write to the outer terminal by its name", by: byExcl, naive: works,
+		try: func(w *world) verdict {
+			x := w.terminal()
+			out, _ := w.as("echo SECRET >" + w.outer()).CombinedOutput()
+			w.Logf("the attack said %q", out)
+			return w.judge(shows(x, "SECRET"), "SECRET")
+		},
+	},
+	{
+		id: "503", what: "write to it through `/proc/PID/fd`", by: "set-id: not dumpable", naive: works,
+		try: func(w *world) verdict {
+			x := w.terminal()
+			out, _ := w.as(fmt.Sprintf("echo SECRET >/proc/%d/fd/0", w.recorder())).CombinedOutput()
+			w.Logf("the attack said %q", out)
+			return w.judge(shows(x, "SECRET"), "SECRET")
+		},
+	},
+	{
+		id: "504", what: "change the outer terminal's mode", by: "the guard gives it to root", naive: works,
+		try: func(w *world) verdict {
+			x := w.terminal()
+			defer x.Wait()
+			defer x.Type("exit\n")
+			if w.as("chmod 666 "+w.outer()).Run() != nil {
+				return closed
+			}
+			return works
+		},
+	},
+	{
+		id: "511", what: "TIOCSTI and TIOCSCTTY on the outer terminal", by: "the kernel; " + byExcl, naive: closed,
+		try: func(w *world) verdict {
+			x := w.terminal()
+			done := w.python(`
+import fcntl, os, sys, termios
+os.setsid()
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
+try: fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
+except OSError: pass
+for c in b"echo SEC''RET\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([c]))
+`, w.outer())
+			return w.judge(done && shows(x, "SECRET"), "SECRET")
+		},
+	},
+	{
+		id: "512", what: "the shell that stays between sshd and the recorder (dash)", by: "ForceCommand exec; login shell", naive: works,
+		options: options{shell: "/bin/dash"},
+		try: func(w *world) verdict {
+			x := w.terminal()
+			parent := strings.Fields(hosttest.Run(w, "ps", "-o", "ppid=,comm=", "-p", strconv.Itoa(w.recorder())))[0]
+			if comm := hosttest.Run(w, "ps", "-o", "comm=", "-p", parent); strings.TrimSpace(comm) == "sshd" || strings.HasPrefix(comm, "sshd-session") {
+				return closed
+			}
+			out, _ := w.as(fmt.Sprintf("kill -STOP %s; kill -STOP %d; echo SECRET >/proc/%[1]s/fd/0", parent, w.recorder())).CombinedOutput()
+			w.Logf("the attack said %q", out)
+			return w.judge(shows(x, "SECRET"), "SECRET")
+		},
+	},
+	{
+		id: "513", what: "a lurker that has the next terminal open before the recorder", by: "the guard ends it, the log tells", naive: works,
+		try: func(w *world) verdict {
+			lurk := hosttest.StartTerminal(w, w.user.Command("/usr/bin/python3", "-c", lurker), 80, 24)
+			lurk.Expect("watching")
+			told := func() bool { return w.log.Find("guard report", "holders=", "python3") != "" }
+			done := false
+			for range 5 { // it is a race, and the lurker has to win it
+				x := w.terminal()
+				if done = shows(x, "SECRET"); done || told() {
+					break
+				}
+			}
+			if !told() {
+				return w.judge(done, "SECRET")
+			}
+			if w.runs("watching") {
+				return works
+			}
+			return seen
+		},
+	},
+	{
+		id: "519", what: "SIGQUIT, for a dump of the recorder's stacks on the terminal", by: "set-id; the signal is ignored", naive: works,
+		try: func(w *world) verdict {
+			x := w.terminal()
+			_ = w.as(fmt.Sprintf("kill -QUIT %d", w.recorder())).Run()
+			return w.judge(shows(x, "goroutine"), "goroutine")
+		},
+	},
+	{
+		id: "535", what: "a window of 65534 x 65533, for the player's memory", by: "sizes are clamped to 1000 x 1000", naive: works,
+		try: func(w *world) verdict {
+			x := hosttest.StartTerminal(w, w.server.Ssh(w.key, account, []string{"-tt"}, "true"), 65534, 65533)
+			x.Wait()
+			for _, r := range w.finished() {
+				if r.header.Term.Cols > 1000 || r.header.Term.Rows > 1000 {
+					return works
+				}
+			}
+			return closed
+		},
+	},
+}
+
+// try runs a command of the account's that may fail.
+func (w *world) try(name string, args ...string) (string, bool) {
+	w.Helper()
+	cmd := w.user.Command(name, args...)
+	if path, err := exec.LookPath(name); err == nil {
+		cmd.Path = path
+	}
+	out, err := cmd.CombinedOutput()
+	w.Logf("%s %q said %q, %v", name, args, out, err)
+	return string(out), err == nil
+}
