@@ -42,8 +42,11 @@ func (s *Service) person(ctx context.Context, login string, need []string) (reco
 		return r, how, nil
 	}
 	old, _ := s.Cache.record(login)
-	_, warm := old.active(need)
-	if err := s.Cache.mayAsk(s.Now(), warm); err != nil {
+	wait := restCold
+	if _, warm := old.in(need, Active); warm {
+		wait = restWarm
+	}
+	if err := s.Cache.mayAsk(s.Now(), wait); err != nil {
 		return s.stale(login, need, err)
 	}
 	p, err := s.Finder.Find(ctx, login, old.Pinned, need)
@@ -53,46 +56,50 @@ func (s *Service) person(ctx context.Context, login string, need []string) (reco
 	}
 	r, err := s.Cache.remember(login, p, s.Now())
 	if err == nil {
-		err = s.Cache.listKeys(r, s.Now())
+		err = s.Cache.listKeys(r)
 	}
-	_ = err // the answer is good; that it can't be kept shows in castgate check
+	_ = err // the answer is good; that it can't be kept is for castgate check
 	return r, answer{source: "github"}, nil
 }
 
-// known is the record of a login with its age, as far as it speaks of these
-// teams: what was asked for it alone, or what the last refresh said of all. A
-// refresh that saw the whole of every team also knows who is in none.
+// known is the record of a login with the age of what it says of these teams:
+// of the membership that counts, or of the oldest of several noes. What was
+// asked for it alone counts, and what the last refresh saw of a whole team,
+// which also tells who is not in it.
 func (s *Service) known(login string, need []string) (record, time.Duration, bool) {
 	r, found := s.Cache.record(login)
 	if !found {
-		r.Person = Person{Login: login}
+		r.Login = login
 	}
-	at := s.Cache.refreshed(need)
-	if found && r.speaksOf(need) && r.At.After(at) {
-		at = r.At
+	stamps := s.Cache.stamps()
+	var active, none time.Time
+	for i, slug := range need {
+		at := later(r.Teams[slug].At, stamps[slug])
+		if r.Teams[slug].State == Active {
+			active = later(active, at)
+		}
+		if i == 0 || at.Before(none) {
+			none = at
+		}
 	}
-	d, ok := age(s.Now(), at)
+	if active.IsZero() {
+		active = none
+	}
+	d, ok := age(s.Now(), active)
 	return r, d, ok
 }
 
-// speaksOf reports whether the record answers for the teams: active in one, or
-// asked about all.
-func (r record) speaksOf(need []string) bool {
-	if _, ok := r.active(need); ok {
-		return true
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	for _, slug := range need {
-		if _, asked := r.Teams[slug]; !asked {
-			return false
-		}
-	}
-	return true
+	return b
 }
 
 func (s *Service) fresh(login string, need []string) (record, answer, bool) {
 	r, d, ok := s.known(login, need)
 	limit := s.Config.Cache.TTL
-	if _, active := r.active(need); !active || len(r.Keys) == 0 {
+	if _, active := r.in(need, Active); !active || len(r.Keys) == 0 {
 		limit = min(limit, negative)
 	}
 	return r, answer{"cache", d}, ok && d < limit
@@ -102,7 +109,7 @@ func (s *Service) fresh(login string, need []string) (record, answer, bool) {
 // anything against a GitHub that can't answer: it stays a fault.
 func (s *Service) stale(login string, need []string, cause error) (record, answer, error) {
 	r, d, ok := s.known(login, need)
-	if _, active := r.active(need); !ok || !active || d > s.Config.Cache.MaxStale {
+	if _, active := r.in(need, Active); !ok || !active || d > s.Config.Cache.MaxStale {
 		return record{}, answer{}, cause
 	}
 	return r, answer{"stale", d}, nil

@@ -47,6 +47,7 @@ type App struct {
 	ID           int64  `yaml:"id"`
 	Installation int64  `yaml:"installation"`
 	KeyFile      string `yaml:"key_file"`
+	TokenDir     string `yaml:"token_dir"` // where its tokens are kept for their hour
 }
 
 // Account is an account that is not, or not only, its owner's own login.
@@ -67,7 +68,7 @@ type CacheConfig struct {
 // Default returns the values of the keys that keys.yaml leaves out.
 func Default() *Config {
 	return &Config{
-		GitHub: GitHub{URL: "https://api.github.com/", Timeout: 3 * time.Second},
+		GitHub: GitHub{URL: "https://api.github.com/", Timeout: 3 * time.Second, App: App{TokenDir: "/run/castgate-keys"}},
 		Cache:  CacheConfig{Dir: DefaultDir, TTL: 5 * time.Minute, MaxStale: 24 * time.Hour},
 		Keys: Policy{
 			Types:      []string{"ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-nistp256", "ssh-rsa"},
@@ -224,7 +225,7 @@ func (g GitHub) validate() error {
 }
 
 func checkFiles(g GitHub) error {
-	app := g.App != App{}
+	app := g.App.ID != 0 || g.App.Installation != 0 || g.App.KeyFile != ""
 	switch {
 	case app && g.TokenFile != "":
 		return advise(errors.New(`github: both "token_file" and "app" are set`), "keep one of them")
@@ -233,7 +234,7 @@ func checkFiles(g GitHub) error {
 	case app && (g.App.ID <= 0 || g.App.Installation <= 0 || g.App.KeyFile == ""):
 		return errors.New("github: app needs id, installation and key_file")
 	}
-	for _, path := range []string{g.TokenFile, g.App.KeyFile, g.CAFile} {
+	for _, path := range []string{g.TokenFile, g.App.KeyFile, g.App.TokenDir, g.CAFile} {
 		if path != "" && !filepath.IsAbs(path) {
 			return advise(fmt.Errorf("github: %q is not an absolute path", path), "a secret is never written into this file: name the file that has it")
 		}
@@ -254,6 +255,13 @@ func (g GitHub) base() (*url.URL, error) {
 		u.Path += "/"
 	}
 	return u, nil
+}
+
+// enterprise reports whether this is an Enterprise Server, by the path that its
+// API has.
+func (g GitHub) enterprise() bool {
+	u, err := g.base()
+	return err == nil && strings.HasSuffix(u.Path, "/api/v3/")
 }
 
 func loopback(host string) bool {

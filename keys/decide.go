@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"castgate/keys/hot"
 )
 
 // Service answers sshd. It is made for one question and holds no state of its
@@ -20,18 +22,29 @@ type Service struct {
 	Bulk   []Directory // the first that works
 	Passwd string
 	Now    func() time.Time
+
+	// ConfigID says under which configuration finished answers were made
+	// (hot.ConfigID); "" makes none.
+	ConfigID string
+
+	rate *rate
 }
 
 // New puts the service together as the configuration says. It makes no call.
 // Without a usable cache it still answers; the error then says what to mend.
 func New(c *Config) (*Service, error) {
 	cache, cacheErr := OpenCache(c.Cache.Dir)
-	s := &Service{Config: c, Cache: cache, Passwd: passwdFile, Now: time.Now}
-	rest, err := NewREST(c.GitHub, cache, func() time.Time { return s.Now() })
+	s := &Service{Config: c, Cache: cache, Passwd: passwdFile, Now: time.Now, rate: &rate{}}
+	now := func() time.Time { return s.Now() }
+	hc, err := newClient(c.GitHub, cache, s.rate, now)
 	if err != nil {
 		return nil, err
 	}
-	s.Finder, s.Bulk = rest, []Directory{rest}
+	rest := newREST(c.GitHub, hc, now)
+	s.Finder, s.Bulk = rest, []Directory{newGraph(c.GitHub, hc, now), rest}
+	if c.GitHub.enterprise() { // GraphQL doesn't tell who is suspended
+		s.Bulk = []Directory{rest}
+	}
 	return s, cacheErr
 }
 
@@ -46,10 +59,23 @@ type Decision struct {
 	Age     time.Duration
 	Why     string
 	Steps   []string
+
+	entries map[string]hot.Entry // by base64, for Prepare
 }
 
 // Allowed reports whether the account opens.
 func (d *Decision) Allowed() bool { return len(d.Lines) > 0 }
+
+// take adds a line, once for each key.
+func (d *Decision) take(line string, e hot.Entry) {
+	if d.entries == nil {
+		d.entries = map[string]hot.Entry{}
+	}
+	if _, twice := d.entries[e.Base64]; !twice {
+		d.entries[e.Base64] = e
+		d.Lines = append(d.Lines, line)
+	}
+}
 
 func (d *Decision) step(format string, args ...any) {
 	d.Steps = append(d.Steps, fmt.Sprintf(format, args...))
@@ -161,7 +187,7 @@ func (s *Service) add(d *Decision, g grant, f found, offered *Key) {
 	if f.pinned == 0 {
 		f.pinned = f.Pinned
 	}
-	team, member := f.active(f.teams)
+	team, member := f.in(f.teams, Active)
 	switch {
 	case !member:
 		d.refuse("%s", f.outside(f.teams))
@@ -181,11 +207,11 @@ func (d *Decision) refuse(format string, args ...any) {
 }
 
 // outside says in which way somebody is not a member.
-func (p Person) outside(teams []string) string {
-	if t, ok := p.pending(teams); ok {
-		return fmt.Sprintf("%q has not accepted the invitation to team %q", p.Login, t)
+func (r *record) outside(teams []string) string {
+	if t, ok := r.in(teams, Pending); ok {
+		return fmt.Sprintf("%q has not accepted the invitation to team %q", r.Login, t)
 	}
-	return fmt.Sprintf("%q is not a member of %s", p.Login, strings.Join(teams, ", "))
+	return fmt.Sprintf("%q is not a member of %s", r.Login, strings.Join(teams, ", "))
 }
 
 func (s *Service) addKeys(d *Decision, g grant, r found, offered *Key) {
@@ -202,7 +228,8 @@ func (s *Service) addKeys(d *Decision, g grant, r found, offered *Key) {
 			continue
 		}
 		d.step("%s of %q is accepted", k.Fingerprint(), r.Login)
-		d.Lines = append(d.Lines, s.Config.Keys.line(g.account, k, r.Login))
+		line := s.Config.Keys.line(g.account, k, r.Login)
+		d.take(line, hotEntry(k, r.Login, r.ID, line))
 		d.Source, d.Age, d.Why = r.how.source, r.how.age, "member"
 		if offered != nil {
 			d.Login, d.ID = r.Login, r.ID

@@ -16,26 +16,25 @@ import (
 // REST asks GitHub's REST API through go-github. One call at a time: GitHub
 // asks for that ("make requests serially"), and it keeps the calls countable.
 type REST struct {
-	client *github.Client
-	org    string
-	now    func() time.Time
+	client    *github.Client
+	org       string
+	suspended bool // members may be suspended and listed all the same
+	now       func() time.Time
 }
 
-// NewREST connects nothing yet. The cache, which may be nil, keeps ETags.
-func NewREST(g GitHub, cache *Cache, now func() time.Time) (*REST, error) {
-	hc, err := newClient(g, cache)
-	if err != nil {
-		return nil, err
-	}
+func newREST(g GitHub, hc *http.Client, now func() time.Time) *REST {
 	c := github.NewClient(hc)
-	if c.BaseURL, err = g.base(); err != nil {
-		return nil, err
-	}
-	return &REST{client: c, org: g.Org, now: now}, nil
+	c.BaseURL, _ = g.base() // Validate has seen it
+	c.UserAgent = userAgent
+	return &REST{client: c, org: g.Org, suspended: g.enterprise(), now: now}
 }
 
-// newClient is the HTTP client that REST and GraphQL share in kind.
-func newClient(g GitHub, cache *Cache) (*http.Client, error) {
+// userAgent is how we appear in GitHub's audit log.
+const userAgent = "castgate-keys"
+
+// newClient is the one HTTP client of a process. It connects nothing yet. The
+// cache, which may be nil, keeps ETags.
+func newClient(g GitHub, cache *Cache, r *rate, now func() time.Time) (*http.Client, error) {
 	hc, net, err := newHTTP(g)
 	if err != nil {
 		return nil, err
@@ -44,7 +43,12 @@ func newClient(g GitHub, cache *Cache) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	hc.Transport = &transport{next: net, base: base, auth: tokenFile(g.TokenFile), etags: &etags{cache: cache}}
+	t := &transport{next: net, base: base, auth: tokenFile(g.TokenFile), etags: &etags{cache: cache}, rate: r}
+	if g.App.KeyFile != "" {
+		a := newAppTokens(g.App, base, net, now)
+		t.auth, t.rejected = a.authorization, a.reject
+	}
+	hc.Transport = t
 	return hc, nil
 }
 
@@ -172,8 +176,12 @@ func (r *REST) Team(ctx context.Context, slug string, each func(Person) error) e
 		return err
 	}
 	for _, p := range list {
-		p.Teams = map[string]State{slug: Active}
-		if p.Keys, err = r.keys(ctx, p.Login); err != nil {
+		if r.suspended {
+			p, err = r.identify(ctx, p)
+		} else {
+			p.Keys, err = r.keys(ctx, p.Login)
+		}
+		if err != nil {
 			return err
 		}
 		if err := each(p); err != nil {

@@ -31,11 +31,11 @@ const (
 
 // Person is a GitHub user as far as a login needs to know.
 type Person struct {
-	Login     string           `json:"login"`
-	ID        int64            `json:"id"`
-	Teams     map[string]State `json:"teams,omitempty"`
-	Keys      []GitHubKey      `json:"keys,omitempty"`
-	Suspended bool             `json:"suspended,omitempty"`
+	Login     string
+	ID        int64 // 0: not asked, as for somebody who is in no team
+	Teams     map[string]State
+	Keys      []GitHubKey
+	Suspended bool
 }
 
 // GitHubKey is a key and the number GitHub gave it, 0 where it wasn't told.

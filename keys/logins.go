@@ -60,7 +60,7 @@ func (c *Cache) ownerOf(fingerprint string) string {
 }
 
 // listKeys brings the lines of one person up to date.
-func (c *Cache) listKeys(r record, now time.Time) error {
+func (c *Cache) listKeys(r record) error {
 	return c.updateLogins(func(lines map[string]string) {
 		id := fmt.Sprintf(" %d ", r.ID)
 		for fp, line := range lines {
@@ -68,7 +68,7 @@ func (c *Cache) listKeys(r record, now time.Time) error {
 				delete(lines, fp)
 			}
 		}
-	}, []record{r}, now)
+	}, []record{r})
 }
 
 // relist writes the file anew from all records.
@@ -83,7 +83,7 @@ func (c *Cache) relist() error {
 			all = append(all, r)
 		}
 	}
-	return c.updateLogins(func(lines map[string]string) { clear(lines) }, all, time.Time{})
+	return c.updateLogins(func(lines map[string]string) { clear(lines) }, all)
 }
 
 func ownID(line string) (id int64) {
@@ -94,8 +94,8 @@ func ownID(line string) (id int64) {
 }
 
 // updateLogins replaces lines under a lock; a line that says the same keeps its
-// time. now is the time of new lines; zero takes each record's.
-func (c *Cache) updateLogins(forget func(map[string]string), add []record, now time.Time) error {
+// time.
+func (c *Cache) updateLogins(forget func(map[string]string), add []record) error {
 	if c == nil {
 		return nil
 	}
@@ -110,7 +110,7 @@ func (c *Cache) updateLogins(forget func(map[string]string), add []record, now t
 	lines := maps.Clone(before)
 	forget(lines)
 	for _, r := range add {
-		addLines(lines, before, r, now)
+		addLines(lines, before, r)
 	}
 	maps.DeleteFunc(lines, func(_, line string) bool { return line == "" })
 	if maps.Equal(lines, before) {
@@ -126,10 +126,7 @@ const listWait = time.Second
 
 // addLines adds the keys of a member. A key that another person has already
 // becomes nobody's: an empty line.
-func addLines(lines, before map[string]string, r record, now time.Time) {
-	if now.IsZero() {
-		now = r.At
-	}
+func addLines(lines, before map[string]string, r record) {
 	if !r.anyTeam() {
 		return
 	}
@@ -147,19 +144,9 @@ func addLines(lines, before map[string]string, r record, now time.Time) {
 		case strings.HasPrefix(before[fp], line+" "):
 			lines[fp] = before[fp]
 		default:
-			lines[fp] = fmt.Sprintf("%s %d", line, now.Unix())
+			lines[fp] = fmt.Sprintf("%s %d", line, r.At.Unix())
 		}
 	}
-}
-
-// anyTeam reports whether the person is a member of any team at all.
-func (p Person) anyTeam() bool {
-	for _, s := range p.Teams {
-		if s == Active {
-			return true
-		}
-	}
-	return false
 }
 
 var errNoList = errors.New("its list is not in the cache")

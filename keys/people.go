@@ -3,6 +3,8 @@
 package keys
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,9 +15,19 @@ import (
 // twice. So an account belongs to the id, and a login with another id is
 // another person.
 type record struct {
-	Person
-	Pinned int64     `json:"pinned,omitempty"`
-	At     time.Time `json:"at"`
+	Login     string                `json:"login"`
+	ID        int64                 `json:"id"`
+	Pinned    int64                 `json:"pinned,omitempty"`
+	Teams     map[string]membership `json:"teams,omitempty"`
+	Keys      []GitHubKey           `json:"keys,omitempty"`
+	Suspended bool                  `json:"suspended,omitempty"`
+	At        time.Time             `json:"at"`
+}
+
+// membership has its own time: one team may be asked about and another not.
+type membership struct {
+	State State     `json:"state"`
+	At    time.Time `json:"at"`
 }
 
 // recordName is the file of a login. GitHub's logins don't differ by case.
@@ -29,33 +41,62 @@ func (c *Cache) record(login string) (record, bool) {
 	return r, true
 }
 
-// remember stores what GitHub said about the login that was asked for. The pin
-// outlives everything else, a person's leave included.
+// remember stores what GitHub said about the login that was asked for. What it
+// didn't speak of stays. The pin outlives everything, a person's leave too.
 func (c *Cache) remember(asked string, p Person, now time.Time) (record, error) {
-	old, _ := c.record(asked)
-	r := record{Person: p, Pinned: old.Pinned, At: now}
-	if r.Pinned == 0 && strings.EqualFold(asked, p.Login) && p.ID > 0 {
-		r.Pinned = p.ID
-	}
+	r, _ := c.record(asked)
+	r.learn(asked, p, now)
 	return r, c.save(recordName(asked), 0o644, r)
 }
 
-// active reports whether the person is a member of one of the teams, and which.
-func (p Person) active(teams []string) (string, bool) {
+func (r *record) learn(asked string, p Person, now time.Time) {
+	if r.ID != p.ID && p.ID != 0 {
+		r.Teams = nil // those of somebody else
+	}
+	r.Login, r.At = p.Login, now
+	if p.ID != 0 {
+		r.ID, r.Keys, r.Suspended = p.ID, p.Keys, p.Suspended
+	}
+	if r.Pinned == 0 && strings.EqualFold(asked, p.Login) {
+		r.Pinned = p.ID
+	}
+	teams := maps.Clone(r.Teams)
+	if teams == nil {
+		teams = map[string]membership{}
+	}
+	for slug, state := range p.Teams {
+		teams[slug] = membership{state, now}
+	}
+	r.Teams = teams
+}
+
+// says reports whether the record has all of this already, times aside.
+func (r *record) says(p Person) bool {
+	for slug, state := range p.Teams {
+		if r.Teams[slug].State != state {
+			return false
+		}
+	}
+	same := p.ID == 0 || r.ID == p.ID && r.Suspended == p.Suspended && slices.Equal(r.Keys, p.Keys)
+	return same && r.Login == p.Login && !r.At.IsZero()
+}
+
+// in returns the first of the teams where the person has the state.
+func (r *record) in(teams []string, want State) (string, bool) {
 	for _, t := range teams {
-		if p.Teams[t] == Active {
+		if r.Teams[t].State == want {
 			return t, true
 		}
 	}
 	return "", false
 }
 
-// pending reports an invitation that was not accepted.
-func (p Person) pending(teams []string) (string, bool) {
-	for _, t := range teams {
-		if p.Teams[t] == Pending {
-			return t, true
+// anyTeam reports whether the person is a member of any team at all.
+func (r *record) anyTeam() bool {
+	for _, m := range r.Teams {
+		if m.State == Active {
+			return true
 		}
 	}
-	return "", false
+	return false
 }

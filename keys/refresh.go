@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"reflect"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -36,19 +36,24 @@ type bulk struct {
 
 const bulkName = "bulk"
 
-// refreshed is when the last refresh saw all of the teams, zero for never.
-func (c *Cache) refreshed(teams []string) time.Time {
+// stamps are the times when each team was last seen whole.
+func (c *Cache) stamps() map[string]time.Time {
 	var b bulk
-	if len(teams) == 0 || !c.load(bulkName, &b) {
-		return time.Time{}
+	if !c.load(bulkName, &b) || b.Teams == nil {
+		return map[string]time.Time{}
 	}
-	at := b.Teams[teams[0]]
-	for _, slug := range teams[1:] {
-		if t := b.Teams[slug]; t.Before(at) {
-			at = t
+	return b.Teams
+}
+
+// refreshed is when the last refresh saw all of the teams, zero for never.
+func (c *Cache) refreshed(teams []string) (oldest time.Time) {
+	stamps := c.stamps()
+	for i, slug := range teams {
+		if at := stamps[slug]; i == 0 || at.Before(oldest) {
+			oldest = at
 		}
 	}
-	return at
+	return oldest
 }
 
 // AllTeams lists every team the configuration names, each once.
@@ -62,7 +67,8 @@ func (c *Config) AllTeams() []string {
 }
 
 // Refresh brings the whole cache up to date. What it could not ask stays as it
-// was; the errors of all teams are returned together.
+// was. It asks at once after a failure, because it is what an administrator
+// runs when the failure is mended, but never before GitHub allowed it.
 func (s *Service) Refresh(ctx context.Context) error {
 	if s.Cache == nil {
 		return errors.New("there is no cache to refresh")
@@ -72,62 +78,73 @@ func (s *Service) Refresh(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if err := s.Cache.mayAsk(s.Now(), false); err != nil {
+	if err := s.Cache.mayAsk(s.Now(), rest{}); err != nil {
 		return err
 	}
-	err = s.refresh(ctx)
-	s.Cache.heard(err, s.Now())
-	return err
+	s.sweep()
+	return s.refresh(ctx)
 }
 
-// refresh asks for all teams, then stores all people: a person is in the cache
-// with all their teams or as before.
-func (s *Service) refresh(ctx context.Context) error {
+// refresh asks for all teams, then stores all people. A team that can't be seen
+// stays as it was. When GitHub can't be asked any further, what was seen of
+// people is kept, but nobody counts as gone.
+func (s *Service) refresh(ctx context.Context) (err error) {
+	defer func() { s.Cache.heard(err, s.Now()) }()
 	start := s.Now()
 	seen := map[int64]*Person{}
-	stamps := bulk{Teams: map[string]time.Time{}}
-	s.Cache.load(bulkName, &stamps)
+	stamps := s.Cache.stamps()
+	var whole []string
+	var faults []error
 	for _, slug := range s.Config.AllTeams() {
-		if err := s.refreshTeam(ctx, slug, start, seen); err != nil {
-			return err
+		list, err := s.askTeam(ctx, slug)
+		if err == nil {
+			err = s.believe(slug, list, start)
 		}
-		stamps.Teams[slug] = start
+		switch {
+		case err == nil:
+			merge(seen, list, slug)
+			stamps[slug] = start
+			whole = append(whole, slug)
+		case isClass(err, Broken) || isClass(err, Limited) || isClass(err, BadToken):
+			merge(seen, list, slug)
+			return errors.Join(append(faults, err, s.store(seen, start))...)
+		default:
+			faults = append(faults, err)
+		}
 	}
-	if err := s.storePeople(seen, start); err != nil {
-		return err
-	}
-	if err := s.Cache.relist(); err != nil {
-		return err
-	}
-	return s.Cache.save(bulkName, 0o644, stamps)
+	err = first(
+		func() error { return s.storeWhole(seen, whole, start) },
+		s.Cache.relist,
+		func() error { return s.Cache.save(bulkName, 0o644, bulk{stamps}) },
+		s.prepareAll,
+	)
+	return errors.Join(append(faults, err)...)
 }
 
-func (s *Service) refreshTeam(ctx context.Context, slug string, start time.Time, seen map[int64]*Person) error {
-	var list []Person
-	var err error
+// askTeam asks the first directory that can answer. With an error it returns
+// those who were seen before.
+func (s *Service) askTeam(ctx context.Context, slug string) (list []Person, err error) {
 	for _, dir := range s.Bulk {
 		list = nil
 		err = dir.Team(ctx, slug, func(p Person) error {
 			list = append(list, p)
-			return nil
+			return s.spare()
 		})
 		if err == nil || isClass(err, Limited) || ctx.Err() != nil {
 			break
 		}
 	}
-	if err != nil {
-		return err
-	}
-	if err := s.believe(slug, list, start); err != nil {
-		return err
-	}
+	return list, err
+}
+
+func merge(seen map[int64]*Person, list []Person, slug string) {
 	for _, p := range list {
 		if seen[p.ID] == nil {
+			p.Teams = map[string]State{}
 			seen[p.ID] = &p
 		}
 		seen[p.ID].Teams[slug] = Active
 	}
-	return nil
 }
 
 // believe stores the list of a team, unless it shrank more than is likely: to
@@ -153,29 +170,40 @@ func (s *Service) believe(slug string, list []Person, at time.Time) error {
 	return s.Cache.save(teamName(slug), 0o644, now)
 }
 
-// storePeople writes the record of everybody seen, and takes the teams from
-// everybody who wasn't. Records that are newer than the refresh stay.
-func (s *Service) storePeople(seen map[int64]*Person, start time.Time) error {
-	byLogin := map[string]*Person{}
+// store writes the records of people who were seen in a team.
+func (s *Service) store(seen map[int64]*Person, start time.Time) error {
 	for _, p := range seen {
-		for _, slug := range s.Config.AllTeams() {
+		if err := s.storePerson(p.Login, *p, start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storeWhole writes the record of everybody seen, and takes the teams that were
+// seen whole from everybody who wasn't in them.
+func (s *Service) storeWhole(seen map[int64]*Person, whole []string, start time.Time) error {
+	logins := map[string]bool{}
+	for _, p := range seen {
+		for _, slug := range whole {
 			if p.Teams[slug] == "" {
 				p.Teams[slug] = None
 			}
 		}
-		byLogin[strings.ToLower(p.Login)] = p
+		logins[strings.ToLower(p.Login)] = true
+	}
+	if err := s.store(seen, start); err != nil {
+		return err
 	}
 	names, err := s.Cache.list("people")
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if byLogin[name] == nil {
-			byLogin[name] = s.departed(name, seen)
+		if logins[name] {
+			continue
 		}
-	}
-	for name, p := range byLogin {
-		if err := s.storePerson(name, *p, start); err != nil {
+		if err := s.storePerson(name, s.departed(name, seen, whole), start); err != nil {
 			return err
 		}
 	}
@@ -183,26 +211,48 @@ func (s *Service) storePeople(seen map[int64]*Person, start time.Time) error {
 }
 
 // departed is what a login means that no team lists: the person we knew by it
-// under a new login, or nobody.
-func (s *Service) departed(login string, seen map[int64]*Person) *Person {
+// under a new login, or nobody. Lists don't show invitations, so those stay.
+func (s *Service) departed(login string, seen map[int64]*Person, whole []string) Person {
 	r, _ := s.Cache.record(login)
-	if p := seen[r.Pinned]; p != nil && r.Pinned != 0 {
-		return p
+	if p := seen[r.Pinned]; p != nil {
+		return *p
 	}
-	gone := Person{Login: login, ID: r.ID, Teams: map[string]State{}}
-	for _, slug := range s.Config.AllTeams() {
-		gone.Teams[slug] = None
+	gone := Person{Login: login, Teams: map[string]State{}}
+	for _, slug := range whole {
+		if gone.Teams[slug] = None; r.Teams[slug].State == Pending {
+			gone.Teams[slug] = Pending
+		}
 	}
-	return &gone
+	return gone
 }
 
+// storePerson writes a record that says something new. One that was asked for
+// by itself since the refresh began is newer, and stays.
 func (s *Service) storePerson(name string, p Person, start time.Time) error {
-	old, ok := s.Cache.record(name)
-	if ok && (old.At.After(start) || reflect.DeepEqual(old.Person, p)) {
+	old, _ := s.Cache.record(name)
+	if old.At.After(start) || old.says(p) {
 		return nil
 	}
 	_, err := s.Cache.remember(name, p, start)
 	return err
+}
+
+// sweep removes what processes that were killed have left, and answers to
+// revalidate that no question has used for a week.
+func (s *Service) sweep() {
+	for _, dir := range []string{".", "people", "teams", "accounts", etagDir} {
+		entries, _ := fs.ReadDir(s.Cache.root.FS(), dir)
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			old := time.Since(info.ModTime())
+			if strings.HasSuffix(e.Name(), tmpSuffix) && old > time.Hour || dir == etagDir && old > 7*24*time.Hour {
+				_ = s.Cache.root.Remove(path.Join(dir, e.Name()))
+			}
+		}
+	}
 }
 
 // list names the files of a directory of the cache.

@@ -4,7 +4,6 @@ package keys
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,8 +73,8 @@ func acme() githubtest.State {
 	return s
 }
 
-// restart is the next process: nothing but the cache is kept.
-func (w *world) restart() {
+// process is a process of its own: nothing but the cache is shared.
+func (w *world) process() *Service {
 	w.t.Helper()
 	if err := w.conf.Validate(); err != nil {
 		w.t.Fatal(err)
@@ -85,8 +84,10 @@ func (w *world) restart() {
 		w.t.Fatal(err)
 	}
 	svc.Now = func() time.Time { return w.clock }
-	w.svc = svc
+	return svc
 }
+
+func (w *world) restart() { w.svc = w.process() }
 
 func (w *world) write(path, text string) {
 	w.t.Helper()
@@ -138,14 +139,4 @@ func (w *world) refuses(account, keyOf, why string) *Decision {
 		w.t.Fatalf("account %q, key of %q: want refused for %q, got %v %q (%v)", account, keyOf, why, d.Lines, d.Why, err)
 	}
 	return d
-}
-
-// fails wants a fault of the class: neither allowed nor refused.
-func (w *world) fails(account, keyOf string, class Class) {
-	w.t.Helper()
-	d, err := w.decide(account, keyOf)
-	var f *Fault
-	if !errors.As(err, &f) || f.Class != class || d.Allowed() {
-		w.t.Fatalf("account %q: want a fault %q, got %v %v", account, class, err, d.Lines)
-	}
 }

@@ -19,17 +19,19 @@ type state struct {
 
 const stateName = "state"
 
-// After a call that got no answer nobody asks again for a while, so that a dead
-// GitHub costs one login its deadline and not every login. Who has nothing
+// rest is how long nobody asks again after a call that got no answer, so that a
+// dead GitHub costs one login its deadline and not every login. Who has nothing
 // stored to fall back to gets another try sooner: for him a wait is a refusal.
-const (
-	restWarm = time.Minute
-	restCold = 10 * time.Second
+type rest struct{ time.Duration }
+
+var (
+	restWarm = rest{time.Minute}
+	restCold = rest{10 * time.Second}
 )
 
 // mayAsk returns why GitHub must not be asked now, nil when it may be. A time
 // further away than any that is ever written shows that the clock was set back.
-func (c *Cache) mayAsk(now time.Time, warm bool) error {
+func (c *Cache) mayAsk(now time.Time, r rest) error {
 	var st state
 	if !c.load(stateName, &st) {
 		return nil
@@ -37,11 +39,7 @@ func (c *Cache) mayAsk(now time.Time, warm bool) error {
 	if now.Before(st.NotBefore) && st.NotBefore.Before(now.Add(maxWait+clockSkew)) {
 		return &Fault{Class: Limited, Op: "ask GitHub", Until: st.NotBefore, Err: fmt.Errorf("not before %s: %s", st.NotBefore.Format(time.TimeOnly), st.Why)}
 	}
-	rest := restCold
-	if warm {
-		rest = restWarm
-	}
-	if since, ok := age(now, st.Failed); ok && since < rest {
+	if since, ok := age(now, st.Failed); ok && since < r.Duration {
 		return &Fault{Class: Broken, Op: "ask GitHub", Err: fmt.Errorf("not again so soon after: %s", st.Why)}
 	}
 	return nil
@@ -59,7 +57,7 @@ func (c *Cache) heard(err error, now time.Time) {
 		st = state{}
 	case f == nil || errors.Is(err, errBusy):
 		return // ours, not GitHub's
-	case f.Class == Limited:
+	case f.Class == Limited && !f.Until.IsZero():
 		st = state{NotBefore: f.Until, Why: f.Error()}
 	case f.Class == Broken || f.Class == BadToken:
 		st.Failed, st.Why = now, f.Error()

@@ -20,11 +20,12 @@ import (
 //	people/<login>   one GitHub user: id, state per team, keys, when asked
 //	teams/<slug>     the ids and logins of a team's members
 //	accounts/<name>  the answer for one account, ready to print (hot.go)
-//	etags/           answers to revalidate; not readable by others
+//	etags/           answers to revalidate
 //	locks/           empty files to lock
 //	bulk, state      when all was last asked; what GitHub asked us to wait for
 //	logins           which key belongs to whom (logins.go)
 //
+// Only logins is for others to read: who is in which team is not theirs to know.
 // All of it may be deleted at any time. Whatever can't be read, or doesn't
 // parse, or claims to be from the future, counts as not there.
 type Cache struct {
@@ -36,8 +37,10 @@ type Cache struct {
 
 // OpenCache opens the cache, and makes the directory when it may. A directory
 // that others may write is refused: they could open every account.
-func OpenCache(dir string) (*Cache, error) {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+func OpenCache(dir string) (*Cache, error) { return openDir(dir, 0o755) }
+
+func openDir(dir string, mode fs.FileMode) (*Cache, error) {
+	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, advise(fmt.Errorf("make the cache: %w", err), "systemd-tmpfiles --create makes it, or: install -d -o castgate-keys %s", dir)
 	}
 	root, err := os.OpenRoot(dir)
@@ -142,11 +145,7 @@ func (c *Cache) create(name string, mode fs.FileMode) (*os.File, error) {
 }
 
 func (c *Cache) mkdir(dir string) error {
-	mode := fs.FileMode(0o755)
-	if dir == etagDir {
-		mode = 0o700
-	}
-	if err := c.root.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := c.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if os.Geteuid() == 0 {

@@ -5,6 +5,7 @@ package keys
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // addTeams adds the keys of everybody in the account's teams. For an offered
@@ -44,14 +45,39 @@ func (s *Service) addOwner(ctx context.Context, d *Decision, g grant, offered *K
 // ttl. The fault of a failed attempt counts only when nothing is stored that
 // may still be used.
 func (s *Service) freshTeams(ctx context.Context, teams []string) error {
-	if d, ok := age(s.Now(), s.Cache.refreshed(teams)); ok && d < s.Config.Cache.TTL {
+	if s.seenWithin(teams, s.Config.Cache.TTL) {
 		return nil
 	}
-	err := s.Refresh(ctx)
-	if d, ok := age(s.Now(), s.Cache.refreshed(teams)); ok && d < s.Config.Cache.MaxStale {
+	err := s.askTeams(ctx, teams)
+	if s.seenWithin(teams, s.Config.Cache.MaxStale) {
 		return nil
 	}
 	return err
+}
+
+func (s *Service) seenWithin(teams []string, limit time.Duration) bool {
+	d, ok := age(s.Now(), s.Cache.refreshed(teams))
+	return ok && d < limit
+}
+
+// askTeams refreshes all teams once for all processes that wait for it.
+func (s *Service) askTeams(ctx context.Context, teams []string) error {
+	unlock, err := s.Cache.lock(ctx, "refresh")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if s.seenWithin(teams, s.Config.Cache.TTL) {
+		return nil // by the process we waited for
+	}
+	wait := restCold
+	if s.seenWithin(teams, s.Config.Cache.MaxStale) {
+		wait = restWarm
+	}
+	if err := s.Cache.mayAsk(s.Now(), wait); err != nil {
+		return err
+	}
+	return s.refresh(ctx)
 }
 
 // addAll adds every member of every team, for an sshd that doesn't say which

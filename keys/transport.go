@@ -29,7 +29,9 @@ type transport struct {
 	base  *url.URL
 	auth  func(*http.Request) (string, error)
 	etags *etags
-	spent func(*http.Response) // sees every answer from the network
+	rate  *rate
+
+	rejected func() // hears of a 401; may be nil
 }
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -47,12 +49,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.spent != nil {
-		t.spent(resp)
-	}
+	t.rate.see(resp)
 	if resp.StatusCode == http.StatusNotModified && entry != nil {
 		_ = resp.Body.Close()
 		return entry.response(req, resp), nil
+	}
+	if resp.StatusCode == http.StatusUnauthorized && t.rejected != nil {
+		t.rejected()
 	}
 	if resp.StatusCode/100 != 2 {
 		return resp, nil

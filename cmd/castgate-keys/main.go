@@ -5,6 +5,7 @@
 package main
 
 import (
+	_ "castgate/cmd/castgate-keys/early" // must answer first
 	"castgate/cmd/internal/cli"
 )
 

@@ -11,6 +11,7 @@ import (
 	"castgate/cmd/internal/cli"
 	"castgate/cmd/internal/config"
 	"castgate/keys"
+	"castgate/keys/hot"
 )
 
 // command is what the command line asks for.
@@ -51,6 +52,8 @@ func offersKey(args []string) bool {
 }
 
 func (c *command) service() (*keys.Service, error) {
+	// Before the file is read: a change while it is read makes another id.
+	id, _ := hot.ConfigID(c.config)
 	conf := keys.Default()
 	if err := config.Load(c.config, conf); err != nil {
 		return nil, err
@@ -62,6 +65,7 @@ func (c *command) service() (*keys.Service, error) {
 	if err != nil {
 		c.env.Log.Warn("no cache", "why", err)
 	}
+	s.ConfigID = id
 	return s, nil
 }
 
@@ -91,6 +95,9 @@ func (c *command) authorized(args []string) error {
 	d.Log(c.env.Log, err)
 	if err != nil {
 		return err
+	}
+	if err := s.Prepare(args[0]); err != nil {
+		c.env.Log.Warn("no finished answer", "account", args[0], "why", err)
 	}
 	_, err = io.WriteString(c.env.Stdout, strings.Join(d.Lines, ""))
 	return err

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/keys/githubtest"
+)
+
+// fault answers every request whose path contains part.
+func fault(part string, answer http.HandlerFunc) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, part) {
+			return false
+		}
+		answer(w, r)
+		return true
+	}
+}
+
+func status(code int, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i+1 < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		fmt.Fprint(w, `{"message":"as told"}`)
+	}
+}
+
+func body(kind, text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		fmt.Fprint(w, text)
+	}
+}
+
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func drip(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	for r.Context().Err() == nil {
+		_, _ = w.Write([]byte(" "))
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func reset(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = conn.Close()
+	}
+}
+
+func cut(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", "1000")
+	fmt.Fprint(w, `[{"login":"OctoCat",`)
+}
+
+// endless is a list whose every page has a next one.
+func endless(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Link", fmt.Sprintf(`<http://%s%s?page=2>; rel="next"`, r.Host, r.URL.Path))
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprint(w, "[]")
+}
+
+var inAnHour = fmt.Sprint(time.Now().Add(time.Hour).Unix())
+
+// TestFaultsLeaveTheCache is the table of error classes in spec: whatever GitHub
+// answers that is no answer, a member whose record is stored still gets in, up
+// to max_stale; nobody else does; and the record is not touched.
+func TestFaultsLeaveTheCache(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		part   string // of the paths that fail
+		answer http.HandlerFunc
+		class  Class // of the fault for somebody with nothing stored
+	}{
+		{"401", "", status(401), BadToken},
+		{"403 rate limit", "", status(403, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", inAnHour), Limited},
+		{"403 secondary limit", "", status(403, "Retry-After", "60"), Limited},
+		{"403 SAML", "", status(403, "X-GitHub-SSO", "required"), Forbidden},
+		{"429 rate limit", "", status(429, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", inAnHour), Limited},
+		{"429 retry", "", status(429, "Retry-After", "60"), Limited},
+		{"429 bare", "", status(429), Limited},
+		{"404 on the organisation", "/orgs/", status(404), Missing},
+		{"404 on the team", "/teams/", status(404), Missing},
+		{"404 on the team's list", "/members", status(404), Missing},
+		{"404 on the login", "/users/", status(404), Missing},
+		{"410", "", status(410), Missing},
+		{"500", "", status(500), Broken},
+		{"502", "", status(502), Broken},
+		{"503 retry", "", status(503, "Retry-After", "60"), Broken},
+		{"202", "", status(202), Broken},
+		{"HTML", "", body("text/html", "<html>captive portal</html>"), Broken},
+		{"HTML that says it is JSON", "", body("application/json", "<html></html>"), Broken},
+		{"JSON that says it is HTML", "", body("text/html", "[]"), Broken},
+		{"empty", "", body("application/json", ""), Broken},
+		{"null", "", body("application/json", "null"), Broken},
+		{"another shape", "", body("application/json", `{"state":{}}`), Broken},
+		{"an unknown state", "/memberships/", body("application/json", `{"state":"superuser"}`), Broken},
+		{"a user without an id", "/users/", body("application/json", `{"login":"OctoCat"}`), Broken},
+		{"cut", "", cut, Broken},
+		{"hang", "", hang, Broken},
+		{"hang on the keys", "/keys", hang, Broken},
+		{"slow drip", "", drip, Broken},
+		{"reset", "", reset, Broken},
+		{"keys cut", "/keys", cut, Broken},
+		{"keys empty body", "/keys", body("application/json", ""), Broken},
+		{"keys without end", "/keys", endless, Incomplete},
+		{"elsewhere", "", status(301, "Location", "http://127.0.0.2/"), Broken},
+		{"in a circle", "", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 301) }, Broken},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.conf.GitHub.Timeout = 300 * time.Millisecond
+			w.allows("octocat", "OctoCat")
+			before := w.read("people/octocat")
+			w.github.Fault = fault(tt.part, tt.answer)
+
+			if d := w.allows("octocat", "OctoCat"); d.Source != "cache" {
+				t.Errorf("fresh: answered from %q", d.Source)
+			}
+			w.later(6 * time.Minute)
+			if tt.part == "/members" { // the list is asked for only after a 404
+				w.github.Fault = fault("/mem", tt.answer)
+			}
+			if d := w.allows("octocat", "OctoCat"); d.Source != "stale" {
+				t.Errorf("expired: answered from %q", d.Source)
+			}
+			if after := w.read("people/octocat"); after != before {
+				t.Errorf("the record changed from %s to %s", before, after)
+			}
+			w.later(2 * time.Minute) // no rest any more
+			w.failsAs("alice", "alice-gh", tt.class)
+			w.later(24 * time.Hour)
+			w.failsAs("octocat", "OctoCat", "")
+			w.github.Fault = nil
+			w.later(time.Hour)
+			w.allows("octocat", "OctoCat")
+			w.allows("alice", "alice-gh")
+		})
+	}
+}
+
+func (w *world) read(name string) string {
+	w.t.Helper()
+	text, err := os.ReadFile(w.conf.Cache.Dir + "/" + name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// failsAs wants a fault: of the class, or "" for any.
+func (w *world) failsAs(account, keyOf string, class Class) {
+	w.t.Helper()
+	d, err := w.decide(account, keyOf)
+	var f *Fault
+	if !errors.As(err, &f) || class != "" && f.Class != class || d.Allowed() {
+		w.t.Fatalf("account %q: want a fault %q, got %v %v", account, class, err, d.Lines)
+	}
+}
+
+func TestA304ThatNobodyAskedForIsNoAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.github.Fault = fault("", status(304))
+	w.failsAs("octocat", "OctoCat", Broken)
+}
+
+func TestTLSFailureLeavesTheCache(t *testing.T) {
+	w := newWorld(t)
+	w.allows("octocat", "OctoCat")
+	srv := httptest.NewUnstartedServer(w.github)
+	srv.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	srv.Config.ErrorLog = nil
+	srv.StartTLS() // with a certificate of nobody we know
+	t.Cleanup(srv.Close)
+	w.conf.GitHub.URL = srv.URL
+	w.later(6 * time.Minute)
+	if d := w.allows("octocat", "OctoCat"); d.Source != "stale" {
+		t.Errorf("answered from %q", d.Source)
+	}
+	w.later(2 * time.Minute)
+	w.failsAs("alice", "alice-gh", Broken)
+}
+
+// TestAuthority: what GitHub does say changes the cache at once.
+func TestAuthority(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*githubtest.State)
+		why    string
+	}{
+		{"left the team", leave("developers", "OctoCat"), "not a member"},
+		{"is asked to join again", func(s *githubtest.State) {
+			leave("developers", "OctoCat")(s)
+			enrol(s, "developers", githubtest.Member{Login: "OctoCat", ID: 583231, State: "pending"})
+		}, "has not accepted"},
+		{"took the keys away", func(s *githubtest.State) {
+			s.Users["OctoCat"] = githubtest.User{ID: 583231}
+		}, "has no keys"},
+		{"has another key", func(s *githubtest.State) {
+			s.Users["OctoCat"] = githubtest.User{ID: 583231, Keys: []string{testKey("new")}}
+		}, "no such key"},
+		{"is another person", func(s *githubtest.State) {
+			leave("developers", "OctoCat")(s)
+			enrol(s, "developers", githubtest.Member{Login: "OctoCat", ID: 999})
+			s.Users["OctoCat"] = githubtest.User{ID: 999, Keys: []string{testKey("OctoCat")}}
+		}, "another person"},
+		{"is suspended", func(s *githubtest.State) {
+			u := s.Users["OctoCat"]
+			u.Suspended = true
+			s.Users["OctoCat"] = u
+		}, "suspended"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.allows("octocat", "OctoCat")
+			w.change(tt.change)
+			w.allows("octocat", "OctoCat") // fresh
+			w.later(6 * time.Minute)
+			w.refuses("octocat", "OctoCat", tt.why)
+			w.github.Fault = fault("", status(500))
+			w.later(2 * time.Minute)
+			if d, err := w.decide("octocat", "OctoCat"); d.Allowed() {
+				t.Errorf("a refusal was forgotten when GitHub broke: %v %v", d.Why, err)
+			}
+		})
+	}
+}
+
+func leave(slug, login string) func(*githubtest.State) {
+	return func(s *githubtest.State) {
+		tm := s.Teams[slug]
+		var rest []githubtest.Member
+		for _, m := range tm.Members {
+			if m.Login != login {
+				rest = append(rest, m)
+			}
+		}
+		tm.Members = rest
+		s.Teams[slug] = tm
+	}
+}
+
+func enrol(s *githubtest.State, slug string, m githubtest.Member) {
+	tm := s.Teams[slug]
+	tm.Members = append(tm.Members, m)
+	s.Teams[slug] = tm
+}
+
+func TestSlugsAndLoginsNeverReachTheURLUnchecked(t *testing.T) {
+	w := newWorld(t)
+	rest := newREST(w.conf.GitHub, http.DefaultClient, time.Now)
+	for _, bad := range []string{"", "..", "../orgs/x", "a/b", "a?x=1", "a#b", "a%2fb", "a b", "-a", "a\n", strings.Repeat("a", 400)} {
+		if _, err := rest.keys(context.Background(), bad); err == nil {
+			t.Errorf("keys of %q were asked for", bad)
+		}
+		if _, err := rest.members(context.Background(), bad); err == nil {
+			t.Errorf("members of %q were asked for", bad)
+		}
+		if _, err := rest.Find(context.Background(), bad, 0, []string{"developers"}); err == nil {
+			t.Errorf("%q was looked for", bad)
+		}
+		if bad == "" || len(bad) > 300 {
+			continue
+		}
+		if _, err := rest.membership(context.Background(), "octocat", bad); err == nil {
+			t.Errorf("membership in %q was asked for", bad)
+		}
+	}
+	if calls := w.github.Calls(); len(calls) > 0 {
+		t.Errorf("GitHub was asked %q", calls)
+	}
+}

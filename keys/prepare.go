@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"castgate/keys/hot"
+)
+
+func hotName(account string) string { return "accounts/" + account }
+
+// Prepare writes down the finished answer for an account, so that the next
+// question is answered from one small file (package hot). It makes no call:
+// where the cache is not fresh there is nothing to write down. The accounts of
+// teams are left to Refresh, because they need everybody's record.
+func (s *Service) Prepare(account string) error {
+	g, why := s.grantFor(account)
+	if why != "" || len(g.teams) > 0 || s.Cache == nil {
+		return nil
+	}
+	return s.prepare(account, g)
+}
+
+func (s *Service) prepare(account string, g grant) error {
+	_, emergency := s.Config.Emergency[strings.ToLower(account)]
+	if emergency || s.ConfigID == "" {
+		return nil // those files are looked at every time
+	}
+	d := &Decision{Account: account}
+	if !s.addKnown(d, g) || !d.Allowed() {
+		return s.Cache.remove(hotName(account))
+	}
+	from := s.Now().Add(-d.Age)
+	until := from.Add(s.Config.Cache.TTL)
+	if hot.Current(s.Cache.dir, account, s.ConfigID, until, s.Now()) {
+		return nil
+	}
+	entries := slices.SortedFunc(maps.Values(d.entries), func(a, b hot.Entry) int { return strings.Compare(a.Base64, b.Base64) })
+	return s.Cache.write(hotName(account), 0o644, hot.Format(account, s.ConfigID, from, until, entries))
+}
+
+// addKnown adds everybody of the grant from the cache alone. It is false when
+// somebody's record is not fresh; d.Age is then that of nobody.
+func (s *Service) addKnown(d *Decision, g grant) bool {
+	oldest := answer{source: "cache"}
+	add := func(login string, teams []string, id int64) bool {
+		r, how, ok := s.fresh(login, teams)
+		oldest.age = max(oldest.age, how.age)
+		s.add(d, g, found{r, how, teams, id}, nil)
+		return ok
+	}
+	for _, entry := range g.logins {
+		login, id, _ := splitLogin(entry)
+		if !add(login, g.need, id) {
+			return false
+		}
+	}
+	for _, slug := range g.teams {
+		var t team
+		if !s.Cache.load(teamName(slug), &t) {
+			return false
+		}
+		for _, m := range t.Members {
+			add(m.Login, g.teams, 0)
+		}
+	}
+	d.Age = oldest.age
+	return true
+}
+
+// prepareAll does so for every account that the configuration names or that
+// somebody has used on this host.
+func (s *Service) prepareAll() error {
+	names, err := s.Cache.list("accounts")
+	if err != nil {
+		return err
+	}
+	names = slices.AppendSeq(names, maps.Keys(s.Config.Accounts))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		g, why := s.grantFor(name)
+		if why != "" {
+			err = s.Cache.remove(hotName(name))
+		} else {
+			err = s.prepare(name, g)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cache) remove(name string) error {
+	if c == nil {
+		return nil
+	}
+	if err := c.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func hotEntry(k Key, login string, id int64, line string) hot.Entry {
+	return hot.Entry{
+		Base64: base64.StdEncoding.EncodeToString(k.Blob), Login: login, ID: id,
+		Fingerprint: k.Fingerprint(), Line: strings.TrimSuffix(line, "\n"),
+	}
+}
