@@ -41,6 +41,7 @@ func New(c *Config) (*Service, error) {
 		return nil, err
 	}
 	rest := newREST(c.GitHub, hc, now)
+	rest.believe = func(slug string, list []Person) error { return s.believe(slug, list, s.Now()) }
 	s.Finder, s.Bulk = rest, []Directory{newGraph(c.GitHub, hc, now), rest}
 	if c.GitHub.enterprise() { // GraphQL doesn't tell who is suspended
 		s.Bulk = []Directory{rest}

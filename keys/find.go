@@ -55,6 +55,9 @@ func (r *REST) membership(ctx context.Context, login, slug string) (State, error
 // to its end. It also shows whether the person we knew has a new login.
 func (r *REST) confirmNone(ctx context.Context, login string, known int64, slug string) (State, string, error) {
 	list, err := r.members(ctx, slug)
+	if err == nil {
+		err = r.believe(slug, list)
+	}
 	if err != nil {
 		return "", login, err
 	}

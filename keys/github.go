@@ -20,13 +20,14 @@ type REST struct {
 	org       string
 	suspended bool // members may be suspended and listed all the same
 	now       func() time.Time
+	believe   func(slug string, list []Person) error // whether a list may be right
 }
 
 func newREST(g GitHub, hc *http.Client, now func() time.Time) *REST {
 	c := github.NewClient(hc)
 	c.BaseURL, _ = g.base() // Validate has seen it
 	c.UserAgent = userAgent
-	return &REST{client: c, org: g.Org, suspended: g.enterprise(), now: now}
+	return &REST{client: c, org: g.Org, suspended: g.enterprise(), now: now, believe: func(string, []Person) error { return nil }}
 }
 
 // userAgent is how we appear in GitHub's audit log.

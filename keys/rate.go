@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // rate is what the last answers said about the limit of calls, which all hosts
@@ -23,32 +24,36 @@ type rate struct {
 	mu     sync.Mutex
 	limit  int
 	left   int
+	reset  time.Time
 	counts bool // whether the last call was counted
 }
 
 func (r *rate) see(resp *http.Response) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	limit, err := strconv.Atoi(resp.Header.Get("X-Ratelimit-Limit"))
-	left, err2 := strconv.Atoi(resp.Header.Get("X-Ratelimit-Remaining"))
-	if err == nil && err2 == nil {
-		r.limit, r.left, r.counts = limit, left, resp.StatusCode != http.StatusNotModified
-	}
-}
-
-func (r *rate) low() bool {
-	if r == nil {
-		return false
+	h := resp.Header
+	limit, err1 := strconv.Atoi(h.Get("X-Ratelimit-Limit"))
+	left, err2 := strconv.Atoi(h.Get("X-Ratelimit-Remaining"))
+	reset, err3 := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil {
+		return // Enterprise Server has no limits by default
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.counts && r.left < r.limit/2
+	r.limit, r.left, r.reset, r.counts = limit, left, time.Unix(reset, 0), resp.StatusCode != http.StatusNotModified
 }
 
-// spare stops a refresh that would take from the logins' half.
-func (s *Service) spare() error {
-	if s.rate.low() {
-		return &Fault{Class: Limited, Op: "refresh", Err: errors.New("half of the hour's calls are used; the other half is for logins")}
+var errSpare = errors.New("half of the hour's calls are used; the other half is for logins")
+
+// spare stops a refresh that would take from the logins' half, until the hour
+// is over.
+func (r *rate) spare(now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.counts || r.left >= r.limit/2 {
+		return nil
 	}
-	return nil
+	until := r.reset
+	if until.After(now.Add(maxWait)) || until.Before(now) {
+		until = now.Add(maxWait)
+	}
+	return &Fault{Class: Limited, Op: "refresh", Until: until, Err: errSpare}
 }

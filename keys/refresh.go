@@ -19,8 +19,18 @@ import (
 type team struct {
 	At      time.Time  `json:"at"`
 	Members []teammate `json:"members"`
-	Shrunk  *int       `json:"shrunk,omitempty"` // size of a list not yet believed
+	Shrunk  *shrunk    `json:"shrunk,omitempty"`
 }
+
+// shrunk is a list that is not believed yet: how short it was, and when.
+type shrunk struct {
+	Size int       `json:"size"`
+	At   time.Time `json:"at"`
+}
+
+// confirmAfter must pass before a second list as short is believed: two logins
+// in one second see the same mistake.
+const confirmAfter = time.Minute
 
 type teammate struct {
 	Login string `json:"login"`
@@ -81,14 +91,17 @@ func (s *Service) Refresh(ctx context.Context) error {
 	if err := s.Cache.mayAsk(s.Now(), rest{}); err != nil {
 		return err
 	}
+	if err := s.Cache.maySpare(s.Now()); err != nil {
+		return err
+	}
 	s.sweep()
-	return s.refresh(ctx)
+	return s.refresh(ctx, s.rate.spare)
 }
 
 // refresh asks for all teams, then stores all people. A team that can't be seen
 // stays as it was. When GitHub can't be asked any further, what was seen of
 // people is kept, but nobody counts as gone.
-func (s *Service) refresh(ctx context.Context) (err error) {
+func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) (err error) {
 	defer func() { s.Cache.heard(err, s.Now()) }()
 	start := s.Now()
 	seen := map[int64]*Person{}
@@ -96,7 +109,7 @@ func (s *Service) refresh(ctx context.Context) (err error) {
 	var whole []string
 	var faults []error
 	for _, slug := range s.Config.AllTeams() {
-		list, err := s.askTeam(ctx, slug)
+		list, err := s.askTeam(ctx, slug, spare)
 		if err == nil {
 			err = s.believe(slug, list, start)
 		}
@@ -123,12 +136,12 @@ func (s *Service) refresh(ctx context.Context) (err error) {
 
 // askTeam asks the first directory that can answer. With an error it returns
 // those who were seen before.
-func (s *Service) askTeam(ctx context.Context, slug string) (list []Person, err error) {
+func (s *Service) askTeam(ctx context.Context, slug string, spare func(time.Time) error) (list []Person, err error) {
 	for _, dir := range s.Bulk {
 		list = nil
 		err = dir.Team(ctx, slug, func(p Person) error {
 			list = append(list, p)
-			return s.spare()
+			return spare(s.Now())
 		})
 		if err == nil || isClass(err, Limited) || ctx.Err() != nil {
 			break
@@ -149,7 +162,7 @@ func merge(seen map[int64]*Person, list []Person, slug string) {
 
 // believe stores the list of a team, unless it shrank more than is likely: to
 // nobody, or to less than half. Then the old list stays, and only a second
-// list that is as small replaces it: somebody who empties the team by mistake,
+// list that is as short replaces it: somebody who empties the team by mistake,
 // or a GitHub that lists it wrongly, does not lock everybody out at once.
 func (s *Service) believe(slug string, list []Person, at time.Time) error {
 	var old team
@@ -158,16 +171,19 @@ func (s *Service) believe(slug string, list []Person, at time.Time) error {
 	for _, p := range list {
 		now.Members = append(now.Members, teammate{p.Login, p.ID})
 	}
-	shrank := 2*len(list) < len(old.Members)
-	if confirmed := old.Shrunk != nil && len(list) <= *old.Shrunk; shrank && !confirmed {
-		n := len(list)
-		old.Shrunk = &n
-		if err := s.Cache.save(teamName(slug), 0o644, old); err != nil {
-			return err
-		}
-		return &Fault{Class: Suspicious, Op: fmt.Sprintf("list team %q", slug), Err: fmt.Errorf("it shrank from %d members to %d", len(old.Members), n)}
+	if 2*len(list) >= len(old.Members) || old.Shrunk.confirms(len(list), at) {
+		return s.Cache.save(teamName(slug), 0o644, now)
 	}
-	return s.Cache.save(teamName(slug), 0o644, now)
+	fault := &Fault{Class: Suspicious, Op: fmt.Sprintf("list team %q", slug), Err: fmt.Errorf("it shrank from %d members to %d", len(old.Members), len(list))}
+	if old.Shrunk == nil || len(list) < old.Shrunk.Size {
+		old.Shrunk = &shrunk{len(list), at}
+		return errors.Join(fault, s.Cache.save(teamName(slug), 0o644, old))
+	}
+	return fault
+}
+
+func (s *shrunk) confirms(size int, at time.Time) bool {
+	return s != nil && size >= s.Size && at.Sub(s.At) >= confirmAfter
 }
 
 // store writes the records of people who were seen in a team.

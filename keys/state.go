@@ -14,6 +14,7 @@ import (
 type state struct {
 	NotBefore time.Time `json:"not_before,omitzero"` // GitHub's own word: no call before
 	Failed    time.Time `json:"failed,omitzero"`     // when a call last got no answer
+	Spare     time.Time `json:"spare,omitzero"`      // until then the calls left are for logins (rate.go)
 	Why       string    `json:"why,omitempty"`
 }
 
@@ -45,20 +46,31 @@ func (c *Cache) mayAsk(now time.Time, r rest) error {
 	return nil
 }
 
+// maySpare is asked before a refresh.
+func (c *Cache) maySpare(now time.Time) error {
+	var st state
+	if c.load(stateName, &st) && now.Before(st.Spare) && st.Spare.Before(now.Add(maxWait+clockSkew)) {
+		return &Fault{Class: Limited, Op: "refresh", Until: st.Spare, Err: errSpare}
+	}
+	return nil
+}
+
 // heard stores what a call means for the next one of any process.
 func (c *Cache) heard(err error, now time.Time) {
 	var st state
 	loaded := c.load(stateName, &st)
 	f := faultOf(err)
 	switch {
-	case err == nil && (!loaded || st == state{}):
+	case err == nil && (!loaded || st == state{Spare: st.Spare}):
 		return
 	case err == nil:
-		st = state{}
+		st = state{Spare: st.Spare}
 	case f == nil || errors.Is(err, errBusy):
 		return // ours, not GitHub's
-	case f.Class == Limited && !f.Until.IsZero():
-		st = state{NotBefore: f.Until, Why: f.Error()}
+	case f.Class == Limited && errors.Is(err, errSpare):
+		st.Spare = f.Until
+	case f.Class == Limited:
+		st.NotBefore, st.Why = f.Until, f.Error()
 	case f.Class == Broken || f.Class == BadToken:
 		st.Failed, st.Why = now, f.Error()
 	default:

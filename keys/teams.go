@@ -60,6 +60,9 @@ func (s *Service) seenWithin(teams []string, limit time.Duration) bool {
 	return ok && d < limit
 }
 
+// unspared lets a login use whatever is left of the limit.
+func unspared(time.Time) error { return nil }
+
 // askTeams refreshes all teams once for all processes that wait for it.
 func (s *Service) askTeams(ctx context.Context, teams []string) error {
 	unlock, err := s.Cache.lock(ctx, "refresh")
@@ -77,7 +80,7 @@ func (s *Service) askTeams(ctx context.Context, teams []string) error {
 	if err := s.Cache.mayAsk(s.Now(), wait); err != nil {
 		return err
 	}
-	return s.refresh(ctx)
+	return s.refresh(ctx, unspared)
 }
 
 // addAll adds every member of every team, for an sshd that doesn't say which

@@ -21,7 +21,7 @@ type App struct {
 	ID           int64
 	Installation int64
 	Public       *rsa.PublicKey
-	Lifetime     time.Duration // of a token, 0 for GitHub's hour
+	Now          func() time.Time // nil for the real clock
 
 	mu     sync.Mutex
 	tokens map[string]bool
@@ -42,6 +42,13 @@ func (a *App) Revoke() {
 	clear(a.tokens)
 }
 
+func (a *App) now() time.Time {
+	if a.Now != nil {
+		return a.Now()
+	}
+	return time.Now()
+}
+
 func (a *App) knows(token string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -57,10 +64,6 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request, prefix string) {
 		refuse(w, http.StatusUnauthorized, err.Error())
 		return
 	}
-	life := a.Lifetime
-	if life == 0 {
-		life = time.Hour
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.given++
@@ -71,7 +74,7 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request, prefix string) {
 	a.tokens[token] = true
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(http.StatusCreated)
-	_ = json.NewEncoder(w).Encode(map[string]any{"token": token, "expires_at": time.Now().Add(life).UTC().Format(time.RFC3339)})
+	_ = json.NewEncoder(w).Encode(map[string]any{"token": token, "expires_at": a.now().Add(time.Hour).UTC().Format(time.RFC3339)})
 }
 
 // check verifies a JSON Web Token (RFC 7519) as GitHub's documentation asks for
@@ -94,7 +97,7 @@ func (a *App) check(jwt string) error {
 	if err != nil || rsa.VerifyPKCS1v15(a.Public, crypto.SHA256, sum[:], sig) != nil {
 		return fmt.Errorf("A JSON web token could not be decoded")
 	}
-	now := time.Now().Unix()
+	now := a.now().Unix()
 	switch {
 	case claims.Iss.String() != fmt.Sprint(a.ID):
 		return fmt.Errorf("'Issuer' claim ('iss') must be an Integer")
