@@ -168,7 +168,11 @@ func TestANewTokenDoesNotBreakETags(t *testing.T) {
 // TestDamagedCache: whatever is in the files, a login works or is asked anew.
 func TestDamagedCache(t *testing.T) {
 	for _, tt := range []struct{ name, text string }{
-		{"empty", ""}, {"cut", `{"login":"OctoC`}, {"null", "null"}, {"list", "[]"}, {"garbage", "\x00\xff"},
+		{"empty", ""},
+		{"cut", `{"login":"OctoC`},
+		{"null", "null"},
+		{"list", "[]"},
+		{"garbage", "\x00\xff"},
 		{"numbers", `{"login":1,"teams":2,"keys":3,"etag":4,"body":5,"failed":6}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

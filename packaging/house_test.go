@@ -26,7 +26,8 @@ const module = "castgate"
 var arrows = map[string][]string{
 	"cmd/internal/cli":    {},
 	"cmd/internal/config": {},
-	"keys":                {},
+	"keys":                {"keys/hot"}, // what the answer for one account looks like on disk
+	"keys/hot":            {},
 	"keys/githubtest":     {},
 	"wrap/asciicast":      {},
 	"wrap/spool":          {},

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -82,7 +83,7 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request, prefix string) {
 func (a *App) check(jwt string) error {
 	parts := strings.Split(jwt, ".")
 	if len(parts) != 3 {
-		return fmt.Errorf("A JSON web token could not be decoded")
+		return errToken
 	}
 	var head struct{ Alg, Typ string }
 	var claims struct {
@@ -90,24 +91,21 @@ func (a *App) check(jwt string) error {
 		Iss      json.Number
 	}
 	if decode(parts[0], &head) != nil || decode(parts[1], &claims) != nil || head.Alg != "RS256" {
-		return fmt.Errorf("A JSON web token could not be decoded")
+		return errToken
 	}
 	sig, err := base64.RawURLEncoding.DecodeString(parts[2])
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	if err != nil || rsa.VerifyPKCS1v15(a.Public, crypto.SHA256, sum[:], sig) != nil {
-		return fmt.Errorf("A JSON web token could not be decoded")
+		return errToken
 	}
 	now := a.now().Unix()
-	switch {
-	case claims.Iss.String() != fmt.Sprint(a.ID):
-		return fmt.Errorf("'Issuer' claim ('iss') must be an Integer")
-	case claims.Iat > now:
-		return fmt.Errorf("'Issued at' claim ('iat') must be an Integer representing a time in the past")
-	case claims.Exp <= now || claims.Exp > now+600:
-		return fmt.Errorf("'Expiration time' claim ('exp') is too far in the future")
+	if claims.Iss.String() != fmt.Sprint(a.ID) || claims.Iat > now || claims.Exp <= now || claims.Exp > now+600 {
+		return errToken
 	}
 	return nil
 }
+
+var errToken = errors.New("a JSON web token could not be decoded")
 
 func decode(part string, v any) error {
 	body, err := base64.RawURLEncoding.DecodeString(part)
