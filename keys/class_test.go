@@ -124,7 +124,9 @@ func TestFaultsLeaveTheCache(t *testing.T) {
 		{"keys empty body", "/keys", body("application/json", ""), Broken},
 		{"keys without end", "/keys", endless, Incomplete},
 		{"elsewhere", "", status(301, "Location", "http://127.0.0.2/"), Broken},
-		{"in a circle", "", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusMovedPermanently) }, Broken},
+		{"in a circle", "", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path, http.StatusMovedPermanently)
+		}, Broken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
