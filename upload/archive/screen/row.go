@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package screen
+
+import (
+	"time"
+	"unicode/utf8"
+)
+
+// cell is one place on the screen. A cell without a character has r 0; the
+// right half of a wide character has width 0 and r 0.
+type cell struct {
+	r     rune
+	width uint8
+	look  look
+	marks string // combining characters
+}
+
+// look is how a cell is drawn.
+type look struct {
+	fg, bg colour
+	attr   uint16
+}
+
+// colour is 0 for the default, palette|index or direct|rgb.
+type colour uint32
+
+const (
+	palette colour = 1 << 24
+	direct  colour = 2 << 24
+)
+
+// Attributes of a cell, in the order of their SGR numbers.
+const (
+	bold uint16 = 1 << iota
+	dim
+	italic
+	underline
+	blink
+	inverse
+	conceal
+	strike
+)
+
+// maxMarks bounds the bytes of combining characters on one cell: a letter has
+// two or three, a hostile recording as many as it likes.
+const maxMarks = 64
+
+func blank(l look) cell { return cell{width: 1, look: look{bg: l.bg}} }
+
+// row is one line of the screen.
+type row struct {
+	cells   []cell
+	wrapped bool          // it continues the row above
+	at      time.Duration // when a character was last put on it
+
+	// For the transcript, see lines.go.
+	finished bool
+	old      string
+	oldAt    time.Duration
+}
+
+func newRow(cols int, l look) *row {
+	r := &row{cells: make([]cell, cols)}
+	r.clear(l)
+	return r
+}
+
+func (r *row) clear(l look) {
+	for i := range r.cells {
+		r.cells[i] = blank(l)
+	}
+	r.wrapped, r.finished, r.old, r.at = false, false, "", 0
+}
+
+// fit gives the row another width.
+func (r *row) fit(cols int) {
+	for len(r.cells) < cols {
+		r.cells = append(r.cells, blank(look{}))
+	}
+	r.cells = r.cells[:cols]
+	if cols > 0 && r.cells[cols-1].width == 2 {
+		r.cells[cols-1] = blank(look{})
+	}
+}
+
+// halves blanks the other half of a wide character when a change of the cells
+// from x to end would leave it alone.
+func (r *row) halves(x, end int, l look) {
+	if x > 0 && x <= len(r.cells) && r.cells[x-1].width == 2 {
+		r.cells[x-1] = blank(l)
+	}
+	if end > 0 && end < len(r.cells) && r.cells[end].width == 0 {
+		r.cells[end] = blank(l)
+	}
+}
+
+func (r *row) erase(from, to int, l look) {
+	to = min(to, len(r.cells))
+	if from >= to {
+		return
+	}
+	r.halves(from, to, l)
+	for i := from; i < to; i++ {
+		r.cells[i] = blank(l)
+	}
+}
+
+// insert moves the cells from x to the right within cols.
+func (r *row) insert(x, n, cols int, l look) {
+	n = min(n, cols-x)
+	if n <= 0 {
+		return
+	}
+	r.halves(x, x, l)
+	copy(r.cells[x+n:cols], r.cells[x:cols-n])
+	for i := x; i < x+n; i++ {
+		r.cells[i] = blank(l)
+	}
+	if r.cells[cols-1].width == 2 {
+		r.cells[cols-1] = blank(l)
+	}
+}
+
+// remove deletes cells at x and fills up at the right.
+func (r *row) remove(x, n, cols int, l look) {
+	n = min(n, cols-x)
+	if n <= 0 {
+		return
+	}
+	r.halves(x, x+n, l)
+	copy(r.cells[x:cols], r.cells[x+n:cols])
+	for i := cols - n; i < cols; i++ {
+		r.cells[i] = blank(l)
+	}
+}
+
+// text appends what the row shows. trim leaves out the blanks at its end.
+func (r *row) text(dst []byte, trim bool) []byte {
+	end := len(dst)
+	for i := range r.cells {
+		c := &r.cells[i]
+		switch {
+		case c.width == 0:
+			continue
+		case c.r == 0 || c.r == ' ' && c.marks == "":
+			dst = append(dst, ' ')
+			continue
+		case c.r < utf8.RuneSelf:
+			dst = append(dst, byte(c.r))
+		default:
+			dst = utf8.AppendRune(dst, c.r)
+		}
+		dst = append(dst, c.marks...)
+		end = len(dst)
+	}
+	if trim {
+		return dst[:end]
+	}
+	return dst
+}
+
+func (r *row) isBlank() bool {
+	for i := range r.cells {
+		if c := &r.cells[i]; c.r != 0 && c.r != ' ' || c.marks != "" {
+			return false
+		}
+	}
+	return true
+}
