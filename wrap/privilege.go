@@ -63,16 +63,18 @@ func asUser(open func() error) error {
 	return open()
 }
 
-// withTTOUBlocked runs f with SIGTTOU and SIGTTIN blocked in this thread: a
-// recorder in a background process group may then set the terminal's modes.
-// They must not be ignored instead, for the user's shell would inherit that.
-func withTTOUBlocked(f func() error) error {
+// withTTOUBlocked runs f so that a recorder in a background process group may
+// set fd's modes: with SIGTTOU blocked in this thread. It must not be ignored
+// instead, for the user's shell would inherit that. sshd starts the recorder in
+// the foreground, where nothing needs to be done.
+func withTTOUBlocked(fd int, f func() error) error {
+	if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err == nil && group == unix.Getpgrp() {
+		return f()
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var set, old unix.Sigset_t
-	for _, sig := range []syscall.Signal{unix.SIGTTOU, unix.SIGTTIN} {
-		set.Val[0] |= 1 << (uint(sig) - 1)
-	}
+	set.Val[0] = 1 << (uint(unix.SIGTTOU) - 1)
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &old); err != nil {
 		return err
 	}

@@ -23,9 +23,9 @@ type Outer struct {
 	Wake    *Waker
 }
 
-// readSize is what one read takes; a pty gives at most 4095 bytes at a time,
-// a socket more.
-const readSize = 64 << 10
+// readSize is what one read takes; a pty gives at most 4095 bytes at a time
+// (n_tty's buffer).
+const readSize = 4 << 10
 
 // drainAfterExit bounds what is still read after the program has ended: more
 // than a pty's buffers hold, so that nothing it wrote is lost, and an end to
@@ -48,8 +48,8 @@ type Terminal struct {
 
 // Open makes the inner pty. Its name is for SSH_TTY.
 func (t *Terminal) Open() (name string, err error) {
-	var m, s *os.File
-	if err := asUser(func() (err error) { m, s, err = pty.Open(); return err }); err != nil {
+	m, s, err := openPty()
+	if err != nil {
 		return "", fmt.Errorf("open a pty: %w", err)
 	}
 	defer m.Close()
@@ -77,6 +77,25 @@ func (t *Terminal) Open() (name string, err error) {
 	return s.Name(), nil
 }
 
+// openPty opens a pty whose slave is not the spool's. devpts is mounted with
+// gid=tty nearly everywhere; without that a slave gets its opener's group.
+func openPty() (master, slave *os.File, err error) {
+	master, slave, err = pty.Open()
+	if err != nil || Mode() == ModePlain {
+		return master, slave, err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(int(slave.Fd()), &st); err == nil && int(st.Gid) != os.Getegid() {
+		return master, slave, nil
+	}
+	master.Close()
+	slave.Close()
+	if err == nil {
+		err = asUser(func() (err error) { master, slave, err = pty.Open(); return err })
+	}
+	return master, slave, err
+}
+
 func dupCloexec(f *os.File) (int, error) {
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
@@ -93,13 +112,10 @@ func (t *Terminal) Run(p Program) (End, error) {
 	if err != nil {
 		return End{}, err
 	}
-	t.inBuf, t.outBuf = make([]byte, 4096), make([]byte, readSize)
+	t.inBuf, t.outBuf = make([]byte, readSize), make([]byte, readSize)
 	// The slave stays open here: a program that closes its terminal for a moment
 	// is not a session that has ended. SIGCHLD says that.
-	var lost error
-	if err := withTTOUBlocked(func() error { lost = t.copy(c); return nil }); err != nil {
-		lost = err
-	}
+	lost := t.copy(c)
 	t.finish(c)
 	return c.end, lost
 }

@@ -48,18 +48,12 @@ type Recorder struct {
 	kick   chan struct{}
 	dirty  atomic.Bool
 	synced atomic.Pointer[error] // what the sync thread found
-	done   chan struct{}
 }
-
-// maxEvent is the longest line one read can become: 64 KiB, each byte escaped
-// as \u00xx, and its base64.
-const maxEvent = 64<<10*6 + 64<<10*3/2
 
 // Begin writes the header and starts the sync thread.
 func (r *Recorder) Begin(h asciicast.Header) error {
-	r.buf = make([]byte, 0, 32<<10) // grows to maxEvent in a session that needs it
+	r.buf = make([]byte, 0, 16<<10) // grows in a session that needs more
 	r.kick = make(chan struct{}, 1)
-	r.done = make(chan struct{})
 	var st unix.Stat_t
 	if err := unix.Fstat(r.FD, &st); err != nil {
 		return os.NewSyscallError("fstat", err)
@@ -227,7 +221,6 @@ func (r *Recorder) untear(n int64) {
 // syncLoop makes what was written durable, in a thread of its own: nothing that
 // happens on a disk is felt at the keyboard.
 func (r *Recorder) syncLoop() {
-	defer close(r.done)
 	for range r.kick {
 		time.Sleep(syncEvery)
 		r.dirty.Store(false)

@@ -20,7 +20,7 @@ func (s *session) watch() (stop func()) {
 	}
 	ch := make(chan os.Signal, 16)
 	signal.Notify(ch, unix.SIGCHLD, unix.SIGWINCH, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP,
-		unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGPIPE)
+		unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGPIPE, unix.SIGTTIN, unix.SIGTTOU)
 	go func() {
 		for sig := range ch {
 			s.wake.announce(sig.(syscall.Signal))
@@ -39,7 +39,7 @@ func (w *Waker) announce(sig syscall.Signal) {
 	case unix.SIGWINCH:
 		w.set(wakeResize)
 	case unix.SIGPIPE: // a write says it better
-	case unix.SIGHUP:
+	case unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU: // in the background of a shell there is nobody to record
 		w.signal(sig)
 		w.set(wakeHangup)
 	case unix.SIGTERM:

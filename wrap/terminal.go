@@ -67,7 +67,7 @@ func sameFile(a, b int) bool {
 // the user owns that pty and could open it by name and talk past the recorder.
 func takeTerminal(fd int) (restore func(), err error) {
 	var old *term.State
-	err = withTTOUBlocked(func() (err error) {
+	err = withTTOUBlocked(fd, func() (err error) {
 		old, err = term.MakeRaw(fd)
 		return err
 	})
@@ -79,6 +79,6 @@ func takeTerminal(fd int) (restore func(), err error) {
 	}
 	return func() {
 		_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
-		_ = withTTOUBlocked(func() error { return term.Restore(fd, old) })
+		_ = withTTOUBlocked(fd, func() error { return term.Restore(fd, old) })
 	}, nil
 }

@@ -7,6 +7,7 @@ package main
 import (
 	"errors"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 
@@ -21,8 +22,10 @@ login shell (castgate-wrap -c COMMAND), and /etc/castgate/wrap.yaml says what is
 recorded. See castgate-wrap(8).`
 
 func main() {
-	// A session allocates nothing as it runs; the collector would only wake
-	// threads, and must not stop a loop that sits in a raw system call.
+	// One loop does the work: more processors would only mean more threads, and
+	// a session allocates nothing as it runs, so that there is nothing to
+	// collect. Five hundred idle sessions should cost what they must.
+	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(-1)
 	cli.Main("castgate-wrap", run)
 }

@@ -22,7 +22,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -44,10 +43,21 @@ const (
 // ErrAlive says that a recording's writer lives.
 var ErrAlive = errors.New("the recording is still being written")
 
-var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+// ValidID reports whether id is a recording's name: a UUIDv7 (RFC 9562), lower
+// case.
+func ValidID(id string) bool {
+	if len(id) != 36 || id[14] != '7' || strings.IndexByte("89ab", id[19]) < 0 {
+		return false
+	}
+	for i := range len(id) {
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (id[i] == '-') || !dash && !hexDigit(id[i]) {
+			return false
+		}
+	}
+	return true
+}
 
-// ValidID reports whether id is a recording's name: a UUIDv7, lower case.
-func ValidID(id string) bool { return idPattern.MatchString(id) }
+func hexDigit(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
 
 // Dir is an open spool. Names are resolved beneath it (openat2 semantics of
 // os.Root), so that nothing planted there leads out.
