@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's
 LDFLAGS  = -s -w $(if $(VERSION),-X castgate/cmd/internal/cli.Version=$(VERSION))
 TOOL     = go tool -modfile=.ci/tools.mod
 
-.PHONY: help build deps lint test test-all test-host fuzz deb rpm demo demo-clean clean
+.PHONY: help build deps lint test test-all test-host fuzz deb rpm demo demo-clean bench clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ docs: ## docs/attacks.md, from what the tests find (root)
 	mkdir -p .build/hosttest docs
 	go test -count=1 -run TestAttacks ./packaging/attacks -args -update
 	cp .build/hosttest/attacks.md docs/attacks.md
+
+bench: ## castgate-wrap beside its peers; writes BENCHMARKS.md (root; BENCHFLAGS='-rounds 5 -mb 200')
+	.ci/deps asciinema tlog ttyrec sudo bsdutils
+	mkdir -p .build
+	go test -tags bench ./packaging/bench -run TestBench -count 1 -timeout 3h -v -args $(BENCHFLAGS) | tee .build/bench
+	sed -n '/^# Benchmarks$$/,/^(end of the report)$$/p' .build/bench | sed '$$d' >BENCHMARKS.md
 
 demo: ## a login, its recording, its replay; on a throwaway machine, as root
 	packaging/demo/demo
