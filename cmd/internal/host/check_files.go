@@ -3,7 +3,6 @@
 package host
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/user"
@@ -158,7 +157,7 @@ func (h *Host) secrets() []Finding {
 			all = append(all, Finding{Fail, what, fmt.Sprintf("%s: %v: castgate-keys can't ask GitHub", path, err), "write the token there, then " + fix})
 		case st.Mode&0o007 != 0:
 			all = append(all, Finding{Fail, what, fmt.Sprintf("everybody may read %s (mode %04o)", path, st.Mode&0o7777), fix})
-		case groupName(st.Gid) != keysUser && userName(st.Uid) != keysUser || st.Mode&0o440 == 0:
+		case !mayRead(st, keysUser):
 			all = append(all, Finding{Fail, what, fmt.Sprintf("castgate-keys can't read %s (%s:%s %04o)", path, userName(st.Uid), groupName(st.Gid), st.Mode&0o7777), fix})
 		case st.Size == 0:
 			all = append(all, Finding{Fail, what, path + " is empty", "write the token there"})
@@ -168,6 +167,12 @@ func (h *Host) secrets() []Finding {
 		return ok(what)
 	}
 	return all
+}
+
+// mayRead knows of an owner and of the group of the same name, which is how
+// the package gives files to its programs.
+func mayRead(st unix.Stat_t, name string) bool {
+	return groupName(st.Gid) == name && st.Mode&0o040 != 0 || userName(st.Uid) == name && st.Mode&0o400 != 0
 }
 
 func yaml(what string, err error) []Finding {
@@ -244,10 +249,4 @@ func (h *Host) bad() []Finding {
 		return warn(what, fmt.Sprintf("%d in %s/bad, for example %s", len(found), h.Wrap.Spool, filepath.Base(found[0])), "castgate-upload status says why")
 	}
 	return ok(what)
-}
-
-// firstLine is what a program said first: of castgate's, the message.
-func firstLine(out string) string {
-	line, _, _ := bytes.Cut([]byte(out), []byte("\n"))
-	return string(line)
 }

@@ -15,6 +15,10 @@ import (
 	"time"
 )
 
+// rest is how long castgate-keys leaves GitHub alone after a failure
+// (keys/state.go, restCold), and a little more.
+const rest = 11 * time.Second
+
 // gitHub lets castgate-keys refresh its cache as the user it runs as under
 // sshd: configuration, token, network, teams and the cache's directory are
 // tried as they will be at a login.
@@ -23,7 +27,16 @@ func (h *Host) gitHub() []Finding {
 	if h.keysErr != nil {
 		return nil // keysYAML has said it
 	}
-	out, err := output(h.ctx, "runuser", "-u", keysUser, "--", keysPath, "refresh")
+	refresh := func() (string, error) { return output(h.ctx, "runuser", "-u", keysUser, "--", keysPath, "refresh") }
+	out, err := refresh()
+	if err != nil && strings.Contains(out, "not again so soon") {
+		// It tells the last failure, which may have been mended since.
+		select {
+		case <-h.ctx.Done():
+		case <-time.After(rest):
+			out, err = refresh()
+		}
+	}
 	if err == nil {
 		return ok(what)
 	}
@@ -106,18 +119,23 @@ func (h *Host) askLimits() (*http.Response, budget, error) {
 	return res, b, json.NewDecoder(http.MaxBytesReader(nil, res.Body, 1<<20)).Decode(&b)
 }
 
+// answered are the files of the cache that only an answer of GitHub's changes.
+var answered = []string{"bulk", "teams", "people"}
+
 // cacheAge: a refresh that stopped working is noticed before max_stale ends.
 func (h *Host) cacheAge() []Finding {
 	const what = "age of the keys cache"
 	var newest time.Time
-	_ = filepath.WalkDir(h.Keys.Cache.Dir, func(_ string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			if info, err := d.Info(); err == nil && info.ModTime().After(newest) {
-				newest = info.ModTime()
+	for _, name := range answered {
+		_ = filepath.WalkDir(filepath.Join(h.Keys.Cache.Dir, name), func(_ string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				if info, err := d.Info(); err == nil && info.ModTime().After(newest) {
+					newest = info.ModTime()
+				}
 			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
 	switch age := time.Since(newest); {
 	case newest.IsZero():
 		return warn(what, "it is empty: the first login waits for GitHub", "systemctl start castgate-keys-refresh.service")

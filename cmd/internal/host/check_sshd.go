@@ -16,7 +16,7 @@ import (
 func (h *Host) sshdConfig() []Finding {
 	const what = "sshd's configuration"
 	if out, err := output(h.ctx, sshdPath, "-t"); err != nil {
-		return failed(what, "sshd does not accept it: "+said(out, err), "correct that line; sshd keeps the old configuration until it is reloaded")
+		return failed(what, "sshd does not accept it: "+firstLine(out), "correct that line; sshd keeps the old configuration until it is reloaded")
 	}
 	if h.sshdErr != nil {
 		return failed(what, "sshd -T: "+h.sshdErr.Error(), "sshd -T shows the configuration in force")
@@ -42,8 +42,9 @@ func (h *Host) enabled() []Finding {
 }
 
 // overridden are the options that a program's own unit or wrapper has been
-// seen to give sshd on its command line, where they beat every file.
-var overridden = regexp.MustCompile(`(?i)^-?o?\s*(AuthorizedKeys|ForceCommand|SetEnv|AuthorizedPrincipals)`)
+// seen to give sshd on its command line, where they beat every file. sshd
+// writes its title over its arguments: they are one string, or several.
+var overridden = regexp.MustCompile(`(?i)-o[\s\x00]*(AuthorizedKeys|ForceCommand|SetEnv|AuthorizedPrincipals)[^\s\x00]*`)
 
 // commandLine reads the arguments of the running server: EC2 Instance Connect
 // and others put -o AuthorizedKeysCommand there, and sshd -T does not know.
@@ -51,20 +52,14 @@ func (h *Host) commandLine() []Finding {
 	const what = "command line of the running sshd"
 	found, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range found {
+		var st unix.Stat_t
 		exe, err := os.Readlink(filepath.Dir(path) + "/exe")
-		if err != nil || exe != sshdPath {
-			continue
+		if err != nil || exe != sshdPath || unix.Stat(filepath.Dir(path), &st) != nil || st.Uid != 0 {
+			continue // another program, or somebody's own sshd
 		}
 		line, _ := os.ReadFile(path)
-		args := strings.Split(string(line), "\x00")
-		for i, arg := range args {
-			value, given := strings.CutPrefix(arg, "-o")
-			if given && value == "" && i+1 < len(args) {
-				value = args[i+1]
-			}
-			if given && overridden.MatchString(value) {
-				return failed(what, fmt.Sprintf("%q there beats what the files say", value), "systemctl cat ssh shows where it comes from; take it away and restart ssh")
-			}
+		if option := overridden.Find(line); option != nil {
+			return failed(what, fmt.Sprintf("%q there beats what the files say", strings.ReplaceAll(string(option), "\x00", " ")), "systemctl cat ssh shows where it comes from; take it away and restart ssh")
 		}
 	}
 	return ok(what)
@@ -77,13 +72,14 @@ func (h *Host) keysCommand() []Finding {
 		func(_ Account, s settings) bool {
 			// A break-glass account may have none at all, on purpose.
 			command := s.get("authorizedkeyscommand")
-			return strings.HasPrefix(command, keysPath+" ") || command == "none" && h.opensByFile(s)
+			return strings.HasPrefix(command, keysPath+" ") || command == "none" && !ownFile(s)
 		})
 }
 
-// opensByFile: without the command, a root-owned file is the only way in.
-func (h *Host) opensByFile(s settings) bool {
-	return s.get("authorizedkeysfile") != "none"
+// ownFile reports whether people can write the file that opens the account.
+func ownFile(s settings) bool {
+	file := s.get("authorizedkeysfile")
+	return file != "none" && (strings.Contains(file, "%h") || !strings.HasPrefix(file, "/"))
 }
 
 // keysCommandUser: sshd -t accepts a user that does not exist, and then every
@@ -152,14 +148,16 @@ func (h *Host) principals() []Finding {
 func (h *Host) authorizedFiles() []Finding {
 	return h.each("keys from people's own files", "AuthorizedKeysFile lets them add keys that no team knows", "AuthorizedKeysFile none, as in "+Example, Warn,
 		func(a Account, s settings) bool {
-			file := s.get("authorizedkeysfile")
-			return a.UID == 0 || file == "none" || !strings.Contains(file, "%h") && strings.HasPrefix(file, "/")
+			return a.UID == 0 || !ownFile(s)
 		})
 }
 
 // breakGlass looks for one way in that needs neither GitHub nor the network.
 func (h *Host) breakGlass() []Finding {
 	const what = "a way in without GitHub"
+	if h.sshdErr != nil {
+		return nil // sshdConfig has said it
+	}
 	for _, file := range h.Keys.Emergency {
 		if holdsKeys(file) {
 			return ok(what)

@@ -95,3 +95,9 @@ func said(out string, err error) string {
 	lines := strings.Split(out, "\n")
 	return lines[len(lines)-1]
 }
+
+// firstLine is what a program said first: of castgate's, the message.
+func firstLine(out string) string {
+	line, _, _ := strings.Cut(out, "\n")
+	return line
+}
