@@ -158,10 +158,13 @@ func (s *session) without() {
 		h.Key = key.Fingerprint
 		h.Login, _ = guard.LoginOf(loginsPath, key.Fingerprint)
 	}
-	if parent := s.getenv("CASTGATE_SESSION"); spool.ValidID(parent) {
-		// sshd never sets it, so the recorder was started inside a session. The
-		// value is the user's claim; only the guard can prove it.
-		h.Nested, h.Parent = true, parent
+	// sshd sets no CASTGATE_SESSION, so with one the recorder was started inside
+	// a session. Which one is the user's claim; only the guard can prove it.
+	parent := s.getenv("CASTGATE_SESSION")
+	direct, known := guard.StartedBySSHD(os.Getpid())
+	h.Nested = parent != "" || known && !direct
+	if spool.ValidID(parent) {
+		h.Parent = parent
 	}
 }
 

@@ -331,3 +331,78 @@ func TestKilledRecorder(t *testing.T) {
 	}
 	clear(t)
 }
+
+// A recorder run by hand inside a session, with a forged connection, is
+// recorded as what it is, with and without the claim of its environment.
+func TestRunByHandIsNested(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	for _, unset := range []string{"", "-u CASTGATE_SESSION"} {
+		command := "env " + unset + " SSH_CONNECTION='203.0.113.9 1 203.0.113.1 22' SSH_ORIGINAL_COMMAND='echo inner' castgate-wrap; echo outer"
+		if got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, command), nil); got.Stdout != "inner\nouter\n" {
+			t.Errorf("got %q %q", got.Stdout, got.Stderr)
+		}
+		files, _ := filepath.Glob("/var/spool/castgate/incoming/*.cast")
+		if len(files) != 2 {
+			t.Fatalf("%d recordings", len(files))
+		}
+		outer, inner := read(t, files[0]), read(t, files[1])
+		if outer.header.Session.Nested || !inner.header.Session.Nested {
+			t.Errorf("nested: %v %v", outer.header.Session.Nested, inner.header.Session.Nested)
+		}
+		if unset == "" && inner.header.Session.Parent != outer.header.Session.ID {
+			t.Errorf("parent %q, want %q", inner.header.Session.Parent, outer.header.Session.ID)
+		}
+		clear(t)
+	}
+}
+
+// What is typed with echo off is in no recording unless policy wants it all.
+func TestInputPolicy(t *testing.T) {
+	h := newHost(t, "/bin/sh")
+	for _, tt := range []struct {
+		policy         string
+		echoed, secret bool
+	}{{"no", false, false}, {"echoed", true, false}, {"all", true, true}} {
+		hosttest.Config(t, "wrap", "record: {input: \""+tt.policy+"\"}\n")
+		x := hosttest.StartTerminal(t, h.Ssh(h.key, h.user.Name, nil), 80, 24)
+		x.Expect("$")
+		x.Type("read a; stty -echo; echo R''EADY; read b; stty echo; echo D''ONE\r")
+		x.Type("visible-text\r")
+		x.Expect("READY")
+		x.Type("hunter2-secret\r")
+		x.Expect("DONE")
+		x.Type("exit\r")
+		x.Wait()
+		files, _ := filepath.Glob("/var/spool/castgate/incoming/*.cast")
+		text, _ := os.ReadFile(files[0])
+		typed := strings.Join(one(t).events["i"], "")
+		if strings.Contains(typed, "visible-text") != tt.echoed || strings.Contains(typed, "hunter2-secret") != tt.secret {
+			t.Errorf("%s: recorded input %q", tt.policy, typed)
+		}
+		if !tt.secret && bytes.Contains(text, []byte("hunter2")) {
+			t.Errorf("%s: the secret is in the file", tt.policy)
+		}
+	}
+}
+
+func TestSessionsPerUser(t *testing.T) {
+	h := newHost(t, "/bin/sh")
+	hosttest.Config(t, "wrap", "limits: {sessions_per_user: 2}\n")
+	var open []*hosttest.Terminal
+	for range 2 {
+		x := hosttest.StartTerminal(t, h.Ssh(h.key, h.user.Name, nil), 80, 24)
+		x.Expect("$")
+		open = append(open, x)
+	}
+	if got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, "true"), nil); got.Status != 254 {
+		t.Errorf("the third session: %d", got.Status)
+	}
+	h.log.Wait(t, "session refused", "limits.sessions_per_user is 2")
+	for _, x := range open {
+		x.Type("exit\r")
+		x.Wait()
+	}
+	if got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, "true"), nil); got.Status != 0 {
+		t.Errorf("after they ended: %d", got.Status)
+	}
+}

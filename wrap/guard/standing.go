@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package guard
+
+import (
+	"os"
+	"strings"
+)
+
+// StartedBySSHD says, as far as a process without privileges can see, whether
+// root's sshd itself started the process pid: its parent is named like sshd and
+// runs as the same user, and that one's parent is root's. known is false where
+// /proc doesn't tell (hidepid). A person can name a process of his sshd, but
+// can't put one between root's monitor and himself: the monitor has one child.
+// For root, whose processes prove nothing, known is false.
+func StartedBySSHD(pid int) (yes, known bool) {
+	uid := uint32(os.Getuid())
+	self, err := readProcess(pid)
+	if err != nil || uid == 0 {
+		return false, false
+	}
+	parent, err := readProcess(self.ppid)
+	if err != nil {
+		return false, false
+	}
+	ids, err := readUIDs(parent.pid)
+	if err != nil {
+		return false, false
+	}
+	monitor, err := readProcess(parent.ppid)
+	if err != nil {
+		return false, false
+	}
+	above, err := readUIDs(monitor.pid)
+	if err != nil {
+		return false, false
+	}
+	return ids.all(uid) && above.all(0) && namedSSHD(parent) && namedSSHD(monitor), true
+}
+
+func namedSSHD(p process) bool { return strings.HasPrefix(p.comm, "sshd") }
