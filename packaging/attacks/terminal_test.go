@@ -61,15 +61,15 @@ func (w *world) python(script string, args ...string) bool {
 
 const byExcl = "TIOCEXCL; the guard gives it to root"
 
-// lurker waits for terminals that it may open, and talks on each.
+// lurker takes the first new terminal, which is sshd's, and talks there.
 const lurker = `
 import glob, os, time
 old, mine = set(glob.glob("/dev/pts/*")), {}
 print("watching", flush=True)
 said = 0
 while True:
-    for name in glob.glob("/dev/pts/[0-9]*"):
-        if name in old or name in mine: continue
+    for name in sorted(glob.glob("/dev/pts/[0-9]*"), key=lambda n: int(n[9:])):
+        if mine or name in old: continue
         try: mine[name] = os.open(name, os.O_RDWR | os.O_NOCTTY)
         except OSError: pass
     if mine and time.time() - said > 0.1:
