@@ -125,23 +125,6 @@ func (s *session) askGuard() error {
 	return nil
 }
 
-func (s *session) hello() (guard.Facts, error) {
-	c, err := guard.Connect(guard.Socket, guardTimeout)
-	if err != nil {
-		return guard.Facts{}, err
-	}
-	tty := -1
-	if s.tty {
-		tty = 0
-	}
-	facts, err := c.Hello(guard.Hello{Session: s.id, Leftovers: s.policy.Leftovers}, tty)
-	if err != nil {
-		return guard.Facts{}, err
-	}
-	s.guard = c
-	return facts, nil
-}
-
 // plainGuard is the header's word for a guard that did not help.
 func plainGuard(err error) string {
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) {

@@ -16,7 +16,7 @@ import (
 // As a subreaper the recorder is the parent of all of them. With a guard this
 // is the guard's: it sees those that got away, too.
 func (s *session) leftovers() {
-	if s.guard != nil || s.policy.Leftovers == "keep" {
+	if s.policy.Leftovers == "keep" || s.guarded() {
 		return
 	}
 	for round := range sweepRounds {

@@ -20,9 +20,12 @@ func (s *session) watch() (stop func()) {
 	}
 	ch := make(chan os.Signal, 16)
 	signal.Notify(ch, unix.SIGCHLD, unix.SIGWINCH, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP,
-		unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGPIPE, unix.SIGTTIN, unix.SIGTTOU)
+		unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGPIPE, unix.SIGTTIN, unix.SIGTTOU, unix.SIGIO)
 	go func() {
 		for sig := range ch {
+			if sig == unix.SIGIO && s.guardLeft() {
+				continue
+			}
 			s.wake.announce(sig.(syscall.Signal))
 		}
 	}()

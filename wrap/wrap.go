@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,8 +78,8 @@ type session struct {
 	dir   *spool.Dir
 	file  *os.File
 	rec   *Recorder
-	guard *guard.Conn
-	facts string // of a transfer
+	guard atomic.Pointer[guard.Conn] // nil without one
+	facts string                     // of a transfer
 }
 
 // Run runs the session that inv asks for.

@@ -113,6 +113,26 @@ func (c *Conn) wait(events int16, op func() error) error {
 	}
 }
 
+// Announce makes the kernel send SIGIO to this process when the connection
+// ends (fcntl(2), F_SETOWN and O_ASYNC): nobody has to wait for it.
+func (c *Conn) Announce() error {
+	if _, err := unix.FcntlInt(uintptr(c.fd), unix.F_SETOWN, unix.Getpid()); err != nil {
+		return fmt.Errorf("watch guard: %w", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(c.fd), unix.F_SETFL, unix.O_NONBLOCK|unix.O_ASYNC); err != nil {
+		return fmt.Errorf("watch guard: %w", err)
+	}
+	return nil
+}
+
+// Ended says that the guard has hung up: it was stopped or upgraded, and will
+// not see this session's end.
+func (c *Conn) Ended() bool {
+	fds := []unix.PollFd{{Fd: int32(c.fd)}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 // POLLHUP comes unasked, POLLNVAL after Close
+}
+
 // FD is the connection's descriptor. It is close-on-exec.
 func (c *Conn) FD() int { return c.fd }
 
