@@ -121,6 +121,9 @@ func (w *Waker) Hangup() { w.set(wakeGone) }
 // Terminate tells the loop to end the session.
 func (w *Waker) Terminate() { w.set(wakeTerm) }
 
+// Sync tells the loop to ask the recorder whether it has failed.
+func (w *Waker) Sync() { w.set(wakeSync) }
+
 // Child tells the loop that a child has ended (SIGCHLD).
 func (w *Waker) Child() { w.set(wakeChild) }
 

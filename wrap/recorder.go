@@ -215,6 +215,7 @@ func (r *Recorder) untear(n int64) {
 	var st unix.Stat_t
 	if unix.Fstat(r.FD, &st) == nil && st.Size == r.base+r.written+n {
 		_ = unix.Ftruncate(r.FD, st.Size-n)
+		_, _ = unix.Seek(r.FD, st.Size-n, 0) // where it isn't O_APPEND
 	}
 }
 

@@ -19,19 +19,43 @@ func TestParseRequest(t *testing.T) {
 		want Request
 	}{
 		{"ForceCommand, shell", []string{"/usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, Request{Login: true, SSH: true}},
-		{"ForceCommand, command", []string{"castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
-			Request{Command: "ls", HasCommand: true, SSH: true}},
-		{"ForceCommand, empty command", []string{"castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": ""},
-			Request{HasCommand: true, SSH: true}},
+		{
+			"ForceCommand, command",
+			[]string{"castgate-wrap"},
+			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
+			Request{Command: "ls", HasCommand: true, SSH: true},
+		},
+		{
+			"ForceCommand, empty command",
+			[]string{"castgate-wrap"},
+			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": ""},
+			Request{HasCommand: true, SSH: true},
+		},
 		{"login shell", []string{"-castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, Request{Login: true, AsShell: true, SSH: true}},
-		{"login shell, a client's variable", []string{"-castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"},
-			Request{Login: true, AsShell: true, SSH: true}},
-		{"login shell, command", []string{"castgate-wrap", "-c", "ls"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"},
-			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true}},
-		{"both", []string{"castgate-wrap", "-c", "exec /usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
-			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true}},
-		{"both, shell", []string{"castgate-wrap", "-c", "/usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"},
-			Request{Login: true, AsShell: true, SSH: true}},
+		{
+			"login shell, a client's variable",
+			[]string{"-castgate-wrap"},
+			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"},
+			Request{Login: true, AsShell: true, SSH: true},
+		},
+		{
+			"login shell, command",
+			[]string{"castgate-wrap", "-c", "ls"},
+			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"},
+			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true},
+		},
+		{
+			"both",
+			[]string{"castgate-wrap", "-c", "exec /usr/bin/castgate-wrap"},
+			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
+			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true},
+		},
+		{
+			"both, shell",
+			[]string{"castgate-wrap", "-c", "/usr/bin/castgate-wrap"},
+			map[string]string{"SSH_CONNECTION": "x"},
+			Request{Login: true, AsShell: true, SSH: true},
+		},
 		{"su -", []string{"-castgate-wrap"}, nil, Request{Login: true, AsShell: true}},
 		{"su -c", []string{"castgate-wrap", "-c", "ls"}, nil, Request{Command: "ls", HasCommand: true, AsShell: true}},
 		{"su -l -c", []string{"-castgate-wrap", "-c", "ls"}, nil, Request{Command: "ls", HasCommand: true, Login: true, AsShell: true}},
@@ -44,8 +68,10 @@ func TestParseRequest(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	got := Environment([]string{"PATH=/bin", "HOME=/usr/lib/castgate/home", "SHLVL=0", "_=x", "PWD=/", "SHELL=/usr/bin/castgate-wrap",
-		"SSH_ORIGINAL_COMMAND=x", "SSH_TTY=/dev/pts/1", "LC_ALL=xx", "CASTGATE_SESSION=forged"},
+	got := Environment([]string{
+		"PATH=/bin", "HOME=/usr/lib/castgate/home", "SHLVL=0", "_=x", "PWD=/", "SHELL=/usr/bin/castgate-wrap",
+		"SSH_ORIGINAL_COMMAND=x", "SSH_TTY=/dev/pts/1", "LC_ALL=xx", "CASTGATE_SESSION=forged",
+	},
 		Account{Name: "a", Home: "/home/a"}, "/bin/zsh", "/dev/pts/2", "id")
 	want := []string{"PATH=/bin", "LC_ALL=xx", "HOME=/home/a", "SHELL=/bin/zsh", "SSH_TTY=/dev/pts/2", "CASTGATE_SESSION=id"}
 	if !slices.Equal(got, want) {

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package once
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
+
+	"castgate/wrap"
+	"castgate/wrap/asciicast"
+)
+
+// session is the one that castgate-once serves.
+type session struct {
+	*server
+	visitor *visitor
+	id      string
+	start   time.Time
+	wake    *wrap.Waker
+	logger  *slog.Logger
+
+	started chan *task    // what the client asked for
+	over    chan struct{} // the recording is complete
+	stuck   chan struct{} // it doesn't get there
+
+	mu       sync.Mutex
+	channel  bool           // it has opened its channel
+	size     unix.Winsize   // of its window
+	stopping syscall.Signal // castgate-once was told to stop
+}
+
+// How long things may take that need no person.
+const (
+	askGrace   = 60 * time.Second // from the login to a session; ssh -N never asks for one
+	closeGrace = 5 * time.Second  // for the client to hang up first, so that it gets all we sent
+	stuckGrace = 10 * time.Second // for the loop to end after a hang-up; then the log takes no more
+)
+
+func newSession(s *server, v *visitor) *session {
+	now := time.Now()
+	id := wrap.NewID(now)
+	return &session{
+		server: s, visitor: v, id: id, start: now, logger: s.Logger.With("session", id),
+		started: make(chan *task, 1), over: make(chan struct{}), stuck: make(chan struct{}),
+	}
+}
+
+// serve waits for what the client wants and runs it.
+func (s *session) serve() (int, error) {
+	defer s.visitor.conn.Close()
+	var err error
+	if s.wake, err = wrap.NewWaker(); err != nil {
+		return 0, err
+	}
+	s.process.handOver(s.wake)
+	gone := make(chan struct{})
+	go func() {
+		_ = s.visitor.conn.Wait()
+		close(gone)
+	}()
+	go ssh.DiscardRequests(s.visitor.requests) // tcpip-forward and its like: refused
+	go s.openings()
+	go s.keepAlive(gone)
+
+	select {
+	case t := <-s.started:
+		return s.runUnlessStuck(t, gone)
+	case <-gone:
+		return 0, s.gone("before it asked for a session")
+	case <-time.After(askGrace):
+		return 0, s.gone(fmt.Sprintf("without asking for a session within %s", askGrace))
+	case sig := <-s.process.stop:
+		return 128 + int(sig), fmt.Errorf("stopped by a signal: %s", sig)
+	}
+}
+
+func (s *session) gone(when string) error {
+	s.logger.Warn("session lost", s.who("why", when)...)
+	return fault(StatusGone, "the remote side went away %s", when)
+}
+
+// who is the fields that every line about the session has.
+func (s *session) who(more ...any) []any {
+	return append([]any{"client", s.visitor.from.String(), "key", s.visitor.print, "line", s.visitor.key.Line}, more...)
+}
+
+// runUnlessStuck runs what was asked for, but doesn't wait for a log that
+// nobody reads once the session should be over.
+func (s *session) runUnlessStuck(t *task, gone <-chan struct{}) (status int, err error) {
+	ended := make(chan struct{})
+	go func() {
+		status, err = s.run(t, gone)
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return status, err
+	case <-s.stuck:
+		return 0, fault(StatusLog, "write the log: nobody reads it any more")
+	}
+}
+
+// run records and runs what was asked for and ends the connection.
+func (s *session) run(t *task, gone <-chan struct{}) (int, error) {
+	rec, err := s.record(t)
+	if err != nil {
+		s.refuse(t)
+		s.farewell(gone)
+		return 0, err
+	}
+	go s.watch(gone)
+	s.logger.Info("session start", s.who("kind", t.kind, "tty", t.tty())...)
+	end, err := t.run(s, rec)
+	lost := rec.Err()
+	if err != nil && lost == nil { // it could not be run at all
+		end = wrap.End{Status: wrap.NotRun(err), Ended: true}
+		fmt.Fprintf(t.channel.Stderr(), "castgate-once: %v\r\n", err)
+	}
+	if end.Hangup {
+		_ = rec.Marker(s.whyEnded())
+	}
+	if finish := rec.Finish(end.Status); lost == nil {
+		lost = finish
+	}
+	close(s.over)
+	shown, events, size := rec.Counts()
+	s.logger.Info("session end", s.who("status", end.Status, "hangup", end.Hangup, "seconds", int(time.Since(s.start).Seconds()),
+		"shown", shown, "events", events, "bytes", size, "transfer", t.facts)...)
+	s.deliver(t, end, gone)
+	return s.result(end, lost)
+}
+
+// deliver waits until the client has what was shown and tells it the end.
+func (s *session) deliver(t *task, end wrap.End, gone <-chan struct{}) {
+	select {
+	case <-t.delivered:
+		t.report(end)
+	case <-gone:
+		return
+	case <-s.process.stop:
+		return
+	}
+	s.farewell(gone)
+}
+
+// farewell lets the client close the connection: closing it here could throw
+// away what is still on its way.
+func (s *session) farewell(gone <-chan struct{}) {
+	select {
+	case <-gone:
+	case <-time.After(closeGrace):
+	}
+}
+
+// result is castgate-once's own end.
+func (s *session) result(end wrap.End, lost error) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case lost != nil:
+		return 0, fault(StatusLog, "write the log: %w", lost)
+	case end.Hangup && s.stopping != 0:
+		return 128 + int(s.stopping), fmt.Errorf("stopped by a signal: %s", s.stopping)
+	case end.Hangup:
+		return 0, fault(StatusGone, "the remote side went away before the session had ended")
+	}
+	return end.Status, nil
+}
+
+func (s *session) whyEnded() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping != 0 {
+		return "stopped by a signal: " + s.stopping.String()
+	}
+	return "the client went away"
+}
+
+// record begins the recording.
+func (s *session) record(t *task) (*wrap.Recorder, error) {
+	rec := &wrap.Recorder{FD: s.log.fd, Start: s.start, Wake: s.wake.Sync, OnLoss: func(err error) {
+		s.logger.Error("recording lost", s.who("why", err.Error())...)
+	}}
+	if s.LogFormat == FormatRaw {
+		rec.Plain = func(p []byte) []byte { return p }
+	}
+	if err := rec.Begin(s.header(t)); err != nil {
+		return nil, fault(StatusLog, "write the log: %w", err)
+	}
+	if t.original != "" {
+		if err := rec.Marker("the client asked for: " + t.original); err != nil {
+			return nil, fault(StatusLog, "write the log: %w", err)
+		}
+	}
+	return rec, nil
+}
+
+func (s *session) header(t *task) asciicast.Header {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "localhost"
+	}
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	h := asciicast.Header{
+		Timestamp: s.start.Unix(),
+		Term:      asciicast.Term{Type: valid(t.term)},
+		Command:   valid(t.command),
+		Env:       map[string]string{"SHELL": valid(s.place.shell)},
+		Session: &asciicast.Session{
+			ID: s.id, Mode: "once", Host: host, User: valid(s.place.user), UID: os.Getuid(), Key: s.visitor.print,
+			Client: endpoint(s.visitor.from), Server: endpoint(s.visitor.at),
+			TTY: t.tty(), Kind: t.kind, Boot: firstLine(boot), Version: "castgate " + s.Version,
+		},
+	}
+	if t.tty() {
+		size, _ := s.window()
+		h.Term.Cols, h.Term.Rows = int(size.Col), int(size.Row)
+	}
+	return h
+}
+
+// refuse tells the person that there will be no session.
+func (s *session) refuse(t *task) {
+	_, _ = io.WriteString(t.channel.Stderr(), "castgate-once: this session can't be recorded and is refused\r\n")
+	t.report(wrap.End{Status: statusRefused, Ended: true})
+}
+
+// statusRefused is castgate-wrap's status for a session that policy refused.
+const statusRefused = 254
+
+// watch ends the session when the client is gone or castgate-once shall stop.
+// A loop that doesn't end then waits for the log, which nobody reads.
+func (s *session) watch(gone <-chan struct{}) {
+	select {
+	case <-gone:
+	case sig := <-s.process.stop:
+		s.mu.Lock()
+		s.stopping = sig
+		s.mu.Unlock()
+	case <-s.over:
+		return
+	}
+	s.wake.Hangup()
+	select {
+	case <-s.over:
+	case <-time.After(stuckGrace):
+		close(s.stuck)
+	}
+}
+
+// aliveEvery and aliveMissed find out that the network is gone without saying
+// so (ClientAliveInterval and ClientAliveCountMax, sshd_config(5)).
+const (
+	aliveEvery  = 15 * time.Second
+	aliveMissed = 3
+)
+
+// keepAlive closes the connection when the client doesn't answer any more. Any
+// answer will do; OpenSSH refuses the request, which is one.
+func (s *session) keepAlive(gone <-chan struct{}) {
+	answered := make(chan error, 1)
+	for {
+		select {
+		case <-gone:
+			return
+		case <-time.After(aliveEvery):
+		}
+		go func() {
+			_, _, err := s.visitor.conn.SendRequest("keepalive@openssh.com", true, nil)
+			answered <- err
+		}()
+		select {
+		case err := <-answered:
+			if err == nil {
+				continue
+			}
+		case <-time.After(aliveEvery * aliveMissed):
+			s.logger.Warn("client does not answer", s.who()...)
+		}
+		s.visitor.conn.Close()
+		return
+	}
+}
+
+// window is the size of the client's window.
+func (s *session) window() (*unix.Winsize, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	size := s.size
+	return &size, nil
+}
