@@ -54,9 +54,6 @@ func (b *buffer) String() string {
 	return b.buf.String()
 }
 
-// setup changes how castgate-once is started.
-type setup func(*exec.Cmd)
-
 // command is a castgate-once that listens on a free port of loopback, with the
 // environment of a container.
 func command(t *testing.T, args ...string) *exec.Cmd {
