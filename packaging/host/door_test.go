@@ -17,33 +17,37 @@ import (
 // with a GitHub of its own and two people.
 type door struct {
 	*host.Host
-	t   *testing.T
-	key *hosttest.Key // octocat's, a member
+	t    *testing.T
+	key  *hosttest.Key // octocat's, a member
+	root *hosttest.Key // the way in without GitHub
 }
 
 const gitHub = "127.0.0.1:9999"
 
-// openDoor does the README's five steps.
-func openDoor(t *testing.T, suite string) *door {
+// openDoor does the README's steps.
+func openDoor(t *testing.T, suite, deb string) *door {
 	t.Helper()
-	d := &door{Host: host.New(t, suite), t: t, key: hosttest.NewKey(t, "ed25519")}
-	d.Boot()
-	d.Sh("useradd --create-home --shell /bin/bash octocat; useradd --create-home --shell /bin/bash stranger")
-	d.Sh("install -d -m 700 /root/.ssh; echo '" + hosttest.NewKey(t, "ed25519").Line + "' >/root/.ssh/authorized_keys")
-	d.startGitHub()
-	// 1. install
-	install(d.Host, built(t, "new"))
-	// 2. say who
-	d.configure()
-	// 3. look. Only what enable will change is missing yet.
-	d.Run("systemctl", "start", "castgate-keys-refresh.service")
-	// 4. enable
+	d := closedDoor(t, suite, deb)
 	out := d.Run("castgate", "enable", "-yes")
 	for _, want := range []string{"+ForceCommand exec /usr/bin/castgate-wrap", "trial login of octocat for a terminal session: works", "castgate disable"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("castgate enable does not say %q:\n%s", want, out)
 		}
 	}
+	return d
+}
+
+// closedDoor is a host where all is ready for castgate enable.
+func closedDoor(t *testing.T, suite, deb string) *door {
+	t.Helper()
+	d := &door{Host: host.New(t, suite), t: t, key: hosttest.NewKey(t, "ed25519"), root: hosttest.NewKey(t, "ed25519")}
+	d.Boot()
+	d.Sh("useradd --create-home --shell /bin/bash octocat; useradd --create-home --shell /bin/bash stranger")
+	d.Sh("install -d -m 700 /root/.ssh; echo '" + d.root.Line + "' >/root/.ssh/authorized_keys")
+	d.startGitHub()
+	install(d.Host, deb)
+	d.configure()
+	d.Run("systemctl", "start", "castgate-keys-refresh.service")
 	return d
 }
 
@@ -135,7 +139,7 @@ func TestDoor(t *testing.T) {
 
 func eachDoor(t *testing.T, test func(t *testing.T, d *door)) {
 	for _, suite := range host.Suites() {
-		t.Run(suite, func(t *testing.T) { test(t, openDoor(t, suite)) })
+		t.Run(suite, func(t *testing.T) { test(t, openDoor(t, suite, built(t, "new"))) })
 	}
 }
 
