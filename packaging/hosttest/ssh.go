@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // options make the stock client independent of the machine it runs on: no
@@ -49,12 +50,24 @@ type Result struct {
 	Status         int // 128+n when it died of signal n itself
 }
 
+// Limit is how long Do lets a command run.
+const Limit = 5 * time.Minute
+
 // Do runs cmd to its end with the given standard input (nil: empty).
 func Do(t testing.TB, cmd *exec.Cmd, stdin io.Reader) Result {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &errs
-	err := cmd.Run()
+	err := cmd.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hung := time.AfterFunc(Limit, func() { _ = cmd.Process.Kill() })
+	cmd.WaitDelay = time.Second // for those that keep its output open
+	err = cmd.Wait()
+	if !hung.Stop() {
+		t.Fatalf("%v never ended; it said\n%s%s", cmd.Args, out.String(), errs.String())
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
