@@ -105,12 +105,25 @@ func (s *Service) fresh(login string, need []string) (record, answer, bool) {
 	return r, answer{"cache", d}, ok && d < limit
 }
 
+// recent is fresh without the haste about noes: for what is written down about
+// many, of whom some have no keys.
+func (s *Service) recent(login string, need []string) (record, answer, bool) {
+	r, d, ok := s.known(login, need)
+	return r, answer{"cache", d}, ok && d < s.Config.Cache.TTL
+}
+
+// usable is the answer that counts when GitHub can't be asked.
+func (s *Service) usable(login string, need []string) (record, answer, bool) {
+	r, d, ok := s.known(login, need)
+	return r, answer{"stale", d}, ok && d <= s.Config.Cache.MaxStale
+}
+
 // stale falls back to what was last known of a member. An old no is not worth
 // anything against a GitHub that can't answer: it stays a fault.
 func (s *Service) stale(login string, need []string, cause error) (record, answer, error) {
-	r, d, ok := s.known(login, need)
-	if _, active := r.in(need, Active); !ok || !active || d > s.Config.Cache.MaxStale {
+	r, how, ok := s.usable(login, need)
+	if _, active := r.in(need, Active); !ok || !active {
 		return record{}, answer{}, cause
 	}
-	return r, answer{"stale", d}, nil
+	return r, how, nil
 }

@@ -95,6 +95,11 @@ func TestFaultsLeaveTheCache(t *testing.T) {
 		{"403 rate limit", "", status(403, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", inAnHour), Limited},
 		{"403 secondary limit", "", status(403, "Retry-After", "60"), Limited},
 		{"403 SAML", "", status(403, "X-GitHub-SSO", "required"), Forbidden},
+		{"403 secondary limit, told in words", "", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(403)
+			fmt.Fprint(w, `{"message":"You have exceeded a secondary rate limit","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`)
+		}, Limited},
 		{"429 rate limit", "", status(429, "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", inAnHour), Limited},
 		{"429 retry", "", status(429, "Retry-After", "60"), Limited},
 		{"429 bare", "", status(429), Limited},

@@ -129,8 +129,12 @@ func (c *Config) validateTeams() error {
 
 func (c *Config) validateAccounts() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
-		if err := c.Accounts[name].validate(name); err != nil {
+		a := c.Accounts[name]
+		if err := a.validate(name); err != nil {
 			return fmt.Errorf("account %q: %w", name, err)
+		}
+		if len(c.Teams)+len(a.Teams) == 0 {
+			return advise(fmt.Errorf("account %q: no team decides who its members are", name), "a login opens an account only as a member of one of its teams or of \"teams\"")
 		}
 	}
 	if len(c.Teams) == 0 && len(c.Accounts) == 0 && len(c.Emergency) == 0 {
@@ -245,7 +249,10 @@ func checkFiles(g GitHub) error {
 // base is the API's base URL; go-github wants the slash at its end.
 func (g GitHub) base() (*url.URL, error) {
 	u, err := url.Parse(g.URL)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err == nil && u.User != nil {
+		return nil, errors.New("github: url has a user or password in it, which would be a secret in this file")
+	}
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("github: url %q is not the base of an API", g.URL)
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {

@@ -59,7 +59,7 @@ type Decision struct {
 	Source  string // emergency, cache, github, stale
 	Age     time.Duration
 	Why     string
-	Steps   []string
+	Steps   []Step
 
 	entries map[string]hot.Entry // by base64, for Prepare
 }
@@ -76,10 +76,6 @@ func (d *Decision) take(line string, e hot.Entry) {
 		d.entries[e.Base64] = e
 		d.Lines = append(d.Lines, line)
 	}
-}
-
-func (d *Decision) step(format string, args ...any) {
-	d.Steps = append(d.Steps, fmt.Sprintf(format, args...))
 }
 
 // Log writes the one line that every decision gets, with the same fields for
@@ -121,6 +117,8 @@ func (s *Service) grantFor(account string) (grant, string) {
 		return grant{}, fmt.Sprintf("%q is a system account that \"accounts\" does not name", account)
 	case checkLogin(account) != nil:
 		return grant{}, fmt.Sprintf("%q can't be a GitHub login and \"accounts\" does not name it", account)
+	case len(c.Teams) == 0:
+		return grant{}, fmt.Sprintf("\"accounts\" does not name %q, and \"teams\" is empty", account)
 	}
 	return grant{account: a, logins: []string{account}, need: c.Teams}, ""
 }
@@ -137,10 +135,11 @@ func (s *Service) Decide(ctx context.Context, account string, offered *Key) (*De
 	}
 	g, why := s.grantFor(account)
 	if why != "" {
-		d.Why = why
-		d.step("%s", why)
+		d.refuse("%s", why)
 		return d, nil
 	}
+	_, named := s.Config.Accounts[strings.ToLower(account)]
+	d.explainGrant(g, named)
 	err := s.grant(ctx, d, g, offered)
 	if d.Allowed() {
 		return d, nil
@@ -159,7 +158,7 @@ func (s *Service) grant(ctx context.Context, d *Decision, g grant, offered *Key)
 		login, id, _ := splitLogin(entry)
 		r, how, err := s.person(ctx, login, g.need)
 		if err != nil {
-			d.step("%s", err)
+			d.no("%q: %s", login, err)
 			fault = err
 			continue
 		}
@@ -197,14 +196,9 @@ func (s *Service) add(d *Decision, g grant, f found, offered *Key) {
 	case f.Suspended:
 		d.refuse("%q is suspended", f.Login)
 	default:
-		d.step("%q (id %d) is a member of team %q (%s)", f.Login, f.ID, team, f.how)
+		d.step("%q (id %d, pinned) is an active member of team %q (%s)", f.Login, f.ID, team, f.how)
 		s.addKeys(d, g, f, offered)
 	}
-}
-
-func (d *Decision) refuse(format string, args ...any) {
-	d.Why = fmt.Sprintf(format, args...)
-	d.step("%s", d.Why)
 }
 
 // outside says in which way somebody is not a member.
@@ -225,10 +219,10 @@ func (s *Service) addKeys(d *Decision, g grant, r found, offered *Key) {
 			continue
 		}
 		if why := s.Config.Keys.Refuses(k); why != "" {
-			d.refuse("%s of %q: %s", k.Fingerprint(), r.Login, why)
+			d.refuse("key %s of %q: %s", k.Fingerprint(), r.Login, why)
 			continue
 		}
-		d.step("%s of %q is accepted", k.Fingerprint(), r.Login)
+		d.step("%s key %s of %q passes the filters", k.Type, k.Fingerprint(), r.Login)
 		line := s.Config.Keys.line(g.account, k, r.Login)
 		d.take(line, hotEntry(k, r.Login, r.ID, line))
 		d.Source, d.Age, d.Why = r.how.source, r.how.age, "member"

@@ -23,7 +23,7 @@ func (s *Service) emergency(d *Decision, offered *Key) bool {
 	}
 	lines, err := readEmergency(path)
 	if err != nil {
-		d.step("emergency file: %s", err)
+		d.no("emergency file: %s", err)
 		return false
 	}
 	for _, l := range lines {
@@ -33,7 +33,7 @@ func (s *Service) emergency(d *Decision, offered *Key) bool {
 		}
 	}
 	if len(d.Lines) == 0 {
-		d.step("emergency file %q has no such key", path)
+		d.no("emergency file %q has no such key", path)
 		return false
 	}
 	d.step("%s", d.Why)

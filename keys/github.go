@@ -4,6 +4,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -78,10 +79,15 @@ func (r *REST) fault(op string, resp *github.Response, err error) error {
 	if err == nil {
 		return nil
 	}
-	if resp != nil && resp.Response != nil && resp.StatusCode/100 != 2 {
-		return statusFault(op, resp.Response, r.now())
+	if resp == nil || resp.Response == nil || resp.StatusCode/100 == 2 {
+		return brokenFault(op, err)
 	}
-	return brokenFault(op, err)
+	f := statusFault(op, resp.Response, r.now())
+	var secondary *github.AbuseRateLimitError // a limit that only the text tells
+	if f.Class == Forbidden && errors.As(err, &secondary) {
+		f.Class, f.Until = Limited, r.now().Add(defaultWait)
+	}
+	return f
 }
 
 // maxPages bounds a list: 30,000 members, or a server that pages in a circle.

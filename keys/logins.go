@@ -52,11 +52,20 @@ func (c *Cache) readLogins() map[string]string {
 
 // ownerOf is the login a key belongs to, "" when it is not known.
 func (c *Cache) ownerOf(fingerprint string) string {
-	fields := strings.Fields(c.readLogins()[fingerprint])
-	if len(fields) < 3 || checkLogin(fields[1]) != nil {
+	if c == nil {
 		return ""
 	}
-	return fields[1]
+	body, err := fs.ReadFile(c.root.FS(), loginsName)
+	if err != nil {
+		return ""
+	}
+	_, after, found := bytes.Cut(append([]byte("\n"), body...), []byte("\n"+fingerprint+" "))
+	line, _, whole := bytes.Cut(after, []byte("\n"))
+	fields := strings.Fields(string(line))
+	if !found || !whole || len(fields) < 2 || checkLogin(fields[0]) != nil {
+		return ""
+	}
+	return fields[0]
 }
 
 // listKeys brings the lines of one person up to date.

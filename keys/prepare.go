@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"castgate/keys/hot"
 )
@@ -33,7 +34,7 @@ func (s *Service) prepare(account string, g grant) error {
 		return nil // those files are looked at every time
 	}
 	d := &Decision{Account: account}
-	if !s.addKnown(d, g) || !d.Allowed() {
+	if !s.addStored(d, g, s.recent) || !d.Allowed() {
 		return s.Cache.remove(hotName(account))
 	}
 	from := s.Now().Add(-d.Age)
@@ -45,33 +46,34 @@ func (s *Service) prepare(account string, g grant) error {
 	return s.Cache.write(hotName(account), 0o644, hot.Format(account, s.ConfigID, from, until, entries))
 }
 
-// addKnown adds everybody of the grant from the cache alone. It is false when
-// somebody's record is not fresh; d.Age is then that of nobody.
-func (s *Service) addKnown(d *Decision, g grant) bool {
-	oldest := answer{source: "cache"}
-	add := func(login string, teams []string, id int64) bool {
-		r, how, ok := s.fresh(login, teams)
-		oldest.age = max(oldest.age, how.age)
+// addStored adds everybody of the grant from the cache alone. It is false when
+// too little is known to say that nobody else is let in; d.Age is then of no
+// meaning, else it is that of the oldest fact.
+func (s *Service) addStored(d *Decision, g grant, find func(login string, need []string) (record, answer, bool)) bool {
+	var oldest time.Duration
+	whole := true
+	add := func(login string, teams []string, id int64) {
+		r, how, ok := find(login, teams)
+		if !ok {
+			whole = false
+			return
+		}
+		oldest = max(oldest, how.age)
 		s.add(d, g, found{r, how, teams, id}, nil)
-		return ok
 	}
 	for _, entry := range g.logins {
 		login, id, _ := splitLogin(entry)
-		if !add(login, g.need, id) {
-			return false
-		}
+		add(login, g.need, id)
 	}
 	for _, slug := range g.teams {
 		var t team
-		if !s.Cache.load(teamName(slug), &t) {
-			return false
-		}
+		whole = whole && s.Cache.load(teamName(slug), &t)
 		for _, m := range t.Members {
 			add(m.Login, g.teams, 0)
 		}
 	}
-	d.Age = oldest.age
-	return true
+	d.Age = oldest
+	return whole
 }
 
 // prepareAll does so for every account that the configuration names or that

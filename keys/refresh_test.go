@@ -180,7 +180,7 @@ func TestRefresh(t *testing.T) {
 	if err := w.refresh(); err != nil {
 		t.Fatal(err)
 	}
-	w.refuses("deploy", "carol", "nobody")
+	w.refuses("deploy", "carol", "belongs to no member")
 	w.allows("deploy", "bob")
 }
 

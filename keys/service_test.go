@@ -4,6 +4,7 @@ package keys
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,7 +128,7 @@ func (w *world) allows(account, keyOf string) *Decision {
 	w.t.Helper()
 	d, err := w.decide(account, keyOf)
 	if err != nil || !d.Allowed() {
-		w.t.Fatalf("account %q, key of %q: refused (%v): %s", account, keyOf, err, strings.Join(d.Steps, "; "))
+		w.t.Fatalf("account %q, key of %q: refused (%v): %s", account, keyOf, err, fmt.Sprint(d.Steps))
 	}
 	return d
 }

@@ -71,7 +71,7 @@ func (c *Cache) heard(err error, now time.Time) {
 		st.Spare = f.Until
 	case f.Class == Limited:
 		st.NotBefore, st.Why = f.Until, f.Error()
-	case f.Class == Broken || f.Class == BadToken:
+	case f.Class == Broken || f.Class == BadToken || f.Class == Forbidden:
 		st.Failed, st.Why = now, f.Error()
 	default:
 		return // it concerns one team; the others may still be asked

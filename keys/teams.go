@@ -5,6 +5,7 @@ package keys
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,7 @@ func (s *Service) addTeams(ctx context.Context, d *Decision, g grant, offered *K
 	if found, err := s.addOwner(ctx, d, g, offered); found {
 		return err
 	}
-	d.step("%s belongs to no member of the account's teams", d.Offered)
+	d.refuse("%s belongs to no member of %s", d.Offered, strings.Join(g.teams, " or "))
 	return fault
 }
 
@@ -34,7 +35,7 @@ func (s *Service) addOwner(ctx context.Context, d *Decision, g grant, offered *K
 	}
 	r, how, err := s.person(ctx, login, g.teams)
 	if err != nil {
-		d.step("%s", err)
+		d.no("%q: %s", login, err)
 		return true, err
 	}
 	s.add(d, g, found{record: r, how: how, teams: g.teams}, offered)

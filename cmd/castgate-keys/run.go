@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"io"
 	"strings"
@@ -103,7 +104,11 @@ func (c *command) authorized(args []string) error {
 	return err
 }
 
+// refresh brings the cache up to date. What is made of it is made even when
+// GitHub could not be asked: from what is known, as long as that may be stale.
 func (c *command) refresh(args []string) error {
+	files := c.fs.String("files", "", "refresh: also write an authorized_keys file for each account into `DIR`")
+	accounts := c.fs.Bool("accounts", false, "refresh: also write user records for members without an account")
 	if err := c.env.Parse(c.fs, args); err != nil {
 		return err
 	}
@@ -114,7 +119,17 @@ func (c *command) refresh(args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.Refresh(context.Background())
+	err = s.Refresh(context.Background())
+	if *accounts {
+		err = errors.Join(err, s.Accounts())
+	}
+	if *files != "" {
+		err = errors.Join(err, s.Render(*files))
+	}
+	if err != nil {
+		c.env.Log.Error("refresh failed", "why", err)
+	}
+	return err
 }
 
 func (c *command) explain(args []string) error {
