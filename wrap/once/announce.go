@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"syscall"
+	"strings"
 	"time"
 )
 
@@ -23,6 +23,7 @@ func announce(ctx context.Context, command, line string, port int, environ []str
 	}
 	cmd := exec.CommandContext(ctx, path, line)
 	cmd.Env = setVariable(environ, "CASTGATE_PORT", strconv.Itoa(port))
+	cmd.Stdin = strings.NewReader("") // not /dev/null, which a container may not have
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = time.Second // for what it left behind holding out
 	if err := cmd.Start(); err != nil {
@@ -44,14 +45,11 @@ func announce(ctx context.Context, command, line string, port int, environ []str
 // unwrapExec leaves the name out, which the message has already.
 func unwrapExec(err error) error {
 	var e *exec.Error
+	if errors.As(err, &e) {
+		err = e.Err
+	}
 	var p *os.PathError
-	var errno syscall.Errno
-	switch {
-	case errors.As(err, &errno):
-		return errno
-	case errors.As(err, &e):
-		return e.Err
-	case errors.As(err, &p):
+	if errors.As(err, &p) {
 		return p.Err
 	}
 	return err
