@@ -28,6 +28,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"check", "[flags]", "look at the whole host for what is wrong with the door", checkCommand},
+		{"ca", "[flags] init | host NAME | server NAME...", "make the certificates of a fleet", caCommand},
 		{"completion", "bash|zsh|fish", "print a completion script for a shell", completionCommand},
 		{"disable", "[flags]", "take castgate out of sshd's configuration", disableCommand},
 		{"enable", "[flags]", "put castgate into sshd's configuration, and back when a login fails", enableCommand},
