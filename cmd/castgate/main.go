@@ -29,6 +29,7 @@ func commands() []command {
 	return []command{
 		{"check", "[flags]", "look at the whole host for what is wrong with the door", checkCommand},
 		{"ca", "[flags] init | host NAME | server NAME...", "make the certificates of a fleet", caCommand},
+		{"serve", "[flags]", "receive recordings of other hosts; the web page", serveCommand},
 		{"completion", "bash|zsh|fish", "print a completion script for a shell", completionCommand},
 		{"disable", "[flags]", "take castgate out of sshd's configuration", disableCommand},
 		{"enable", "[flags]", "put castgate into sshd's configuration, and back when a login fails", enableCommand},

@@ -67,15 +67,21 @@ type AuditorsConfig struct {
 // GitHubAuditors sign in with GitHub; a team's membership decides.
 type GitHubAuditors struct {
 	Org              string   `yaml:"org"`
-	Teams            []string `yaml:"teams"`
+	Teams            []string `yaml:"teams"` // their members see every recording
 	ClientID         string   `yaml:"client_id"`
 	ClientSecretFile string   `yaml:"client_secret_file"`
+
+	Leads map[string]string `yaml:"leads"` // members of the first team see what members of the second did
+	Own   bool              `yaml:"own"`   // other members of the organisation see their own sessions
+	URL   string            `yaml:"url"`   // of GitHub Enterprise; http only for loopback
 }
 
 // HeaderAuditors are named by a reverse proxy at one of the From addresses.
 type HeaderAuditors struct {
 	Name string   `yaml:"name"`
 	From []string `yaml:"from"`
+
+	Auditors []string `yaml:"auditors"` // who sees every recording, others their own; none named: all do
 }
 
 // Defaults is the configuration without a file: the local archive.

@@ -18,9 +18,9 @@ import (
 // maxSig bounds an armoured SSHSIG; that of an RSA-16384 key is under 8 KiB.
 const maxSig = 64 << 10
 
-// maxWindow bounds what one decoder keeps in memory. zstd -3 writes 2 MiB
+// MaxWindow bounds what one decoder keeps in memory. zstd -3 writes 2 MiB
 // windows, -19 8 MiB; only --long and --ultra go beyond.
-const maxWindow = 16 << 20
+const MaxWindow = 16 << 20
 
 // maxSize is the largest width and height: players allocate every cell. Our own
 // recorder stops at asciicast.MaxCells; others are given some room.
@@ -41,7 +41,7 @@ func (n name) check(r io.Reader, unpacked int64) error {
 
 // checkCast plays a compressed recording without keeping it.
 func (n name) checkCast(r io.Reader, unpacked int64) error {
-	dec, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	dec, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(MaxWindow))
 	if err != nil {
 		return err
 	}

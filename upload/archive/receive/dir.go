@@ -25,9 +25,11 @@ const SideDir = ".castgate"
 
 const (
 	tempDir  = SideDir + "/incoming"
-	liveDir  = SideDir + "/live"
 	chainDir = SideDir + "/chain"
 )
+
+// LiveDir has recordings that are still being written, <host>/<id>.cast.
+const LiveDir = SideDir + "/live"
 
 // Modes of the store: its group may read (design: root:castgate-archive 2770).
 const (
@@ -53,7 +55,7 @@ func OpenDir(p string) (*Dir, error) {
 		return nil, err
 	}
 	d := &Dir{root: root, path: p}
-	for _, sub := range []string{tempDir, liveDir, chainDir} {
+	for _, sub := range []string{tempDir, LiveDir, chainDir} {
 		if err := root.MkdirAll(sub, dirMode); err != nil {
 			return nil, fmt.Errorf("prepare the store: %w", err)
 		}

@@ -48,7 +48,7 @@ func (l *liveLocks) of(id string) *sync.Mutex {
 	return &l[uint(h)%uint(len(l))]
 }
 
-func livePath(host, id string) string { return path.Join(liveDir, host, id+".cast") }
+func livePath(host, id string) string { return path.Join(LiveDir, host, id+".cast") }
 
 // LiveSize is the answer to a part: so many bytes are kept.
 type LiveSize struct {
@@ -156,7 +156,7 @@ func (d *Dir) roomForLive(host, id string, offset int64) error {
 	if _, err := d.root.Stat(livePath(host, id)); err == nil || offset > 0 {
 		return nil
 	}
-	dir := path.Join(liveDir, host)
+	dir := path.Join(LiveDir, host)
 	if err := d.root.MkdirAll(dir, dirMode); err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (d *Dir) beginsWith(n name, parts io.Reader) error {
 		return err
 	}
 	defer f.Close()
-	dec, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+	dec, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(MaxWindow))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"castgate/cmd/internal/cli"
+	"castgate/upload/archive"
+	"castgate/upload/archive/receive"
+	"castgate/upload/archive/serve"
+	"castgate/upload/archive/web"
+)
+
+// serveCommand receives other hosts' recordings and shows them on a page.
+func serveCommand(env *cli.Env, fs *flag.FlagSet) func() error {
+	load := configFlag(fs)
+	return func() error {
+		if fs.NArg() > 0 {
+			return cli.Usage("argument %q is too much", fs.Arg(0))
+		}
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		doors, err := doorsOf(cfg, env.Log)
+		if err != nil {
+			return err
+		}
+		inherited, err := serve.Inherited(env.Getenv)
+		if err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+		defer stop()
+		return serve.Run(ctx, doors, inherited, env.Log)
+	}
+}
+
+func doorsOf(cfg archive.Config, log *slog.Logger) (doors []serve.Door, err error) {
+	if cfg.Store.Dir == "" {
+		return nil, errors.New("serve works on store.dir")
+	}
+	if cfg.Web.Listen != "" {
+		d, err := webDoor(cfg, log)
+		if err != nil {
+			return nil, fmt.Errorf("web: %w", err)
+		}
+		doors = append(doors, d)
+	}
+	if cfg.Receive.Listen != "" {
+		d, err := receiveDoor(cfg, log)
+		if err != nil {
+			return nil, fmt.Errorf("receive: %w", err)
+		}
+		doors = append(doors, d)
+	}
+	return doors, nil
+}
+
+func receiveDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
+	d := serve.Door{Name: "receive", Addr: cfg.Receive.Listen}
+	if cfg.Receive.CAFile == "" || cfg.Receive.CertFile == "" || cfg.Receive.KeyFile == "" {
+		return d, cli.Hint(errors.New("ca_file, cert_file and key_file are needed"), "castgate ca init, castgate ca server and castgate ca host make them")
+	}
+	var err error
+	d.TLS, err = serve.Files{Cert: cfg.Receive.CertFile, Key: cfg.Receive.KeyFile, CA: cfg.Receive.CAFile}.Config()
+	if err != nil {
+		return d, err
+	}
+	dir, err := receive.OpenDir(cfg.Store.Dir)
+	if err != nil {
+		return d, err
+	}
+	d.Handler = receive.New(dir, receive.Limits{}, log)
+	return d, nil
+}
+
+func webDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
+	d := serve.Door{Name: "web", Addr: cfg.Web.Listen}
+	if cfg.Web.CertFile != "" {
+		tls, err := serve.Files{Cert: cfg.Web.CertFile, Key: cfg.Web.KeyFile}.Config()
+		if err != nil {
+			return d, err
+		}
+		d.TLS = tls
+	}
+	auth, err := authOf(cfg.Auditors)
+	if err != nil {
+		return d, fmt.Errorf("auditors: %w", err)
+	}
+	store, err := web.OpenDirectory(cfg.Store.Dir)
+	if err != nil {
+		return d, err
+	}
+	audit, err := web.OpenAudit(filepath.Join(cfg.Store.Dir, receive.SideDir, "audit"), log)
+	if err != nil {
+		return d, err
+	}
+	cache, err := web.NewCache(filepath.Join(filepath.Dir(cfg.Index), "prepared"))
+	if err != nil {
+		return d, err
+	}
+	page, err := web.New(store, auth, audit, cache, log)
+	d.Handler = page
+	return d, err
+}
+
+// authOf reads who may watch: exactly one way.
+func authOf(cfg archive.AuditorsConfig) (web.Auth, error) {
+	ways := 0
+	for _, set := range []bool{cfg.GitHub != nil, cfg.Header != nil, cfg.TokenFile != ""} {
+		if set {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return web.Auth{}, cli.Hint(errors.New("want one of github, header and token_file"),
+			"for one machine: (umask 077; openssl rand -hex 20 > /etc/castgate/web-token) and auditors: {token_file: /etc/castgate/web-token}")
+	}
+	var auth web.Auth
+	var err error
+	switch {
+	case cfg.GitHub != nil:
+		auth.GitHub, err = githubOf(cfg.GitHub)
+	case cfg.Header != nil:
+		auth.Header, err = web.NewHeader(cfg.Header.Name, cfg.Header.From, cfg.Header.Auditors)
+	default:
+		auth.Tokens, err = web.ReadTokens(cfg.TokenFile)
+	}
+	return auth, err
+}
+
+func githubOf(cfg *archive.GitHubAuditors) (*web.GitHub, error) {
+	secret, err := os.ReadFile(cfg.ClientSecretFile)
+	if err != nil {
+		return nil, err
+	}
+	return web.NewGitHub(web.GitHub{
+		Org: cfg.Org, Teams: cfg.Teams, Leads: cfg.Leads, Own: cfg.Own, ClientID: cfg.ClientID, Secret: string(secret),
+	}, cfg.URL)
+}

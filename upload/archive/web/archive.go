@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package web is the page on which auditors find, watch and check recordings.
+//
+// Its rules: no request leaves for another origin; the Content-Security-Policy
+// allows no inline script or style; what a recording contains reaches the
+// document as text only, never as markup; and whoever looks at something has
+// been written down first (audit.go).
+package web
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"castgate/upload/manifest"
+)
+
+// Archive is where the recordings are.
+type Archive interface {
+	// List returns recordings, newest first.
+	List(ctx context.Context, q Query) ([]Recording, error)
+	// Get returns one, or an error that is fs.ErrNotExist.
+	Get(ctx context.Context, id string) (Recording, error)
+	// Cast opens the recording as it was made: asciicast, decompressed. Of a live
+	// one it is what has arrived; after io.EOF, reading goes on with what comes.
+	Cast(ctx context.Context, r Recording) (io.ReadCloser, error)
+	// Object opens what is stored: manifest.CastSuffix and the others.
+	Object(ctx context.Context, r Recording, suffix string) (io.ReadCloser, error)
+	// Search returns where the words stood on a screen.
+	Search(ctx context.Context, words string, q Query) ([]Hit, error)
+	// Verify checks hashes, signature and chain.
+	Verify(ctx context.Context, r Recording) (Proof, error)
+}
+
+// States of a recording.
+const (
+	Live        = "live"        // still being written
+	Delivered   = "delivered"   // here, whole
+	Interrupted = "interrupted" // here; its recorder or host died
+	Sealed      = "sealed"      // here, for its recipients only
+)
+
+// Recording is one recording of the archive.
+type Recording struct {
+	Manifest *manifest.Manifest
+	Host     string // the directory's name: the certificate's, where the archive received it
+	State    string
+	Signed   bool
+}
+
+// ID is the recording's name.
+func (r Recording) ID() string { return r.Manifest.Session.ID }
+
+// Hit is a line of a screen that has the words that were searched for.
+type Hit struct {
+	Recording Recording
+	At        time.Duration
+	Line      string
+}
+
+// Proof is the outcome of a check. Each item stands for itself.
+type Proof struct {
+	OK    bool
+	Items []Check
+}
+
+// Check is one thing that was checked.
+type Check struct {
+	Name string // "recording", "signature", "chain"
+	OK   bool
+	Text string // what was found
+}
+
+// Query selects recordings. Empty fields select everything.
+type Query struct {
+	User, Login, Host, Client, Kind, State string
+
+	Since, Until time.Time
+	Before       string // id of the last one of the page before
+	Limit        int
+	Scope        Scope // what the auditor may see
+}
+
+// Scope is what somebody may see: everything, or what these people did.
+type Scope struct {
+	All    bool
+	Logins []string // GitHub logins
+	Users  []string // accounts
+}
+
+// Allows reports whether r may be seen.
+func (s Scope) Allows(r Recording) bool {
+	session := r.Manifest.Session
+	return s.All ||
+		session.Login != "" && containsFold(s.Logins, session.Login) ||
+		slices.Contains(s.Users, session.User)
+}
+
+func containsFold(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(v string) bool { return strings.EqualFold(v, s) })
+}
+
+// Matches reports whether r is among what q selects, Before aside.
+func (q Query) Matches(r Recording) bool {
+	s := r.Manifest.Session
+	client, _, _ := strings.Cut(s.Client, " ")
+	for _, f := range [][2]string{{q.User, s.User}, {q.Kind, s.Kind}, {q.State, r.State}, {q.Client, client}} {
+		if f[0] != "" && f[0] != f[1] {
+			return false
+		}
+	}
+	return (q.Login == "" || strings.EqualFold(q.Login, s.Login)) &&
+		(q.Host == "" || q.Host == r.Host || q.Host == s.Host) &&
+		(q.Since.IsZero() || !r.Manifest.Start.Before(q.Since)) &&
+		(q.Until.IsZero() || r.Manifest.Start.Before(q.Until)) &&
+		q.Scope.Allows(r)
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// What an auditor does, in a real browser. Run by TestBrowser, which serves a
+// sample store and says where (CASTGATE_PAGE, a JSON object).
+
+import assert from 'node:assert/strict';
+import { readFileSync, appendFileSync, mkdirSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+const given = JSON.parse(process.env.CASTGATE_PAGE);
+const { url, token, ids, shots, github } = given;
+mkdirSync(shots, { recursive: true });
+
+const browser = await chromium.launch({
+  executablePath: given.chromium,
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+
+// Everything that a page complains about, and every address that it asks for.
+const complaints = [];
+const strangers = new Set();
+let expectRefusal = false;
+
+async function open(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
+  context.setDefaultTimeout(8000);
+  const page = await context.newPage();
+  page.on('console', (m) => {
+    const refused = expectRefusal && /status of 40[34]/.test(m.text());
+    if (['error', 'warning'].includes(m.type()) && !refused) complaints.push(`${page.url()}: ${m.type()}: ${m.text()}`);
+  });
+  page.on('pageerror', (e) => complaints.push(`${page.url()}: ${e.message}`));
+  page.on('dialog', (d) => { complaints.push(`a dialog: ${d.message()}`); d.dismiss(); });
+  page.on('request', (r) => {
+    const u = new URL(r.url());
+    if (!['data:', 'blob:'].includes(u.protocol) && u.origin !== url && u.origin !== github) strangers.add(r.url());
+  });
+  return page;
+}
+
+async function signIn(page) {
+  await page.goto(`${url}/`);
+  await page.fill('#token', token);
+  await page.click('form[action="/login"] button');
+  await page.waitForSelector('table.list');
+}
+
+const shot = (page, name) => page.screenshot({ path: `${shots}/${name}.png` });
+const ready = (page) => page.waitForSelector('#show[data-ready="yes"]');
+const nowAt = (page) => page.evaluate(() => Number(document.getElementById('show').dataset.now));
+const screenText = (page) => page.evaluate(() => document.getElementById('player').textContent);
+const until = (page, fn, arg) => page.waitForFunction(fn, arg, { timeout: 10000 });
+const showsText = (page, text) => until(page, (t) => document.getElementById('player').textContent.replace(/\s+/g, ' ').includes(t), text);
+
+const steps = [];
+const step = (name, run) => steps.push([name, run]);
+const main = await open();
+
+step('sign-in: a wrong token is refused, the right one leads to where one wanted', async () => {
+  expectRefusal = true;
+  await main.goto(`${url}/?host=db1`);
+  assert.match(main.url(), /\/login\?next=/);
+  await shot(main, 'sign-in');
+  await main.fill('#token', 'not the token at all');
+  await main.click('form[action="/login"] button');
+  await main.waitForSelector('[role=alert]');
+  expectRefusal = false;
+  await main.fill('#token', token);
+  await main.click('form[action="/login"] button');
+  await main.waitForSelector('table.list');
+  assert.match(main.url(), /\?host=db1$/);
+});
+
+step('list: newest first, badges, pages', async () => {
+  await main.goto(`${url}/`);
+  const rows = await main.$$eval('table.list tbody tr', (r) => r.map((x) => x.innerText));
+  assert.equal(rows.length, 50);
+  assert.match(rows[0], /live/);
+  const badges = await main.$$eval('.badge', (b) => [...new Set(b.map((x) => x.textContent))]);
+  for (const b of ['live', 'delivered', 'interrupted', 'sealed', 'unsigned']) assert.ok(badges.includes(b), `badge ${b} in ${badges}`);
+  await shot(main, 'list');
+  await main.click('.pages .next');
+  const more = await main.$$eval('table.list tbody tr', (r) => r.length);
+  assert.equal(more, 20);
+});
+
+step('filter: in the address, removed one by one', async () => {
+  await main.goto(`${url}/`);
+  await main.fill('input[name=user]', 'deploy');
+  await main.selectOption('select[name=state]', 'delivered');
+  await main.click('.filters button');
+  await main.waitForURL(/user=deploy/);
+  const users = await main.$$eval('table.list .what strong', (r) => [...new Set(r.map((x) => x.textContent))]);
+  assert.deepEqual(users, ['deploy']);
+  await shot(main, 'filter');
+  await main.click('.chips a:has-text("deploy")');
+  await main.waitForURL((u) => !u.search.includes('deploy') && u.search.includes('delivered'));
+});
+
+step('search: hits open the player at that second', async () => {
+  await main.fill('#quick', 'sever_name');
+  await main.press('#quick', 'Enter');
+  await main.waitForSelector('.hit li');
+  await shot(main, 'search');
+  const href = await main.getAttribute('.hit li a', 'href');
+  const t = Number(new URL(href, url).searchParams.get('t'));
+  assert.ok(t > 1, href);
+  await main.click('.hit li a');
+  await ready(main);
+  await until(main, (want) => Math.abs(Number(document.getElementById('show').dataset.now) - want) < 1, t);
+  await showsText(main, 'sever_name');
+});
+
+step('play, pause, speed', async () => {
+  await main.goto(`${url}/r/${ids.main}`);
+  await ready(main);
+  await main.click('#b-play');
+  await until(main, () => Number(document.getElementById('show').dataset.now) > 1.5);
+  await main.click('#b-play');
+  await until(main, () => document.getElementById('show').dataset.playing === 'no');
+  const t = await nowAt(main);
+  await main.selectOption('#speed', '4');
+  await until(main, (was) => Math.abs(Number(document.getElementById('show').dataset.now) - was) < 0.5, t);
+  await main.click('#b-play');
+  await until(main, (was) => Number(document.getElementById('show').dataset.now) > was + 3, t);
+  await main.click('#b-play');
+});
+
+step('idle times are skipped', async () => {
+  await main.goto(`${url}/r/${ids.main}?t=11`);
+  await ready(main);
+  const outline = await (await main.request.get(`${url}/r/${ids.main}/play/outline.json`)).json();
+  const idle = outline.idle.find(([a, b]) => b - a > 40);
+  assert.ok(idle, 'an idle time of 42 s');
+  await main.goto(`${url}/r/${ids.main}?t=${idle[0] - 0.5}`);
+  await ready(main);
+  const began = Date.now();
+  await main.click('#b-play');
+  await until(main, (end) => Number(document.getElementById('show').dataset.now) > end, idle[1]);
+  assert.ok(Date.now() - began < 20000, 'the idle time was sat through');
+  await main.click('#b-play');
+});
+
+step('seek: on the mini-map, by key, by a line of the transcript; the same screen each way', async () => {
+  await main.goto(`${url}/r/${ids.main}?t=1:00`);
+  await ready(main);
+  await until(main, () => Math.abs(Number(document.getElementById('show').dataset.now) - 60) < 1);
+  await showsText(main, 'sever_name');
+  const box = await main.locator('#map').boundingBox();
+  await main.mouse.click(box.x + box.width * 0.98, box.y + 10);
+  await showsText(main, 'product/4711');
+  await main.locator('h1').click();
+  await main.keyboard.press('1');
+  await until(main, () => Number(document.getElementById('show').dataset.now) < 12);
+  await main.click('#lines li:has-text("successful")');
+  await showsText(main, 'is successful');
+  await until(main, () => document.querySelector('#lines li.now')?.textContent.includes('successful'));
+  await shot(main, 'player');
+});
+
+step('find in the transcript', async () => {
+  await main.locator('h1').click();
+  await main.keyboard.press('/');
+  await main.keyboard.type('GET /cart');
+  await until(main, () => document.getElementById('found').textContent === '10 lines');
+  await main.keyboard.press('Enter');
+  await until(main, () => document.getElementById('found').textContent === '1 of 10');
+  await showsText(main, '/cart');
+  await main.keyboard.press('Escape');
+});
+
+step('deep link', async () => {
+  const page = await open({ permissions: ['clipboard-read', 'clipboard-write'] });
+  await signIn(page);
+  await page.goto(`${url}/r/${ids.main}?t=20`);
+  await ready(page);
+  await page.keyboard.press('c');
+  await page.waitForURL(/t=20/);
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  assert.equal(copied, `${url}/r/${ids.main}?t=20`);
+  await page.context().close();
+});
+
+step('a recording of many segments: a far seek fetches few of them', async () => {
+  const page = await open();
+  await signIn(page);
+  const fetched = [];
+  page.on('request', (r) => { const m = /play\/(s\d+\.json)/.exec(r.url()); if (m) fetched.push(m[1]); });
+  await page.goto(`${url}/r/${ids.long}?t=540`);
+  await ready(page);
+  await showsText(page, 'row 003599');
+  assert.ok(fetched.length <= 2, `fetched ${fetched}`);
+  await page.context().close();
+});
+
+step('verified, and the proof is told', async () => {
+  await main.goto(`${url}/r/${ids.main}`);
+  await until(main, () => document.getElementById('proof-badge').textContent === 'verified');
+  assert.match(await main.innerText('#proof'), /recording is the one of the manifest/);
+});
+
+step('hostile text is text', async () => {
+  await main.goto(`${url}/r/${ids.hostile}`);
+  await ready(main);
+  await main.keyboard.press('9');
+  await showsText(main, '<script>alert(1)</script>');
+  assert.equal(await main.$$eval('img, main script', (x) => x.length), 0);
+  assert.match(await main.innerText('#lines'), /<script>alert\(1\)<\/script>/);
+  await main.goto(`${url}/search?q=alert`);
+  await main.waitForSelector('.hit');
+  assert.equal(await main.$$eval('img, main script', (x) => x.length), 0);
+});
+
+step('sealed: says who could open it', async () => {
+  await main.goto(`${url}/r/${ids.sealed}`);
+  assert.match(await main.innerText('section.sealed'), /alice@security/);
+  await until(main, () => document.getElementById('proof-badge').textContent === 'verified');
+});
+
+step('live: joins, goes on without a gap, from the start, ends', async () => {
+  const page = await open();
+  await signIn(page);
+  await page.goto(`${url}/r/${ids.live}`);
+  await showsText(page, 'tail -f');
+  appendFileSync(ids.livePath, '[0.5, "o", "first line that came later\\r\\n"]\n[0.1, "o", "second \\u001b[1;33mline\\u001b[0m\\r\\n"]\n');
+  await showsText(page, 'second line');
+  assert.equal((await screenText(page)).split('first line that came later').length, 2);
+  await shot(page, 'live');
+  await page.click('#b-start');
+  await showsText(page, 'alice@web1');
+  await page.click('#b-start');
+  await showsText(page, 'second line');
+  await page.context().close();
+});
+
+step('downloads: cast, text, single page; the page works alone', async () => {
+  await main.goto(`${url}/r/${ids.main}`);
+  const get = async (text) => {
+    const [d] = await Promise.all([main.waitForEvent('download'), main.click(`.downloads a:has-text("${text}")`)]);
+    const path = await d.path();
+    return [d.suggestedFilename(), path, readFileSync(path, 'utf8')];
+  };
+  const [castName, , cast] = await get('Recording');
+  assert.equal(castName, `${ids.main}.cast`);
+  assert.match(cast, /^\{"version":3,/);
+  const [, , text] = await get('Transcript');
+  assert.match(text, /unknown directive "sever_name"/);
+  const [, , html] = await get('Single page');
+  const alone = await open({ offline: true });
+  const asked = [];
+  alone.on('request', (r) => asked.push(r.url()));
+  const file = `${shots}/single.html`;
+  (await import('node:fs')).writeFileSync(file, html);
+  await alone.goto(`file://${file}`);
+  await alone.waitForSelector('#player .ap-player, #player .ap-wrapper');
+  await alone.click('#player');
+  await until(alone, () => document.querySelector('#player').innerText.includes('nginx'));
+  assert.deepEqual(asked.filter((u) => !u.startsWith('file:') && !u.startsWith('data:') && !u.startsWith('blob:')), []);
+  for (const u of [...strangers]) if (u.startsWith('file:')) strangers.delete(u);
+  await shot(alone, 'single');
+  await alone.context().close();
+});
+
+step('every look is on the page', async () => {
+  await main.goto(`${url}/r/${ids.main}`);
+  const watched = await main.innerText('.watched');
+  for (const w of ['view', 'play', 'read', 'download html', 'local']) assert.match(watched, new RegExp(w), watched);
+});
+
+step('keyboard alone', async () => {
+  await main.goto(`${url}/`);
+  await main.keyboard.press('Tab');
+  assert.equal(await main.evaluate(() => document.activeElement.className), 'skip');
+  await main.goto(`${url}/r/${ids.main}`);
+  await ready(main);
+  await main.keyboard.press(' ');
+  await until(main, () => document.getElementById('show').dataset.playing === 'yes');
+  await main.keyboard.press(' ');
+  await until(main, () => document.getElementById('show').dataset.playing === 'no');
+  await main.keyboard.press('?');
+  await main.waitForSelector('#keys[open]');
+  await shot(main, 'keys');
+  await main.keyboard.press('Escape');
+  await main.keyboard.press(']');
+  await until(main, () => Number(document.getElementById('show').dataset.now) > 40);
+});
+
+step('dark', async () => {
+  const page = await open({ colorScheme: 'dark' });
+  await signIn(page);
+  await shot(page, 'list-dark');
+  await page.goto(`${url}/r/${ids.main}?t=60`);
+  await ready(page);
+  await showsText(page, 'sever_name');
+  await shot(page, 'player-dark');
+  await page.context().close();
+});
+
+step('phone: nothing is wider than the screen', async () => {
+  const page = await open({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
+  await signIn(page);
+  for (const [path, name] of [['/', 'phone-list'], [`/r/${ids.main}?t=60`, 'phone-player'], ['/search?q=nginx', 'phone-search']]) {
+    await page.goto(url + path);
+    if (name === 'phone-player') { await ready(page); await showsText(page, 'sever_name'); }
+    await shot(page, name);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(wide <= 0, `${name} is ${wide}px too wide`);
+  }
+  await page.context().close();
+});
+
+step('sign-out ends the session', async () => {
+  await main.goto(`${url}/`);
+  await main.click('button:has-text("Sign out")');
+  await main.waitForURL(/login/);
+  await main.goto(`${url}/r/${ids.main}`);
+  assert.match(main.url(), /\/login\?next=/);
+});
+
+let failed = 0;
+for (const [name, run] of steps) {
+  if (given.only && !name.includes(given.only)) continue;
+  const began = Date.now();
+  try {
+    complaints.length = 0;
+    await run();
+    assert.deepEqual(complaints, [], 'the console is clean');
+    console.log(`ok   ${name} (${Date.now() - began} ms)`);
+  } catch (e) {
+    failed++;
+    console.log(`FAIL ${name}: ${e.message}`);
+    await shot(main, `fail-${failed}`);
+  }
+}
+if (strangers.size) {
+  failed++;
+  console.log(`FAIL requests to other origins: ${[...strangers].join(' ')}`);
+}
+await browser.close();
+process.exitCode = failed ? 1 : 0;

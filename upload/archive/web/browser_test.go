@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package web
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+const testToken = "a-token-for-this-test-0001"
+
+// page serves a store and returns the server.
+func (s *sample) page(auth Auth) *httptest.Server {
+	s.t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	dir, err := OpenDirectory(s.dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	audit, err := OpenAudit(filepath.Join(s.dir, ".castgate", "audit"), log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cache, err := NewCache(s.t.TempDir())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	page, err := New(dir, auth, audit, cache, log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	srv := httptest.NewServer(page)
+	s.t.Cleanup(srv.Close)
+	return srv
+}
+
+func tokenAuth(t *testing.T, lines string) Auth {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(p, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := ReadTokens(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Auth{Tokens: tokens}
+}
+
+// TestBrowser does what an auditor does, in Chromium. "make test-web" installs
+// what it needs; CASTGATE_SHOTS names a directory for the screenshots and
+// CASTGATE_ONLY a step.
+func TestBrowser(t *testing.T) {
+	chromium := need(t, "chromium")
+	need(t, "node")
+	if _, err := os.Stat("node_modules/playwright-core"); err != nil {
+		skip(t, "playwright-core is not installed: make test-web")
+	}
+	if !HasPlayer() {
+		skip(t, "this test was built without the player: make web")
+	}
+	s := newSample(t)
+	ids := s.fill()
+	shots := os.Getenv("CASTGATE_SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	given, err := json.Marshal(map[string]any{
+		"url": s.page(tokenAuth(t, testToken)).URL, "token": testToken, "ids": ids, "shots": shots,
+		"chromium": chromium, "only": os.Getenv("CASTGATE_ONLY"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", "browser/browser.mjs")
+	cmd.Env = append(os.Environ(), "CASTGATE_PAGE="+string(given), "HOME="+t.TempDir())
+	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	if err := cmd.Run(); err != nil {
+		t.Error(err)
+	}
+}
+
+func need(t *testing.T, program string) string {
+	t.Helper()
+	p, err := exec.LookPath(program)
+	if err != nil {
+		skip(t, program+" is not installed: make test-web")
+	}
+	return p
+}
+
+// skip says why; where everything has to run, it is a failure.
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("CASTGATE_TEST_ALL") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package web
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"castgate/upload/archive/receive"
+	"castgate/upload/manifest"
+	"castgate/wrap/asciicast"
+)
+
+// Directory is an Archive without an index: it looks at the files each time.
+// That is enough for one machine's sessions, and needs nothing but the store.
+type Directory struct {
+	root *os.Root
+
+	mu    sync.Mutex
+	known map[string]known // manifests by path
+}
+
+type known struct {
+	mod time.Time
+	rec Recording
+}
+
+// OpenDirectory opens the store at p.
+func OpenDirectory(p string) (*Directory, error) {
+	root, err := os.OpenRoot(p)
+	if err != nil {
+		return nil, err
+	}
+	return &Directory{root: root, known: map[string]known{}}, nil
+}
+
+// all returns every recording, newest first.
+func (d *Directory) all() ([]Recording, error) {
+	names, err := fs.Glob(d.root.FS(), "*/*/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*"+manifest.JSONSuffix)
+	if err != nil {
+		return nil, err
+	}
+	var all []Recording
+	seen := map[string]bool{}
+	for _, n := range names {
+		rec, err := d.read(n)
+		if err != nil {
+			continue // "castgate verify" names what is damaged
+		}
+		all, seen[rec.ID()] = append(all, rec), true
+	}
+	for _, rec := range d.live() {
+		if !seen[rec.ID()] {
+			all = append(all, rec)
+		}
+	}
+	slices.SortFunc(all, func(a, b Recording) int {
+		return cmp.Or(b.Manifest.Start.Compare(a.Manifest.Start), cmp.Compare(b.ID(), a.ID()))
+	})
+	return all, nil
+}
+
+func (d *Directory) read(name string) (Recording, error) {
+	st, err := d.root.Stat(name)
+	if err != nil {
+		return Recording{}, err
+	}
+	_, sigErr := d.root.Stat(strings.TrimSuffix(name, manifest.JSONSuffix) + manifest.SigSuffix)
+	d.mu.Lock()
+	k, ok := d.known[name]
+	d.mu.Unlock()
+	if !ok || !k.mod.Equal(st.ModTime()) {
+		data, err := d.root.ReadFile(name)
+		if err != nil {
+			return Recording{}, err
+		}
+		m, err := manifest.Parse(data)
+		if err != nil {
+			return Recording{}, err
+		}
+		k = known{st.ModTime(), Recording{Manifest: m, Host: path.Base(path.Join(name, "../../../.."))}}
+		d.mu.Lock()
+		d.known[name] = k
+		d.mu.Unlock()
+	}
+	rec := k.rec
+	rec.Signed, rec.State = sigErr == nil, stateOf(rec.Manifest)
+	return rec, nil
+}
+
+func stateOf(m *manifest.Manifest) string {
+	switch {
+	case len(m.Stored.Recipients) > 0:
+		return Sealed
+	case !m.Complete:
+		return Interrupted
+	}
+	return Delivered
+}
+
+// live returns the recordings that are still being written.
+func (d *Directory) live() (all []Recording) {
+	names, _ := fs.Glob(d.root.FS(), receive.LiveDir+"/*/*.cast")
+	for _, n := range names {
+		if rec, err := d.readLive(n); err == nil {
+			all = append(all, rec)
+		}
+	}
+	return all
+}
+
+func (d *Directory) readLive(name string) (Recording, error) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return Recording{}, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return Recording{}, err
+	}
+	in, err := asciicast.NewReader(f)
+	if err != nil {
+		return Recording{}, err
+	}
+	h := in.Header
+	if h.Session == nil {
+		return Recording{}, errors.New("no castgate recording")
+	}
+	start := time.Unix(h.Timestamp, 0).UTC()
+	long := max(0, st.ModTime().Sub(start))
+	m := &manifest.Manifest{
+		Session: manifest.Session(*h.Session), Command: h.Command,
+		Term:  manifest.Term{Cols: h.Term.Cols, Rows: h.Term.Rows, Type: h.Term.Type},
+		Start: start, End: start.Add(long), Duration: manifest.Seconds(long), Cast: manifest.Object{Bytes: st.Size()},
+	}
+	return Recording{Manifest: m, Host: path.Base(path.Dir(name)), State: Live}, nil
+}
+
+// List implements Archive.
+func (d *Directory) List(_ context.Context, q Query) ([]Recording, error) {
+	all, err := d.all()
+	if err != nil {
+		return nil, err
+	}
+	var rows []Recording
+	for _, rec := range all {
+		if q.Matches(rec) && (q.Before == "" || older(rec, q.Before, all)) {
+			if rows = append(rows, rec); len(rows) == q.Limit {
+				break
+			}
+		}
+	}
+	return rows, nil
+}
+
+// older reports whether rec comes after the recording id in the list.
+func older(rec Recording, id string, all []Recording) bool {
+	is := func(want string) func(Recording) bool { return func(r Recording) bool { return r.ID() == want } }
+	return slices.IndexFunc(all, is(rec.ID())) > slices.IndexFunc(all, is(id))
+}
+
+// Get implements Archive.
+func (d *Directory) Get(_ context.Context, id string) (Recording, error) {
+	all, err := d.all()
+	if err != nil {
+		return Recording{}, err
+	}
+	for _, rec := range all {
+		if rec.ID() == id {
+			return rec, nil
+		}
+	}
+	return Recording{}, fs.ErrNotExist
+}
+
+// base is the path of a recording's objects without their suffix.
+func (r Recording) base() string {
+	user, _ := manifest.Element(r.Manifest.Session.User)
+	return path.Join(user, r.Host, r.Manifest.Start.Format("2006/01/02"), r.ID())
+}
+
+// Object implements Archive.
+func (d *Directory) Object(_ context.Context, r Recording, suffix string) (io.ReadCloser, error) {
+	return d.root.Open(r.base() + suffix)
+}
+
+// Cast implements Archive.
+func (d *Directory) Cast(_ context.Context, r Recording) (io.ReadCloser, error) {
+	switch r.State {
+	case Live:
+		return d.root.Open(path.Join(receive.LiveDir, r.Host, r.ID()+".cast"))
+	case Sealed:
+		return nil, errors.New("the recording is sealed")
+	}
+	f, err := d.root.Open(r.base() + manifest.CastSuffix)
+	if err != nil {
+		return nil, err
+	}
+	dec, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(receive.MaxWindow))
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &unpacked{dec, f}, nil
+}
+
+type unpacked struct {
+	*zstd.Decoder
+	f io.Closer
+}
+
+func (u *unpacked) Close() error {
+	u.Decoder.Close()
+	return u.f.Close()
+}
+
+// Search implements Archive. It reads every recording that q selects.
+func (d *Directory) Search(ctx context.Context, words string, q Query) ([]Hit, error) {
+	want := strings.Fields(strings.ToLower(words))
+	limit := q.Limit
+	q.Limit = 0
+	all, err := d.List(ctx, q)
+	if err != nil || len(want) == 0 {
+		return nil, err
+	}
+	var hits []Hit
+	for _, rec := range all {
+		if rec.State == Sealed || rec.State == Live {
+			continue
+		}
+		lines, err := transcript(ctx, d, rec)
+		if err != nil {
+			continue // a damaged one must not hide the others
+		}
+		for _, l := range lines {
+			text := strings.ToLower(l.Text)
+			if !slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(text, w) }) {
+				if hits = append(hits, Hit{rec, l.At, l.Text}); len(hits) == limit {
+					return hits, nil
+				}
+			}
+		}
+	}
+	return hits, ctx.Err()
+}
+
+// Verify implements Archive: the hashes, which need nothing but the store.
+func (d *Directory) Verify(ctx context.Context, r Recording) (Proof, error) {
+	var p Proof
+	p.add("stored object", r.Manifest.Stored.Object, func() (io.ReadCloser, error) {
+		return d.Object(ctx, r, r.Manifest.StoredSuffix())
+	})
+	if r.State != Sealed {
+		p.add("recording", r.Manifest.Cast, func() (io.ReadCloser, error) { return d.Cast(ctx, r) })
+	}
+	p.OK = !slices.ContainsFunc(p.Items, func(c Check) bool { return !c.OK })
+	return p, nil
+}
+
+func (p *Proof) add(name string, want manifest.Object, open func() (io.ReadCloser, error)) {
+	in, err := open()
+	if err == nil {
+		defer in.Close()
+		var got manifest.Object
+		if got, err = measure(in); err == nil && got != want {
+			err = fmt.Errorf("has %d bytes with SHA-256 %s, the manifest says %d with %s", got.Bytes, got.SHA256, want.Bytes, want.SHA256)
+		}
+	}
+	if err != nil {
+		p.Items = append(p.Items, Check{Name: name, Text: err.Error()})
+		return
+	}
+	p.Items = append(p.Items, Check{Name: name, OK: true, Text: "is the one of the manifest, " + humanBytes(want.Bytes)})
+}
+
+func measure(r io.Reader) (manifest.Object, error) {
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	return manifest.Object{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+}

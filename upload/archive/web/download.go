@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package web
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"castgate/upload/archive/screen"
+	"castgate/upload/manifest"
+	"castgate/wrap/asciicast"
+)
+
+// downloads are what can be taken away of a recording, by the name's end.
+var downloads = map[string]struct {
+	suffix, mime string
+	write        func(s *Server, w io.Writer, r *http.Request, rec Recording) error
+}{
+	"cast":   {".cast", "application/x-asciicast", (*Server).writeCast},
+	"txt":    {".txt", "text/plain; charset=utf-8", (*Server).writeText},
+	"html":   {".html", "text/html; charset=utf-8", (*Server).writeHTML},
+	"stored": {manifest.CastSuffix, "application/zstd", stored("")},
+	"json":   {manifest.JSONSuffix, "application/json", stored(manifest.JSONSuffix)},
+	"sig":    {manifest.SigSuffix, "text/plain; charset=utf-8", stored(manifest.SigSuffix)},
+}
+
+// download answers with a file, as an attachment: nothing of it is ever shown
+// by the browser as a page of this server.
+func (s *Server) download(w http.ResponseWriter, r *http.Request) {
+	kind := r.PathValue("kind")
+	d, known := downloads[kind]
+	if !known {
+		s.notFound(w, r)
+		return
+	}
+	rec, ok := s.recording(w, r)
+	if !ok || !s.note(w, r, Event{What: "download", ID: rec.ID(), Detail: kind}) {
+		return
+	}
+	suffix := d.suffix
+	if kind == "stored" && rec.State == Sealed {
+		suffix = manifest.SealedSuffix
+	}
+	lazy := &lazyWriter{w: w, start: func() {
+		w.Header().Set("Content-Type", d.mime)
+		w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s%s"`, rec.ID(), suffix))
+	}}
+	err := d.write(s, lazy, r, rec)
+	switch {
+	case err == nil:
+	case !lazy.started:
+		s.fail(w, r, err)
+	default: // half a file must not look like a whole one
+		s.log.Error("page", "path", r.URL.Path, "who", who(r).Name, "why", err.Error())
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// lazyWriter sets the headers with the first byte: until then the answer may
+// still become an error's.
+type lazyWriter struct {
+	w       io.Writer
+	start   func()
+	started bool
+}
+
+func (l *lazyWriter) Write(p []byte) (int, error) {
+	if !l.started {
+		l.started = true
+		l.start()
+	}
+	return l.w.Write(p)
+}
+
+func (s *Server) writeCast(w io.Writer, r *http.Request, rec Recording) error {
+	in, err := s.archive.Cast(r.Context(), rec)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = io.Copy(w, in)
+	return err
+}
+
+// stored writes an object as it is kept: with the manifest and its signature
+// the proof, for somebody who has nothing of ours.
+func stored(suffix string) func(*Server, io.Writer, *http.Request, Recording) error {
+	return func(s *Server, w io.Writer, r *http.Request, rec Recording) error {
+		if suffix == "" {
+			suffix = rec.Manifest.StoredSuffix()
+		}
+		in, err := s.archive.Object(r.Context(), rec, suffix)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		_, err = io.Copy(w, in)
+		return err
+	}
+}
+
+func (s *Server) writeText(w io.Writer, r *http.Request, rec Recording) error {
+	lines, err := transcript(r.Context(), s.archive, rec)
+	if err != nil {
+		return err
+	}
+	m := rec.Manifest
+	_, err = fmt.Fprintf(w, "%s on %s, %s UTC, %s\nrecording %s, sha256 %s\n\n", visible(m.Session.User), rec.Host,
+		m.Start.Format("2006-01-02 15:04:05"), clock(time.Duration(m.Duration)), rec.ID(), m.Cast.SHA256)
+	for _, l := range lines {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%8s  %s\n", clock(l.At), visible(l.Text))
+		}
+	}
+	return err
+}
+
+// maxTranscript bounds a text download, in bytes: they are sorted in memory.
+const maxTranscript = 64 << 20
+
+var errTooLong = errors.New("the transcript is too long for one file")
+
+// transcript reads a recording through the emulator.
+func transcript(ctx context.Context, a Archive, rec Recording) ([]screen.Line, error) {
+	in, err := a.Cast(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	cast, err := asciicast.NewReader(in)
+	if err != nil {
+		return nil, err
+	}
+	scr := screen.New(cast.Header.Term.Cols, cast.Header.Term.Rows)
+	var lines []screen.Line
+	size := 0
+	scr.Lines = func(l screen.Line) {
+		if l.Text != "" && size <= maxTranscript {
+			lines, size = append(lines, l), size+len(l.Text)
+		}
+	}
+	for err == nil {
+		var ev asciicast.Event
+		if ev, err = cast.Next(); err != nil {
+			break
+		}
+		scr.Now = ev.Time
+		switch ev.Code {
+		case asciicast.Output:
+			_, _ = scr.Write(ev.Data)
+		case asciicast.Resize:
+			if cols, rows, ok := parseSize(ev.Text); ok {
+				scr.Resize(cols, rows)
+			}
+		}
+	}
+	scr.Close()
+	if size > maxTranscript {
+		return nil, errTooLong
+	}
+	slices.SortStableFunc(lines, func(a, b screen.Line) int { return cmp.Compare(a.At, b.At) })
+	if errors.Is(err, io.EOF) || errors.Is(err, asciicast.ErrTorn) {
+		err = nil
+	}
+	return lines, err
+}
+
+// maxSingle bounds a recording in a single file, which a browser parses whole.
+const maxSingle = 64 << 20
+
+// writeHTML writes a page that needs nothing else: the player, the recording
+// and its transcript in one file, for somebody who has no access here.
+func (s *Server) writeHTML(w io.Writer, r *http.Request, rec Recording) error {
+	if !HasPlayer() {
+		return errors.New("this program was built without the player")
+	}
+	if rec.Manifest.Cast.Bytes > maxSingle {
+		return fmt.Errorf("the recording is larger than %s", humanBytes(maxSingle))
+	}
+	in, err := s.archive.Cast(r.Context(), rec)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	var cast bytes.Buffer
+	if err := cleanCast(&cast, in); err != nil {
+		return err
+	}
+	lines, err := transcript(r.Context(), s.archive, rec)
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, l := range lines {
+		fmt.Fprintf(&text, "%8s  %s\n", clock(l.At), visible(l.Text))
+	}
+	return writeSingle(w, rec, cast.String(), text.String())
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package web
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"castgate/upload/archive/screen"
+	"castgate/wrap/asciicast"
+)
+
+// Outline is what the page needs to know of a recording beside its events:
+// where nothing happens, how much happens when, what to mark, what was to read.
+type Outline struct {
+	Start    int64        `json:"start"` // unix time
+	Duration float64      `json:"duration"`
+	Idle     [][2]float64 `json:"idle"`     // from, to
+	Activity []int        `json:"activity"` // 0..100 for each part of the duration
+	Markers  []Mark       `json:"markers"`
+	Lines    []OutLine    `json:"lines"`
+	Cut      bool         `json:"cut"`  // the recording ends within a line, or is damaged there
+	More     bool         `json:"more"` // there are more lines or markers than these
+}
+
+// Mark is something worth finding.
+type Mark struct {
+	At    float64 `json:"t"`
+	Kind  string  `json:"kind"` // marker, resize, exit
+	Label string  `json:"label"`
+}
+
+// OutLine is a line of the transcript.
+type OutLine struct {
+	At   float64 `json:"t"`
+	Text string  `json:"text"`
+}
+
+// idleAfter is when a pause is skipped: shorter ones are how people type.
+const idleAfter = 2 * time.Second
+
+// Bounds of an outline: the bars of a mini-map, and what a browser can show.
+const (
+	bars        = 240
+	maxMarks    = 1000
+	maxOutLine  = 20_000
+	maxLineText = 2000
+)
+
+// outliner reads events. It knows the duration only at the end, so activity is
+// counted by the second first; a session of days would need coarser ones, so
+// they double in width when they are too many.
+type outliner struct {
+	out   Outline
+	last  time.Duration
+	width time.Duration
+	count []int
+}
+
+const maxCounts = 1 << 16
+
+func newOutliner() *outliner { return &outliner{width: 100 * time.Millisecond} }
+
+func (o *outliner) event(ev asciicast.Event) {
+	if gap := ev.Time - o.last; gap > idleAfter {
+		o.out.Idle = append(o.out.Idle, [2]float64{o.last.Seconds(), ev.Time.Seconds()})
+	}
+	o.last = ev.Time
+	o.add(ev.Time, len(ev.Data))
+	switch ev.Code {
+	case asciicast.Marker:
+		o.mark(ev, "marker")
+	case asciicast.Resize:
+		o.mark(ev, "resize")
+	case asciicast.Exit:
+		o.mark(ev, "exit")
+	}
+}
+
+// line takes a line of the transcript. A line is known when it leaves the
+// screen, so they come in another order than they were written.
+func (o *outliner) line(l screen.Line) {
+	text := strings.TrimRight(l.Text, " ")
+	if text == "" {
+		return
+	}
+	if len(o.out.Lines) == maxOutLine {
+		o.out.More = true
+		return
+	}
+	if len(text) > maxLineText {
+		text = strings.ToValidUTF8(text[:maxLineText], "") + "…"
+	}
+	o.out.Lines = append(o.out.Lines, OutLine{l.At.Seconds(), visible(text)})
+}
+
+func (o *outliner) mark(ev asciicast.Event, kind string) {
+	if len(o.out.Markers) == maxMarks {
+		o.out.More = true
+		return
+	}
+	o.out.Markers = append(o.out.Markers, Mark{ev.Time.Seconds(), kind, visible(string(ev.Text))})
+}
+
+func (o *outliner) add(at time.Duration, n int) {
+	for at/o.width >= maxCounts {
+		half := o.count[:(len(o.count)+1)/2]
+		for i := range half {
+			sum := o.count[2*i]
+			if 2*i+1 < len(o.count) {
+				sum += o.count[2*i+1]
+			}
+			half[i] = sum
+		}
+		o.count, o.width = half, 2*o.width
+	}
+	i := int(at / o.width)
+	for len(o.count) <= i {
+		o.count = append(o.count, 0)
+	}
+	o.count[i] += n
+}
+
+// finish spreads the counts over the bars. A bar shows the order of magnitude:
+// a screen of text and a keystroke are both worth seeing.
+func (o *outliner) finish() Outline {
+	slices.SortStableFunc(o.out.Lines, func(a, b OutLine) int { return cmp.Compare(a.At, b.At) })
+	o.out.Duration = o.last.Seconds()
+	o.out.Activity = make([]int, bars)
+	sums, top := make([]int, bars), 0
+	for i, n := range o.count {
+		b := min(bars-1, int(int64(i)*int64(o.width)*bars/max(1, int64(o.last))))
+		sums[b] += n
+		top = max(top, bitLen(sums[b]))
+	}
+	for b, n := range sums {
+		if top > 0 {
+			o.out.Activity[b] = 100 * bitLen(n) / top
+		}
+	}
+	return o.out
+}
+
+func bitLen(n int) (bits int) {
+	for ; n > 0; n >>= 1 {
+		bits++
+	}
+	return bits
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"castgate/upload/archive/screen"
+	"castgate/wrap/asciicast"
+)
+
+// play answers with a prepared file of a recording. The first one that a page
+// asks for is what the audit log calls playing.
+func (s *Server) play(w http.ResponseWriter, r *http.Request) {
+	rec, ok := s.recording(w, r)
+	if !ok {
+		return
+	}
+	name := r.PathValue("file")
+	if name == "outline.json" || name == "index.json" {
+		what := map[string]string{"outline.json": "read", "index.json": "play"}[name]
+		if !s.note(w, r, Event{What: what, ID: rec.ID()}) {
+			return
+		}
+	}
+	if rec.State == Live || rec.State == Sealed {
+		s.notFound(w, r)
+		return
+	}
+	err := s.cache.serve(w, r, rec.Manifest.Cast.SHA256, name, func() (io.ReadCloser, error) {
+		// Not the request's context: others may be waiting for the same.
+		return s.archive.Cast(s.background, rec)
+	})
+	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+// cast answers with the recording so far, for the player's own parser: what is
+// in the header beyond the terminal's size, and what no player knows, is left
+// out. It is how a live recording is watched from its start.
+func (s *Server) cast(w http.ResponseWriter, r *http.Request) {
+	rec, ok := s.recording(w, r)
+	if !ok || !s.note(w, r, Event{What: "play", ID: rec.ID()}) {
+		return
+	}
+	in, err := s.archive.Cast(r.Context(), rec)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer in.Close()
+	w.Header().Set("Content-Type", "application/x-asciicast")
+	if err := cleanCast(w, in); err != nil {
+		s.log.Info("page", "path", r.URL.Path, "who", who(r).Name, "why", err.Error())
+	}
+}
+
+// cleanCast writes a recording up to its end or damage.
+func cleanCast(w io.Writer, in io.Reader) error {
+	rec, err := asciicast.NewReader(in)
+	if err != nil {
+		return err
+	}
+	term := asciicast.Term{Cols: rec.Header.Term.Cols, Rows: rec.Header.Term.Rows}
+	out, err := asciicast.AppendHeader(nil, asciicast.Header{Term: term, Timestamp: rec.Header.Timestamp})
+	var enc asciicast.Encoder
+	for err == nil {
+		if _, err = w.Write(out); err != nil {
+			return err
+		}
+		var ev asciicast.Event
+		if ev, err = rec.Next(); err == nil {
+			out = appendClean(out[:0], &enc, ev)
+		}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, asciicast.ErrTorn) {
+		return nil
+	}
+	return err
+}
+
+func appendClean(dst []byte, enc *asciicast.Encoder, ev asciicast.Event) []byte {
+	switch ev.Code {
+	case asciicast.Output:
+		return enc.AppendOutput(dst, ev.Time, ev.Text)
+	case asciicast.Resize:
+		if cols, rows, ok := parseSize(ev.Text); ok {
+			return enc.AppendResize(dst, ev.Time, cols, rows)
+		}
+	case asciicast.Marker:
+		return enc.AppendMarker(dst, ev.Time, string(ev.Text))
+	}
+	return dst
+}
+
+// pollEvery is how soon a live page sees what has arrived, and beatEvery how
+// often a silent one is told that the connection is alive (proxies close
+// silent ones).
+const (
+	pollEvery = 300 * time.Millisecond
+	beatEvery = 20 * time.Second
+)
+
+// follow sends a live recording as server-sent events: the screen as it is
+// now, then every event as it arrives. The two join without a gap or an
+// overlap, since one reader goes from the first event to the last.
+func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
+	rec, ok := s.recording(w, r)
+	if !ok || !s.note(w, r, Event{What: "follow", ID: rec.ID()}) {
+		return
+	}
+	in, err := s.archive.Cast(r.Context(), rec)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer in.Close()
+	w.Header().Set("Content-Type", "text/event-stream")
+	f := &follower{w: w, ctl: http.NewResponseController(w)}
+	tail := &tail{in: in, caughtUp: f.snapshot, wait: f.wait(r), over: func() bool {
+		now, err := s.archive.Get(r.Context(), rec.ID())
+		return err != nil || now.State != Live
+	}}
+	if err := f.run(tail); err != nil && r.Context().Err() == nil {
+		s.log.Info("page", "path", r.URL.Path, "who", who(r).Name, "why", err.Error())
+	}
+}
+
+// follower writes the events of one live page.
+type follower struct {
+	w      io.Writer
+	ctl    *http.ResponseController
+	screen *screen.Screen
+	now    time.Duration
+	live   bool // the snapshot has been sent
+	beat   time.Time
+}
+
+func (f *follower) run(in io.Reader) error {
+	rec, err := asciicast.NewReader(in)
+	if err != nil {
+		return err
+	}
+	f.screen = screen.New(rec.Header.Term.Cols, rec.Header.Term.Rows)
+	for {
+		ev, err := rec.Next()
+		if errors.Is(err, io.EOF) {
+			return errors.Join(f.snapshot(), f.send("event: done\ndata: {}\n\n"))
+		}
+		if err != nil {
+			return err
+		}
+		if err := f.event(ev); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *follower) event(ev asciicast.Event) error {
+	f.now = ev.Time
+	var data any = string(ev.Text)
+	switch ev.Code {
+	case asciicast.Output:
+		if !f.live {
+			_, _ = f.screen.Write(ev.Data)
+		}
+	case asciicast.Resize:
+		cols, rows, ok := parseSize(ev.Text)
+		if !ok {
+			return nil
+		}
+		f.screen.Resize(cols, rows)
+		data = segmentTerm{cols, rows}
+	default:
+		return nil
+	}
+	if !f.live {
+		return nil
+	}
+	return f.message([]any{seconds(ev.Time), ev.Code, data})
+}
+
+// snapshot sends the screen as it is; from here on events are sent as they are.
+func (f *follower) snapshot() error {
+	if f.live || f.screen == nil {
+		return nil
+	}
+	f.live = true
+	cols, rows := f.screen.Size()
+	return f.message(map[string]any{"cols": cols, "rows": rows, "time": seconds(f.now), "init": string(f.screen.AppendPaint(nil))})
+}
+
+func (f *follower) message(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return f.send(fmt.Sprintf("data: %s\n\n", data))
+}
+
+func (f *follower) send(text string) error {
+	f.beat = time.Now()
+	if _, err := io.WriteString(f.w, text); err != nil {
+		return err
+	}
+	return f.ctl.Flush()
+}
+
+// wait waits for more to arrive.
+func (f *follower) wait(r *http.Request) func() error {
+	return func() error {
+		if time.Since(f.beat) > beatEvery {
+			if err := f.send(": still here\n\n"); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-r.Context().Done():
+			return r.Context().Err()
+		case <-time.After(pollEvery):
+			return nil
+		}
+	}
+}
+
+// tail reads what grows until it is over.
+type tail struct {
+	in       io.Reader
+	caughtUp func() error
+	wait     func() error
+	over     func() bool
+	last     bool
+}
+
+func (t *tail) Read(p []byte) (int, error) {
+	for {
+		n, err := t.in.Read(p)
+		if n > 0 || (err != nil && !errors.Is(err, io.EOF)) || t.last {
+			return n, err
+		}
+		if err := t.caughtUp(); err != nil {
+			return 0, err
+		}
+		if t.last = t.over(); t.last {
+			continue // what came between the two looks
+		}
+		if err := t.wait(); err != nil {
+			return 0, err
+		}
+	}
+}

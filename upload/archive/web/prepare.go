@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"castgate/upload/archive/screen"
+	"castgate/wrap/asciicast"
+)
+
+// A recording is prepared once, when it is first looked at: read through a
+// terminal emulator and cut into segments, each with the sequences that paint
+// the screen at its start. The player (asciinema-player's segmented mode)
+// fetches one segment to show any moment, whatever the recording's size.
+//
+// What the player insists on: the first event of a segment is at its start, no
+// two segments start at one time, none starts at the end, and the last event
+// is at the end.
+
+// segmentSize is the text of one segment: large enough that plain play fetches
+// seldom, small enough that a seek is at once.
+const segmentSize = 256 << 10
+
+// sink keeps the prepared files.
+type sink interface {
+	put(name string, data []byte) error
+}
+
+// segmentIndex is what the player reads first.
+type segmentIndex struct {
+	Version  int          `json:"version"`
+	Duration json.Number  `json:"duration"`
+	Term     segmentTerm  `json:"term"`
+	Segments []segmentRef `json:"segments"`
+}
+
+type segmentTerm struct {
+	Cols int `json:"cols"`
+	Rows int `json:"rows"`
+}
+
+type segmentRef struct {
+	Start json.Number `json:"start"`
+	URL   string      `json:"url"`
+}
+
+// segment is one segment under construction.
+type segment struct {
+	start  time.Duration
+	term   segmentTerm
+	init   []byte
+	events []byte // `[t,"o","..."],[...]`
+}
+
+// preparer makes the files of one recording.
+type preparer struct {
+	out     sink
+	index   segmentIndex
+	screen  *screen.Screen
+	outline *outliner
+	current *segment
+	before  *segment // complete, but the end may still have to join it
+	last    time.Duration
+	n       int // events in current
+}
+
+// prepare reads the recording to its end, or to where it is damaged.
+func prepare(cast io.Reader, out sink) error {
+	rec, err := asciicast.NewReader(cast)
+	if err != nil {
+		return fmt.Errorf("read the recording: %w", err)
+	}
+	p := newPreparer(rec.Header, out)
+	for {
+		ev, err := rec.Next()
+		if err != nil {
+			return p.finish(err)
+		}
+		if err := p.event(ev); err != nil {
+			return err
+		}
+	}
+}
+
+func newPreparer(h asciicast.Header, out sink) *preparer {
+	cols, rows := asciicast.Clamp(h.Term.Cols, h.Term.Rows)
+	p := &preparer{out: out, screen: screen.New(cols, rows), outline: newOutliner()}
+	p.outline.out.Start = h.Timestamp
+	p.screen.Lines = p.outline.line
+	p.index = segmentIndex{Version: 1, Term: segmentTerm{cols, rows}}
+	p.current = p.segment(0)
+	return p
+}
+
+func (p *preparer) segment(at time.Duration) *segment {
+	cols, rows := p.screen.Size()
+	return &segment{start: at, term: segmentTerm{cols, rows}, init: p.screen.AppendPaint(nil)}
+}
+
+func (p *preparer) event(ev asciicast.Event) error {
+	if len(p.current.events) > segmentSize && ev.Time > p.last {
+		if err := p.flush(); err != nil {
+			return err
+		}
+		p.before, p.current, p.n = p.current, p.segment(ev.Time), 0
+	}
+	p.last = ev.Time
+	p.screen.Now = ev.Time
+	p.outline.event(ev)
+	switch ev.Code {
+	case asciicast.Output:
+		_, _ = p.screen.Write(ev.Data)
+	case asciicast.Resize:
+		cols, rows, ok := parseSize(ev.Text)
+		if !ok {
+			return nil
+		}
+		p.screen.Resize(cols, rows)
+		p.add(ev.Time, asciicast.Resize, fmt.Appendf(nil, "%dx%d", cols, rows))
+		return nil
+	case asciicast.Input:
+		return nil // what the screen showed is what is replayed
+	}
+	p.add(ev.Time, ev.Code, ev.Text)
+	return nil
+}
+
+func parseSize(p []byte) (cols, rows int, ok bool) {
+	if n, err := fmt.Sscanf(string(p), "%dx%d", &cols, &rows); n != 2 || err != nil {
+		return 0, 0, false
+	}
+	cols, rows = asciicast.Clamp(cols, rows)
+	return cols, rows, true
+}
+
+func (p *preparer) add(at time.Duration, code string, data []byte) {
+	s := p.current
+	if p.n > 0 {
+		s.events = append(s.events, ',')
+	}
+	p.n++
+	s.events = append(s.events, '[')
+	s.events = append(s.events, seconds(at)...)
+	s.events = append(s.events, ',')
+	s.events = appendJSON(s.events, code)
+	s.events = append(s.events, ',')
+	s.events = appendJSON(s.events, string(data))
+	s.events = append(s.events, ']')
+}
+
+// appendJSON appends s as a JSON string, with < and > escaped: segments are
+// also written into the single-file download.
+func appendJSON(dst []byte, s string) []byte {
+	text, _ := json.Marshal(s) // of a string, never fails
+	return append(dst, text...)
+}
+
+// seconds writes a time the same way wherever it stands: the player compares.
+func seconds(d time.Duration) json.Number {
+	return json.Number(strconv.FormatFloat(d.Truncate(time.Microsecond).Seconds(), 'f', 6, 64))
+}
+
+// flush writes the segment before the current one.
+func (p *preparer) flush() error {
+	if p.before == nil {
+		return nil
+	}
+	s, n := p.before, len(p.index.Segments)
+	name := "s" + strconv.Itoa(n) + ".json"
+	p.index.Segments = append(p.index.Segments, segmentRef{seconds(s.start), name})
+	p.before = nil
+	out := fmt.Appendf(nil, `{"snapshot":{"cols":%d,"rows":%d,"init":`, s.term.Cols, s.term.Rows)
+	out = appendJSON(out, string(s.init))
+	out = append(out, `},"events":[`...)
+	out = append(out, s.events...)
+	return p.out.put(name, append(out, "]}"...))
+}
+
+// finish writes what is left. why is the reader's last error.
+func (p *preparer) finish(why error) error {
+	var syntax *asciicast.SyntaxError
+	switch {
+	case errors.Is(why, io.EOF):
+	case errors.Is(why, asciicast.ErrTorn), errors.As(why, &syntax):
+		p.outline.out.Cut = true
+	default:
+		return fmt.Errorf("read the recording: %w", why)
+	}
+	p.add(p.last, asciicast.Output, nil) // the last event is at the end
+	if p.before != nil && p.current.start >= p.last {
+		p.before.events = append(append(p.before.events, ','), p.current.events...)
+		p.current = p.before
+		p.before = nil
+	}
+	if err := p.flush(); err != nil {
+		return err
+	}
+	p.before = p.current
+	if err := p.flush(); err != nil {
+		return err
+	}
+	p.screen.Close()
+	p.index.Duration = seconds(p.last)
+	return errors.Join(putJSON(p.out, "index.json", p.index), putJSON(p.out, "outline.json", p.outline.finish()))
+}
+
+func putJSON(out sink, name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return out.put(name, data)
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// The page of one recording. What comes from a recording is put into the
+// document as text (textContent), never as markup.
+
+import { drawMap } from './map.js';
+import { Transcript } from './transcript.js';
+
+const show = document.getElementById('show');
+const $ = (id) => document.getElementById(id);
+const base = `/r/${show.dataset.id}`;
+const live = show.dataset.state === 'live';
+const sealed = show.dataset.state === 'sealed';
+const speeds = [0.5, 1, 2, 4, 8];
+
+let player = null;
+let playing = false;
+let mode = live ? 'live' : 'recording'; // or "history": a live one from its start
+let outline = { duration: 0, idle: [], activity: [], markers: [], lines: [] };
+let map = null;
+let transcript = null;
+
+function clock(t) {
+  const s = Math.max(0, Math.floor(t));
+  const two = (n) => String(n).padStart(2, '0');
+  return s >= 3600 ? `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}` : `${Math.floor(s / 60)}:${two(s % 60)}`;
+}
+
+const wallClock = (t) => new Date((Number(show.dataset.start) + t) * 1000).toISOString().slice(11, 19) + ' UTC';
+const shown = (t) => ($('wall').checked ? wallClock(t) : clock(t));
+
+// --- the player. Its speed is fixed when it is made, so another speed is
+// another player that starts where the last one was.
+
+function source() {
+  if (mode === 'live') return { driver: 'eventsource', url: `${base}/live`, bufferTime: 0 };
+  if (mode === 'history') return { url: `${base}/cast` };
+  return { url: `${base}/play/index.json`, format: 'segmented' };
+}
+
+function create(startAt, autoPlay) {
+  player?.dispose();
+  $('player').replaceChildren();
+  const options = { fit: 'width', autoPlay, controls: 'auto', preload: true };
+  if (mode !== 'live') Object.assign(options, { startAt, speed: Number($('speed').value) });
+  player = AsciinemaPlayer.create(source(), $('player'), options);
+  setPlaying(false);
+  player.addEventListener('playing', () => setPlaying(true));
+  player.addEventListener('play', () => setPlaying(true));
+  player.addEventListener('pause', () => setPlaying(false));
+  player.addEventListener('ended', () => {
+    setPlaying(false);
+    if (mode === 'live') location.reload();
+  });
+  // Until something is played or sought the player shows a blank poster.
+  if (mode === 'recording' && !autoPlay) return player.seek(startAt);
+}
+
+function setPlaying(yes) {
+  playing = yes;
+  $('b-play').textContent = yes ? 'Pause' : 'Play';
+  show.dataset.playing = yes ? 'yes' : 'no';
+}
+
+async function now() {
+  return player && mode !== 'live' ? Number(await player.getCurrentTime()) || 0 : 0;
+}
+
+async function seek(t) {
+  if (!player || mode === 'live') return;
+  await player.seek(Math.max(0, Math.min(t, outline.duration || t)));
+  await tick();
+}
+
+async function toggle() {
+  if (!player) return;
+  await (playing ? player.pause() : player.play());
+}
+
+async function setSpeed(v) {
+  $('speed').value = String(v);
+  const was = playing;
+  await create(await now(), was);
+}
+
+// tick shows where the player is, and jumps over idle times.
+let ticking = false;
+async function tick() {
+  if (!player || mode === 'live' || ticking) return;
+  ticking = true;
+  try {
+    const t = await now();
+    $('now').textContent = shown(t);
+    show.dataset.now = t.toFixed(3);
+    map?.head(t);
+    transcript?.follow(t);
+    if (playing && $('skip').checked) {
+      const idle = outline.idle.find(([from, to]) => t > from + 0.7 && t < to - 0.5);
+      if (idle) await player.seek(idle[1] - 0.2);
+    }
+  } finally {
+    ticking = false;
+  }
+}
+
+// --- around the player
+
+function link(t) {
+  const u = new URL(location.href);
+  u.searchParams.set('t', t.toFixed(1).replace(/\.0$/, ''));
+  return u;
+}
+
+async function copyLink() {
+  const u = link(await now());
+  history.replaceState(null, '', u);
+  const b = $('b-link');
+  const label = b.textContent;
+  try {
+    await navigator.clipboard.writeText(u.href);
+    b.textContent = 'Copied';
+  } catch {
+    b.textContent = 'In the address bar';
+  }
+  setTimeout(() => { b.textContent = label; }, 1500);
+}
+
+function jumpMarker(step, t) {
+  const times = outline.markers.map((m) => m.t);
+  const to = step > 0 ? times.find((m) => m > t + 0.05) : times.filter((m) => m < t - 0.5).pop();
+  if (to !== undefined) seek(to);
+}
+
+function listMarkers() {
+  const list = $('markers');
+  for (const m of outline.markers) {
+    if (m.kind === 'exit') continue;
+    const b = document.createElement('button');
+    b.textContent = `${clock(m.t)} ${m.kind === 'resize' ? 'resized to ' : ''}${m.label}`;
+    b.addEventListener('click', () => seek(m.t));
+    const li = document.createElement('li');
+    li.append(b);
+    list.append(li);
+  }
+  list.hidden = !list.children.length;
+}
+
+async function verify() {
+  const badge = $('proof-badge');
+  badge.hidden = false;
+  badge.className = 'badge checking';
+  badge.textContent = 'checking…';
+  try {
+    const r = await fetch(`${base}/verify`);
+    if (!r.ok) throw new Error(`the server answered ${r.status}`);
+    const proof = await r.json();
+    badge.className = `badge ${proof.ok ? 'verified' : 'failed'}`;
+    badge.textContent = proof.ok ? 'verified' : 'NOT verified';
+    $('proof').replaceChildren(...(proof.items ?? []).map((i) => {
+      const li = document.createElement('li');
+      li.className = i.ok ? 'ok' : 'no';
+      const name = document.createElement('strong');
+      name.textContent = i.name;
+      li.append(name, ` ${i.text}`);
+      return li;
+    }));
+  } catch (e) {
+    badge.className = 'badge failed';
+    badge.textContent = `not checked: ${e.message}`;
+  }
+}
+
+// --- keys: those of the player itself, and ours, wherever the focus is
+
+async function key(e) {
+  if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea, dialog')) return;
+  if ((e.key === ' ' || e.key === 'Enter') && e.target.closest('button, a')) return;
+  const i = speeds.indexOf(Number($('speed').value));
+  const t = await now();
+  const actions = {
+    ' ': toggle, ArrowLeft: () => seek(t - (e.shiftKey ? 60 : 5)), ArrowRight: () => seek(t + (e.shiftKey ? 60 : 5)),
+    '[': () => jumpMarker(-1, t), ']': () => jumpMarker(1, t), '<': () => i > 0 && setSpeed(speeds[i - 1]),
+    '>': () => i < speeds.length - 1 && setSpeed(speeds[i + 1]), i: () => $('skip').click(), w: () => $('wall').click(),
+    c: copyLink, '/': () => $('find').focus(), '?': () => $('keys').showModal(),
+    f: () => (document.fullscreenElement ? document.exitFullscreen() : $('player').requestFullscreen()),
+    ',': () => passOn(','), '.': () => passOn('.'),
+  };
+  if (/^[0-9]$/.test(e.key)) seek((Number(e.key) / 10) * outline.duration);
+  else actions[e.key]?.();
+}
+
+// passOn gives the player a key that only it can act on.
+function passOn(k) {
+  $('player').querySelector('.ap-wrapper')?.dispatchEvent(new KeyboardEvent('keydown', { key: k, bubbles: true }));
+}
+
+// Keys that would scroll the page are taken at once; what they do waits.
+const taken = new Set([' ', 'ArrowLeft', 'ArrowRight', '/', "'"]);
+
+function listen() {
+  $('b-play').addEventListener('click', toggle);
+  $('b-link').addEventListener('click', copyLink);
+  $('b-keys').addEventListener('click', () => $('keys').showModal());
+  $('speed').addEventListener('change', () => setSpeed($('speed').value));
+  $('wall').addEventListener('change', tick);
+  $('b-start')?.addEventListener('click', () => {
+    mode = mode === 'live' ? 'history' : 'live';
+    $('b-start').textContent = mode === 'live' ? 'Watch from the start' : 'Back to live';
+    create(0, true);
+  });
+  document.addEventListener('keydown', (e) => {
+    if (taken.has(e.key) && !e.ctrlKey && !e.altKey && !e.metaKey && !e.target.closest('input, select, textarea, dialog, button, a')) e.preventDefault();
+    key(e);
+  });
+  setInterval(tick, 200);
+}
+
+async function start() {
+  $('b-verify')?.addEventListener('click', verify);
+  if (!live) verify();
+  if (sealed) return;
+  listen();
+  if (live) {
+    transcript = new Transcript($('lines'), $('find'), $('found'), seek);
+    transcript.note('The transcript is made when the session has ended.');
+    if (window.AsciinemaPlayer) create(0, true);
+    return;
+  }
+  const r = await fetch(`${base}/play/outline.json`);
+  if (!r.ok) {
+    $('player').replaceChildren(Object.assign(document.createElement('p'), { className: 'preparing', textContent: 'The recording can not be shown.' }));
+    return;
+  }
+  outline = await r.json();
+  for (const k of ['idle', 'activity', 'markers', 'lines']) outline[k] ??= [];
+  $('cut').hidden = !outline.cut;
+  map = drawMap($('map'), outline, seek);
+  transcript = new Transcript($('lines'), $('find'), $('found'), seek, (hits) => map.hits(hits));
+  transcript.show(outline.lines, outline.more);
+  listMarkers();
+  const at = Math.min(Number(show.dataset.at) || 0, outline.duration);
+  if (window.AsciinemaPlayer) await create(at, false);
+  await tick();
+  show.dataset.ready = 'yes';
+}
+
+start();
