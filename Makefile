@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's
 LDFLAGS  = -s -w $(if $(VERSION),-X castgate/cmd/internal/cli.Version=$(VERSION))
 TOOL     = go tool -modfile=.ci/tools.mod
 
-.PHONY: help build deps lint test test-all test-host fuzz deb rpm demo demo-clean bench clean
+.PHONY: help build deps lint web test-web test test-all test-host fuzz deb rpm demo demo-clean bench clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -23,10 +23,20 @@ lint: ## gofumpt, go vet, staticcheck
 	go vet ./...
 	$(TOOL) staticcheck ./...
 
-test: deps build lint ## all but the slow tests (root, for throwaway hosts)
+web: ## the player that the web page embeds, from npm; build again afterwards
+	command -v npm >/dev/null || .ci/deps nodejs npm
+	upload/archive/web/fetch
+
+test-web: ## the web page in a real browser
+	.ci/deps chromium fonts-dejavu-core
+	command -v npm >/dev/null || .ci/deps nodejs npm
+	upload/archive/web/fetch tests
+	CASTGATE_TEST_WEB=1 go test -count=1 -timeout 10m -run TestBrowser ./upload/archive/web
+
+test: deps build lint test-web ## all but the slow tests (root, for throwaway hosts)
 	CASTGATE_TEST_ALL=1 .ci/test
 
-test-all: deps build lint ## the slow ones as well
+test-all: deps build lint test-web ## the slow ones as well
 	CASTGATE_TEST_ALL=1 CASTGATE_TEST_SLOW=1 .ci/test
 
 test-host: ## the package, on Debians that this boots (root; systemd-nspawn)
@@ -35,10 +45,10 @@ test-host: ## the package, on Debians that this boots (root; systemd-nspawn)
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	.ci/fuzz
 
-deb: ## dist/castgate_VERSION_ARCH.deb, for amd64 and arm64
+deb: web ## dist/castgate_VERSION_ARCH.deb, for amd64 and arm64
 	packaging/build deb amd64 arm64
 
-rpm: ## the same as .rpm
+rpm: web ## the same as .rpm
 	packaging/build rpm amd64 arm64
 
 docs: ## docs/attacks.md, from what the tests find (root)
