@@ -17,6 +17,7 @@ type Config struct {
 	SigningKey string         `yaml:"signing_key"`
 	Parallel   int            `yaml:"parallel"`    // recordings under way at once
 	AlertAfter time.Duration  `yaml:"alert_after"` // status fails when something waited longer
+	Metrics    string         `yaml:"metrics"`     // textfile for node_exporter; "": in State
 	Targets    []TargetConfig `yaml:"targets"`
 }
 
@@ -52,6 +53,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("spool: %q is not an absolute path", c.Spool)
 	case !filepath.IsAbs(c.State):
 		return fmt.Errorf("state: %q is not an absolute path", c.State)
+	case c.Metrics != "" && !filepath.IsAbs(c.Metrics):
+		return fmt.Errorf("metrics: %q is not an absolute path", c.Metrics)
 	case c.Parallel < 1 || c.Parallel > maxParallel:
 		return fmt.Errorf("parallel: %d is not between 1 and %d", c.Parallel, maxParallel)
 	case c.Keep < 0:

@@ -93,12 +93,13 @@ func (u *Uploader) pass(ctx context.Context) (seen int, progress bool, err error
 		if ctx.Err() != nil || !u.schedule.anyOpen() {
 			return errEnough
 		}
+		slots <- struct{}{}
 		p := u.journal.parcel(id)
 		open, ok := u.schedule.begin(id, p != nil, u.missing(p))
 		if !ok {
+			<-slots
 			return nil
 		}
-		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
 			if u.deliver(ctx, id, open) {
@@ -115,8 +116,12 @@ func (u *Uploader) pass(ctx context.Context) (seen int, progress bool, err error
 	if err == nil {
 		err = u.journal.compact()
 	}
+	if err == nil {
+		err = u.purge(time.Now())
+	}
 	u.noteFailures()
-	return seen, moved.Load(), err
+	u.noteMetrics(time.Now(), seen == 0)
+	return seen, u.schedule.passed() || moved.Load(), err
 }
 
 // each calls yield for what is packed already and then for the rest of
@@ -222,6 +227,9 @@ func (u *Uploader) hand(ctx context.Context, id string, p *parcel, name string) 
 		err = errors.Join(err, u.journal.add(entry{Op: opRefused, ID: id, Target: name, Why: err.Error()}))
 	}
 	u.schedule.result(id, name, err)
+	if !errors.Is(err, errPaced) && ctx.Err() == nil {
+		u.tally.add(name, receipt.Bytes, err)
+	}
 	log := u.Log.With("session", id, "account", p.manifest.Session.User, "target", name)
 	switch {
 	case err == nil:
@@ -255,8 +263,8 @@ func (u *Uploader) finish(id string) bool {
 		if !u.putAside(id, why) {
 			return false
 		}
-	} else if err = u.spool.Remove(id); errors.Is(err, fs.ErrNotExist) {
-		err = nil // removed before the last kill
+	} else {
+		err = u.leave(id)
 	}
 	if err != nil {
 		u.Log.Error("delivered, but can't be removed from the spool", "session", id, "why", err)

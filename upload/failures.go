@@ -12,10 +12,12 @@ import (
 )
 
 // failures is what does not work at the moment, for `status`. It is written
-// now and then and may be lost: the uploader itself never reads it.
+// now and then and may be lost: of it the uploader itself reads the counters.
 type failures struct {
 	At    time.Time `json:"at"`
 	Lanes []failure `json:"lanes"`
+
+	Counters map[string]counters `json:"counters,omitempty"`
 }
 
 // failure is a recording that a target did not take. Target "" is the spool.
@@ -62,12 +64,25 @@ func (s *schedule) failures() failures {
 
 // noteFailures writes what rests, for `status`.
 func (u *Uploader) noteFailures() {
-	text, err := json.Marshal(u.schedule.failures())
+	f := u.schedule.failures()
+	f.Counters = u.tally.copy()
+	text, err := json.Marshal(f)
 	if err == nil {
 		err = swapFile(u.state, failuresName, text)
 	}
 	if err != nil {
 		u.complainOnce("can't note for status what failed", failuresName, err)
+	}
+}
+
+// readTally goes on counting where the last uploader stopped.
+func (u *Uploader) readTally() {
+	f, err := readFailures(u.state)
+	if err != nil {
+		u.Log.Warn("the counters begin anew", "why", err)
+	}
+	for name, c := range f.Counters {
+		u.tally.by[name] = &c
 	}
 }
 

@@ -39,7 +39,9 @@ type backoff struct {
 // gate is a target's own backoff.
 type gate struct {
 	backoff
-	trying int // deliveries under way
+	trying int    // deliveries under way
+	loser  string // the recording that failed last: after a failure others go first
+	used   bool   // in this pass
 }
 
 // schedule decides who may try what, when.
@@ -91,16 +93,19 @@ func (s *schedule) begin(id string, packed bool, targets []string) (open []strin
 	s.busy[id] = true
 	if !packed {
 		s.gates[packing].trying++
+		s.gates[packing].used = true
 	}
 	for _, t := range open {
 		s.gates[t].trying++
+		s.gates[t].used = true
 	}
 	return open, true
 }
 
 func (s *schedule) free(at lane, now time.Time) bool {
 	l := s.lanes[at]
-	return (l == nil || !now.Before(l.until)) && s.gates[at.target].open(now)
+	g := s.gates[at.target]
+	return (l == nil || !now.Before(l.until)) && g.open(now) && (g.fails == 0 || g.loser != at.id)
 }
 
 // open reports whether another recording may try this target: any number while
@@ -145,6 +150,7 @@ func (s *schedule) result(id, target string, err error) {
 	}
 	l.failed(err, now)
 	g.failed(err, now)
+	g.loser = id
 }
 
 func (b *backoff) failed(err error, now time.Time) {
@@ -165,6 +171,22 @@ func (s *schedule) end(id string, untried []string) {
 	for _, t := range untried {
 		s.gates[t].trying--
 	}
+}
+
+// passed ends a pass over all recordings. It reports whether another one would
+// find more to do: where only the one that failed last was left, it is its turn.
+func (s *schedule) passed() (again bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	for t, g := range s.gates {
+		if l := s.lanes[lane{g.loser, t}]; !g.used && g.open(now) && l != nil && !now.Before(l.until) {
+			again = true
+			g.loser = ""
+		}
+		g.used = false
+	}
+	return again
 }
 
 // forget drops all that is known of a recording.

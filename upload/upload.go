@@ -50,6 +50,8 @@ type Uploader struct {
 
 	uidOf      func(user string) (int, bool)
 	complained sync.Map
+	tally      tally
+	counted    time.Time // when the metrics were written
 	signer     *manifest.Signer
 }
 
@@ -60,7 +62,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*Uploader, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &Uploader{Config: c, Log: log, targets: map[string]Target{}, uidOf: lookupUID}
+	u := &Uploader{Config: c, Log: log, targets: map[string]Target{}, uidOf: lookupUID, tally: tally{by: map[string]*counters{}}}
 	for _, t := range targets {
 		u.targets[t.Name()] = t
 		u.names = append(u.names, t.Name())
@@ -94,6 +96,10 @@ func (u *Uploader) open(ctx context.Context) (err error) {
 	}
 	if u.journal, err = openJournal(u.state); err != nil {
 		return err
+	}
+	u.readTally()
+	if err := u.purge(time.Now()); err != nil {
+		return &hintError{err, "keep wants the directory kept/ in the spool: systemd-tmpfiles --create castgate.conf makes it"}
 	}
 	return u.cleanStage()
 }
