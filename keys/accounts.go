@@ -70,8 +70,7 @@ func (s *Service) drop(u Userdb) (want drop, faults, err error) {
 func (s *Service) members() []record {
 	byID := map[int64]record{}
 	for _, slug := range s.Config.Teams {
-		var t team
-		s.Cache.load(teamName(slug), &t)
+		t, _ := s.Cache.team(slug)
 		for _, m := range t.Members {
 			r, _, ok := s.usable(m.Login, s.Config.Teams)
 			if _, active := r.in(s.Config.Teams, Active); ok && active && r.ID == r.Pinned && !r.Suspended {

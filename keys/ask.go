@@ -49,7 +49,11 @@ func (s *Service) person(ctx context.Context, login string, need []string) (reco
 	if err := s.Cache.mayAsk(s.Now(), wait); err != nil {
 		return s.stale(login, need, err)
 	}
-	p, err := s.Finder.Find(ctx, login, old.Pinned, need)
+	known := old.Pinned
+	if s.Cache != nil && old.Origin != s.Cache.origin {
+		known = 0
+	}
+	p, err := s.Finder.Find(ctx, login, known, need)
 	s.Cache.heard(err, s.Now())
 	if err != nil {
 		return s.stale(login, need, err)
@@ -72,9 +76,14 @@ func (s *Service) known(login string, need []string) (record, time.Duration, boo
 		r.Login = login
 	}
 	stamps := s.Cache.stamps()
+	if !found {
+		r.Origin = stamps.Origin
+	} else if r.Origin != stamps.Origin {
+		stamps.Teams = nil // they speak of others
+	}
 	var active, none time.Time
 	for i, slug := range need {
-		at := later(r.Teams[slug].At, stamps[slug])
+		at := later(r.Teams[slug].At, stamps.Teams[slug])
 		if r.Teams[slug].State == Active {
 			active = later(active, at)
 		}
@@ -85,7 +94,7 @@ func (s *Service) known(login string, need []string) (record, time.Duration, boo
 	if active.IsZero() {
 		active = none
 	}
-	d, ok := age(s.Now(), active)
+	d, ok := s.age(active, r.Origin)
 	return r, d, ok
 }
 

@@ -4,13 +4,16 @@ package keys
 
 import (
 	"context"
-	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -192,19 +195,52 @@ func TestA304ThatNobodyAskedForIsNoAnswer(t *testing.T) {
 
 func TestTLSFailureLeavesTheCache(t *testing.T) {
 	w := newWorld(t)
-	w.allows("octocat", "OctoCat")
 	srv := httptest.NewUnstartedServer(w.github)
-	srv.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	srv.Config.ErrorLog = nil
-	srv.StartTLS() // with a certificate of nobody we know
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	w.conf.GitHub.URL = srv.URL
+	w.conf.GitHub.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+	w.write(w.conf.GitHub.CAFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
+	w.allows("octocat", "OctoCat")
+	w.conf.GitHub.CAFile = "" // the system's authorities know nothing of it
 	w.later(6 * time.Minute)
 	if d := w.allows("octocat", "OctoCat"); d.Source != "stale" {
 		t.Errorf("answered from %q", d.Source)
 	}
 	w.later(2 * time.Minute)
 	w.failsAs("alice", "alice-gh", Broken)
+}
+
+// TestAnotherGitHub: what one said is not what another says.
+func TestAnotherGitHub(t *testing.T) {
+	w := newWorld(t)
+	w.allows("octocat", "OctoCat")
+	w.allows("deploy", "bob")
+	first := w.conf.GitHub.URL
+	other := newWorld(t)
+	other.change(func(s *githubtest.State) {
+		for _, m := range s.Teams["developers"].Members {
+			u := s.Users[m.Login]
+			u.ID += 1000
+			s.Users[m.Login] = u
+		}
+	})
+	w.conf.GitHub.URL = other.conf.GitHub.URL
+	if d := w.allows("octocat", "OctoCat"); d.Source != "github" || d.ID != 584231 {
+		t.Errorf("answered from %q with id %d", d.Source, d.ID)
+	}
+	w.conf.GitHub.URL = first + "/wrong/"
+	if d := w.allows("octocat", "OctoCat"); d.Source != "stale" {
+		t.Errorf("a slip in the URL: answered from %q", d.Source)
+	}
+	if d := w.allows("deploy", "bob"); d.Source != "stale" {
+		t.Errorf("a slip in the URL: answered from %q", d.Source)
+	}
+	w.conf.GitHub.URL, w.conf.GitHub.Org = first, "umbrella"
+	w.later(2 * time.Minute)
+	w.failsAs("octocat", "OctoCat", Missing)
+	w.failsAs("deploy", "bob", Missing)
 }
 
 // TestAuthority: what GitHub does say changes the cache at once.

@@ -264,6 +264,14 @@ func (g GitHub) base() (*url.URL, error) {
 	return u, nil
 }
 
+func (g GitHub) origin() origin {
+	u, err := g.base()
+	if err != nil {
+		return origin{}
+	}
+	return origin{u.String(), strings.ToLower(g.Org)}
+}
+
 // enterprise reports whether this is an Enterprise Server, by the path that its
 // API has.
 func (g GitHub) enterprise() bool {

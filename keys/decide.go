@@ -34,6 +34,9 @@ type Service struct {
 // Without a usable cache it still answers; the error then says what to mend.
 func New(c *Config) (*Service, error) {
 	cache, cacheErr := OpenCache(c.Cache.Dir)
+	if cache != nil {
+		cache.origin = c.GitHub.origin()
+	}
 	s := &Service{Config: c, Cache: cache, Passwd: passwdFile, Now: time.Now, rate: &rate{}}
 	now := func() time.Time { return s.Now() }
 	hc, err := newClient(c.GitHub, cache, s.rate, now)

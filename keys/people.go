@@ -22,6 +22,7 @@ type record struct {
 	Keys      []GitHubKey           `json:"keys,omitempty"`
 	Suspended bool                  `json:"suspended,omitempty"`
 	At        time.Time             `json:"at"`
+	Origin    origin                `json:"origin"`
 }
 
 // membership has its own time: one team may be asked about and another not.
@@ -35,7 +36,7 @@ func recordName(login string) string { return "people/" + strings.ToLower(login)
 
 func (c *Cache) record(login string) (record, bool) {
 	var r record
-	if checkLogin(login) != nil || !c.load(recordName(login), &r) {
+	if checkLogin(login) != nil || !c.load(recordName(login), &r) || r.Origin.Org != c.origin.Org {
 		return record{}, false
 	}
 	return r, true
@@ -45,6 +46,9 @@ func (c *Cache) record(login string) (record, bool) {
 // didn't speak of stays. The pin outlives everything, a person's leave too.
 func (c *Cache) remember(asked string, p Person, now time.Time) (record, error) {
 	r, _ := c.record(asked)
+	if c != nil && r.Origin != c.origin {
+		r = record{Origin: c.origin} // the ids of another URL are nobody's here
+	}
 	r.learn(asked, p, now)
 	return r, c.save(recordName(asked), 0o644, r)
 }

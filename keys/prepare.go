@@ -66,8 +66,8 @@ func (s *Service) addStored(d *Decision, g grant, find func(login string, need [
 		add(login, g.need, id)
 	}
 	for _, slug := range g.teams {
-		var t team
-		whole = whole && s.Cache.load(teamName(slug), &t)
+		t, ok := s.Cache.team(slug)
+		whole = whole && ok
 		for _, m := range t.Members {
 			add(m.Login, g.teams, 0)
 		}

@@ -20,6 +20,7 @@ type team struct {
 	At      time.Time  `json:"at"`
 	Members []teammate `json:"members"`
 	Shrunk  *shrunk    `json:"shrunk,omitempty"`
+	Origin  origin     `json:"origin"`
 }
 
 // shrunk is a list that is not believed yet: how short it was, and when.
@@ -37,33 +38,61 @@ type teammate struct {
 	ID    int64  `json:"id"`
 }
 
+// team is what is known of a team; empty, but for its origin, when nothing is.
+func (c *Cache) team(slug string) (team, bool) {
+	var t team
+	if c == nil {
+		return t, false
+	}
+	if !c.load(teamName(slug), &t) || t.Origin.Org != c.origin.Org {
+		return team{Origin: c.origin}, false
+	}
+	return t, true
+}
+
 func teamName(slug string) string { return "teams/" + strings.ToLower(slug) }
 
 // bulk says when each team was last seen whole, and who of it was stored.
 type bulk struct {
-	Teams map[string]time.Time `json:"teams"`
+	Teams  map[string]time.Time `json:"teams"`
+	Origin origin               `json:"origin"`
 }
 
 const bulkName = "bulk"
 
 // stamps are the times when each team was last seen whole.
-func (c *Cache) stamps() map[string]time.Time {
+func (c *Cache) stamps() bulk {
 	var b bulk
-	if !c.load(bulkName, &b) || b.Teams == nil {
-		return map[string]time.Time{}
+	if !c.load(bulkName, &b) || b.Teams == nil || b.Origin.Org != c.origin.Org {
+		b = bulk{Teams: map[string]time.Time{}}
+		if c != nil {
+			b.Origin = c.origin
+		}
 	}
-	return b.Teams
+	return b
 }
 
-// refreshed is when the last refresh saw all of the teams, zero for never.
-func (c *Cache) refreshed(teams []string) (oldest time.Time) {
-	stamps := c.stamps()
+// seenWithin reports whether the last refresh that saw all of the teams is not
+// longer ago than limit.
+func (s *Service) seenWithin(teams []string, limit time.Duration) bool {
+	stamps := s.Cache.stamps()
+	var oldest time.Time
 	for i, slug := range teams {
-		if at := stamps[slug]; i == 0 || at.Before(oldest) {
+		if at := stamps.Teams[slug]; i == 0 || at.Before(oldest) {
 			oldest = at
 		}
 	}
-	return oldest
+	d, ok := s.age(oldest, stamps.Origin)
+	return ok && d < limit
+}
+
+// age of a fact; one that another URL told is past its ttl from the start.
+func (s *Service) age(at time.Time, from origin) (time.Duration, bool) {
+	d, ok := age(s.Now(), at)
+	if s.Cache != nil && from != s.Cache.origin {
+		d = max(d, s.Config.Cache.TTL)
+	}
+	return d, ok
 }
 
 // AllTeams lists every team the configuration names, each once.
@@ -106,6 +135,9 @@ func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) (err
 	start := s.Now()
 	seen := map[int64]*Person{}
 	stamps := s.Cache.stamps()
+	if stamps.Origin != s.Cache.origin {
+		stamps = bulk{map[string]time.Time{}, s.Cache.origin}
+	}
 	var whole []string
 	var faults []error
 	for _, slug := range s.Config.AllTeams() {
@@ -116,7 +148,7 @@ func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) (err
 		switch {
 		case err == nil:
 			merge(seen, list, slug)
-			stamps[slug] = start
+			stamps.Teams[slug] = start
 			whole = append(whole, slug)
 		case isClass(err, Broken) || isClass(err, Limited) || isClass(err, BadToken):
 			merge(seen, list, slug)
@@ -128,7 +160,7 @@ func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) (err
 	err = first(
 		func() error { return s.storeWhole(seen, whole, start) },
 		s.Cache.relist,
-		func() error { return s.Cache.save(bulkName, 0o644, bulk{stamps}) },
+		func() error { return s.Cache.save(bulkName, 0o644, stamps) },
 		s.prepareAll,
 	)
 	return errors.Join(append(faults, err)...)
@@ -165,9 +197,13 @@ func merge(seen map[int64]*Person, list []Person, slug string) {
 // list that is as short replaces it: somebody who empties the team by mistake,
 // or a GitHub that lists it wrongly, does not lock everybody out at once.
 func (s *Service) believe(slug string, list []Person, at time.Time) error {
-	var old team
-	s.Cache.load(teamName(slug), &old)
+	old, _ := s.Cache.team(slug)
 	now := team{At: at, Members: make([]teammate, 0, len(list))}
+	if s.Cache != nil {
+		if now.Origin = s.Cache.origin; old.Origin != now.Origin {
+			old = team{Origin: now.Origin} // another GitHub's team may have been larger
+		}
+	}
 	for _, p := range list {
 		now.Members = append(now.Members, teammate{p.Login, p.ID})
 	}
@@ -230,7 +266,7 @@ func (s *Service) storeWhole(seen map[int64]*Person, whole []string, start time.
 // under a new login, or nobody. Lists don't show invitations, so those stay.
 func (s *Service) departed(login string, seen map[int64]*Person, whole []string) Person {
 	r, _ := s.Cache.record(login)
-	if p := seen[r.Pinned]; p != nil {
+	if p := seen[r.Pinned]; p != nil && r.Origin == s.Cache.origin {
 		return *p
 	}
 	gone := Person{Login: login, Teams: map[string]State{}}
@@ -246,7 +282,7 @@ func (s *Service) departed(login string, seen map[int64]*Person, whole []string)
 // by itself since the refresh began is newer, and stays.
 func (s *Service) storePerson(name string, p Person, start time.Time) error {
 	old, _ := s.Cache.record(name)
-	if old.At.After(start) || old.says(p) {
+	if old.Origin == s.Cache.origin && (old.At.After(start) || old.says(p)) {
 		return nil
 	}
 	_, err := s.Cache.remember(name, p, start)

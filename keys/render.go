@@ -71,8 +71,7 @@ func (s *Service) renderable() []string {
 	accounts := slices.Collect(maps.Keys(c.Accounts))
 	accounts = slices.AppendSeq(accounts, maps.Keys(c.Emergency))
 	for _, slug := range c.Teams {
-		var t team
-		s.Cache.load(teamName(slug), &t)
+		t, _ := s.Cache.team(slug)
 		for _, m := range t.Members {
 			accounts = append(accounts, strings.ToLower(m.Login))
 		}

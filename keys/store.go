@@ -33,6 +33,17 @@ type Cache struct {
 	root *os.Root
 	uid  int // who owns the files: the owner of the directory
 	gid  int
+
+	origin origin // whose answers these are
+}
+
+// origin is where an answer comes from. What was said of another organisation
+// counts as not there. What another URL said of this one is never fresh: the
+// logins and ids there may be other people's. It may still be stale, so that a
+// slip of the pen in "url" locks nobody out.
+type origin struct {
+	URL string `json:"url"`
+	Org string `json:"org"`
 }
 
 // OpenCache opens the cache, and makes the directory when it may. A directory

@@ -56,11 +56,6 @@ func (s *Service) freshTeams(ctx context.Context, teams []string) error {
 	return err
 }
 
-func (s *Service) seenWithin(teams []string, limit time.Duration) bool {
-	d, ok := age(s.Now(), s.Cache.refreshed(teams))
-	return ok && d < limit
-}
-
 // unspared lets a login use whatever is left of the limit.
 func unspared(time.Time) error { return nil }
 
@@ -92,8 +87,8 @@ func (s *Service) addAll(ctx context.Context, d *Decision, g grant) error {
 	}
 	done := map[int64]bool{}
 	for _, slug := range g.teams {
-		var t team
-		if !s.Cache.load(teamName(slug), &t) {
+		t, ok := s.Cache.team(slug)
+		if !ok {
 			return &Fault{Class: Incomplete, Op: fmt.Sprintf("read team %q", slug), Err: errNoList}
 		}
 		for _, m := range t.Members {

@@ -30,6 +30,7 @@ type Server struct {
 	Limit   int                                               // calls in an hour, 0 for GitHub's 5000
 
 	mu    sync.Mutex
+	broke func(http.ResponseWriter, *http.Request) bool
 	calls []string
 	used  int
 }
@@ -76,7 +77,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer s.mu.Unlock()
 		s.calls = append(s.calls, fmt.Sprintf("%s %s %d", r.Method, r.URL.RequestURI(), rec.status))
 	}()
-	if s.Fault != nil && s.Fault(rec, r) {
+	if s.Fault != nil && s.Fault(rec, r) || s.broken(rec, r) {
 		return
 	}
 	if msg := strict(r); msg != "" {
@@ -84,6 +85,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.route(rec, r)
+}
+
+// Break sets a fault, nil for none, while the server serves.
+func (s *Server) Break(fault func(w http.ResponseWriter, r *http.Request) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broke = fault
+}
+
+func (s *Server) broken(w http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	fault := s.broke
+	s.mu.Unlock()
+	return fault != nil && fault(w, r)
 }
 
 // strict checks what every client must send.

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -101,7 +102,10 @@ func TestGitHubGone(t *testing.T) {
 	if got := login(member); got != 0 {
 		t.Fatalf("before the outage: %d", got)
 	}
-	hosttest.Config(t, "keys", strings.Replace(readFile(t, "/etc/castgate/keys.yaml"), g.url, "http://127.0.0.1:1/", 1))
+	g.Break(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusBadGateway)
+		return true
+	})
 	if got := login(member); got != 0 {
 		t.Errorf("during the outage: %d", got)
 	}
