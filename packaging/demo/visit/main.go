@@ -25,16 +25,16 @@ type act struct {
 var play = []act{
 	{keys: `PS1='\[\e[1;32m\]\u@\h\[\e[0m\]:\[\e[1;34m\]\w\[\e[0m\]\$ '; clear`},
 	{keys: "id"},
-	{keys: "ls --color=always /"},
+	{keys: "ls --color=always /usr"},
 	{keys: `printf '\e[1;31m%s \e[1;33m%s \e[1;32m%s\e[0m\n' every byte is; printf '\e[1;36m%s\e[0m\n' recorded`},
 	{keys: "stty size", cols: 100, rows: 30},
-	{keys: "grep -c processor /proc/cpuinfo; uname -sr; ls /var/spool/castgate"},
-	{keys: "exit"},
+	{keys: "ls /var/spool/castgate"},
+	{keys: "exit 0"},
 }
 
 const (
 	think  = 500 * time.Millisecond // before each line, and after the last output
-	stroke = 25 * time.Millisecond
+	stroke = 15 * time.Millisecond
 )
 
 func main() {
@@ -98,12 +98,12 @@ func quiet(heard, done <-chan struct{}) {
 
 // ear tells when something was read.
 type ear struct {
-	*os.File
+	from  io.Reader
 	heard chan<- struct{}
 }
 
 func (e *ear) Read(p []byte) (int, error) {
-	n, err := e.File.Read(p)
+	n, err := e.from.Read(p)
 	select {
 	case e.heard <- struct{}{}:
 	default:
