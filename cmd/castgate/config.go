@@ -24,3 +24,11 @@ func configFlag(flags *flag.FlagSet) func() (archive.Config, error) {
 		return cfg, err
 	}
 }
+
+// openStore opens the recordings that the configuration names.
+func openStore(cfg archive.Config) (*archive.Store, error) {
+	if cfg.Store.S3 != nil {
+		return nil, errors.New(`key "store.s3": reading from a bucket is not built in`)
+	}
+	return archive.OpenDir(cfg.Store.Dir)
+}

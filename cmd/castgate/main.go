@@ -33,6 +33,12 @@ func commands() []command {
 		{"completion", "bash|zsh|fish", "print a completion script for a shell", completionCommand},
 		{"disable", "[flags]", "take castgate out of sshd's configuration", disableCommand},
 		{"enable", "[flags]", "put castgate into sshd's configuration, and back when a login fails", enableCommand},
+		{"index", "[flags]", "bring the index for ls and search up to date", indexCommand},
+		{"ls", "[flags] [ID]", "list the recordings of the archive", lsCommand},
+		{"play", "[flags] ID|FILE", "replay a recording", playCommand},
+		{"search", "[flags] WORDS", "find the recordings whose screens showed some words", searchCommand},
+		{"text", "[flags] ID|FILE", "print what the screen showed, with the time of each line", textCommand},
+		{"verify", "[flags] [ID|DIR]", "prove that recordings are as they were delivered", verifyCommand},
 	}
 }
 

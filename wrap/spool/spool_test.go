@@ -138,3 +138,30 @@ func TestMissingSpoolHasAHint(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestHeld(t *testing.T) {
+	d := open(t)
+	const id = "01890a5d-ac96-774b-bcce-b302099a8057"
+	w, err := d.Create(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := d.Open(Live, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if !Held(r) {
+		t.Error("not held while it is written")
+	}
+	if err := d.Ready(id); err != nil {
+		t.Fatal(err)
+	}
+	if !Held(r) {
+		t.Error("not held after the rename")
+	}
+	w.Close()
+	if Held(r) {
+		t.Error("held after its writer has gone")
+	}
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/upload/archive"
+	"castgate/upload/archive/archivetest"
+)
+
+// fixture is an archive with three recordings, one of them hostile, and the
+// configuration that names it.
+type fixture struct {
+	config, dir string
+	ids         []string
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	base := t.TempDir()
+	f := &fixture{config: filepath.Join(base, "archive.yaml"), dir: filepath.Join(base, "archive")}
+	start := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	prev := ""
+	for i, r := range []archivetest.Recording{
+		{User: "deploy", Host: "web1", Login: "octocat", Start: start, Output: []string{"$ ", "sudo reboot\r\n", "\x1b]0;title\x07bye\r\n"}},
+		{User: "evil\x1b[2J", Host: "web1", Login: "x\u202ey", Command: "a\nb\x1b]0;t\x07", Start: start.Add(time.Hour), Output: []string{"\x1b[5nquiet\r\n"}},
+		{User: "deploy", Host: "web1", NoTTY: true, Command: "uptime", Start: start.Add(2 * time.Hour), Output: []string{"up\ndown\n"}, Cut: true},
+	} {
+		r.Seq, r.Prev = int64(i+1), prev
+		m, hash, err := r.Write(f.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prev = hash
+		f.ids = append(f.ids, m.Session.ID)
+	}
+	text := fmt.Sprintf("store: {dir: %s}\nindex: %s\nkeys: %s\n", f.dir, filepath.Join(base, "index.sqlite"), filepath.Join(base, "none"))
+	if err := os.WriteFile(f.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// run runs a command with the fixture's configuration.
+func (f *fixture) run(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	return castgate(t, append([]string{args[0], "-config", f.config}, args[1:]...)...)
+}
+
+func TestLs(t *testing.T) {
+	f := newFixture(t)
+	for _, indexed := range []bool{false, true} {
+		if indexed {
+			if code, out, errs := f.run(t, "index"); code != 0 || !strings.HasPrefix(out, "3 recordings, 3 of them new, 0 ") {
+				t.Fatalf("index: %d %q %q", code, out, errs)
+			}
+		}
+		code, out, errs := f.run(t, "ls")
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if code != 0 || errs != "" || len(lines) != 4 || !strings.HasPrefix(lines[1], f.ids[2]) || !strings.Contains(lines[1], " cut  uptime") {
+			t.Errorf("indexed %v: %d %q\n%s", indexed, code, errs, out)
+		}
+		if strings.ContainsAny(strings.ReplaceAll(out, "\n", ""), "\x1b\x07\r\n") || strings.Contains(out, "\u202e") {
+			t.Errorf("indexed %v: control characters: %q", indexed, out)
+		}
+		_, out, _ = f.run(t, "ls", "-json", "-user", "deploy", "-since", "2026-11-20 13:30", "-until", "2026-11-21")
+		var row archive.Row
+		if err := json.Unmarshal([]byte(out), &row); err != nil || row.ID != f.ids[2] || row.Exit != nil || row.Complete {
+			t.Errorf("indexed %v: -json: %v %s", indexed, err, out)
+		}
+		if _, out, _ := f.run(t, "ls", f.ids[0][:8]); strings.Count(out, "\n") != 2 || !strings.Contains(out, f.ids[0]) {
+			t.Errorf("by id: %s", out)
+		}
+		if code, out, errs := f.run(t, "ls", "-user", "nobody"); code != 0 || out != "" || errs != "castgate: no recordings\n" {
+			t.Errorf("nobody: %d %q %q", code, out, errs)
+		}
+	}
+	for _, args := range [][]string{{"ls", "-since", "tomorrow"}, {"ls", "x"}, {"ls", "a", "b"}} {
+		if code, _, errs := f.run(t, args...); code != 2 || errs == "" {
+			t.Errorf("%q: %d %q", args, code, errs)
+		}
+	}
+}
+
+func TestPlay(t *testing.T) {
+	f := newFixture(t)
+	file := filepath.Join(f.dir, "deploy/web1/2026/11/20", f.ids[0]+".cast.zst")
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{f.ids[0]}, "$ sudo reboot\r\nbye\r\n"},
+		{[]string{f.ids[0][:8]}, "$ sudo reboot\r\nbye\r\n"},
+		{[]string{file}, "$ sudo reboot\r\nbye\r\n"},
+		{[]string{"-raw", file}, "$ sudo reboot\r\n\x1b]0;title\x07bye\r\n"},
+		{[]string{f.ids[1]}, "quiet\r\n"},
+		{[]string{f.ids[2]}, "up\ndown\n"},
+		{[]string{f.ids[0], "-speed", "64", "-idle", "1ms"}, "$ sudo reboot\r\nbye\r\n"},
+	} {
+		if code, out, errs := f.run(t, append([]string{"play"}, tt.args...)...); code != 0 || out != tt.want || errs != "" {
+			t.Errorf("%q: %d %q %q", tt.args, code, out, errs)
+		}
+	}
+	code, out, _ := f.run(t, "play", f.ids[0], "-at", "0:01.5")
+	if code != 0 || !strings.HasSuffix(out, "bye\r\n") || !strings.Contains(out, "$ sudo reboot") {
+		t.Errorf("-at: %d %q", code, out)
+	}
+	for _, args := range [][]string{{}, {"a", "b"}, {f.ids[0], "-at", "x"}, {f.ids[0], "-speed", "-1"}} {
+		if code, _, errs := f.run(t, append([]string{"play"}, args...)...); code != 2 || errs == "" {
+			t.Errorf("%q: %d %q", args, code, errs)
+		}
+	}
+	for _, args := range [][]string{{"nothere.cast"}, {"ffffffff"}, {"no id"}, {f.config}, {f.dir}, {f.ids[0], "-follow"}} {
+		if code, out, errs := f.run(t, append([]string{"play"}, args...)...); code != 1 || out != "" || !strings.HasPrefix(errs, "castgate: ") {
+			t.Errorf("%q: %d %q %q", args, code, out, errs)
+		}
+	}
+}
+
+func TestText(t *testing.T) {
+	f := newFixture(t)
+	if code, out, errs := f.run(t, "text", f.ids[0]); code != 0 || out != "[00:01] $ sudo reboot\n[00:02] bye\n" || errs != "" {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+	if _, out, _ := f.run(t, "text", "-plain", f.ids[2]); out != "up\ndown\n" {
+		t.Errorf("without a terminal: %q", out)
+	}
+	if _, out, _ := f.run(t, "text", "-json", f.ids[0]); !strings.HasPrefix(out, `{"at":1,"kind":"final","text":"$ sudo reboot"}`+"\n") {
+		t.Errorf("-json: %q", out)
+	}
+	torn := filepath.Join(t.TempDir(), "torn.cast")
+	cast := (&archivetest.Recording{User: "u", Host: "h", Start: time.Now(), Output: []string{"seen"}}).Cast()
+	if err := os.WriteFile(torn, cast[:len(cast)-5], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := f.run(t, "text", torn); code != 0 || out != "[00:00] seen\n" || !strings.Contains(errs, "interrupted") {
+		t.Errorf("torn: %d %q %q", code, out, errs)
+	}
+}
+
+func TestSearchCommand(t *testing.T) {
+	f := newFixture(t) // there is no index yet: search makes it
+	code, out, errs := f.run(t, "search", "reboot")
+	if want := f.ids[0] + "  "; code != 0 || errs != "" || !strings.HasPrefix(out, want) || !strings.HasSuffix(out, "    [00:01] $ sudo reboot\n") {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+	_, out, _ = f.run(t, "search", "-json", "quiet")
+	var found archive.Found
+	if err := json.Unmarshal([]byte(out), &found); err != nil || found.ID != f.ids[1] || len(found.Hits) != 1 || found.Hits[0].Text != "quiet" {
+		t.Errorf("%v %s", err, out)
+	}
+	if code, out, errs := f.run(t, "search", "title"); code != 1 || out != "" || errs != "" {
+		t.Errorf("a title is no screen text: %d %q %q", code, out, errs)
+	}
+	if code, _, errs := f.run(t, "search", "--", "--"); code != 1 || !strings.Contains(errs, "not a word") {
+		t.Errorf("no word: %d %q", code, errs)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	f := newFixture(t)
+	if code, out, errs := f.run(t, "verify"); code != 0 || out != "ok: 3 recordings are as they were delivered\n" || !strings.Contains(errs, "hint:") {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+	if code, out, _ := f.run(t, "verify", f.ids[1]); code != 0 || !strings.HasPrefix(out, "ok: 1 ") {
+		t.Errorf("one: %d %q", code, out)
+	}
+	if code, out, _ := f.run(t, "verify", "-q", f.dir); code != 0 || out != "" {
+		t.Errorf("quiet: %d %q", code, out)
+	}
+	file := filepath.Join(f.dir, "deploy/web1/2026/11/20", f.ids[0]+".cast.zst")
+	if err := os.Truncate(file, 10); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := f.run(t, "verify")
+	if code != 1 || !strings.Contains(out, "FAIL deploy/web1/2026/11/20/"+f.ids[0]+".cast.zst: changed: ") || !strings.Contains(out, "2 of 3 recordings") {
+		t.Errorf("changed: %d %q", code, out)
+	}
+	_, out, _ = f.run(t, "verify", "-json")
+	lines := bufio.NewScanner(strings.NewReader(out))
+	for lines.Scan() {
+		if !json.Valid(lines.Bytes()) {
+			t.Errorf("-json: %q", lines.Text())
+		}
+	}
+	if code, _, errs := f.run(t, "verify", "-keys", filepath.Join(f.dir, "none")); code != 1 || !strings.HasPrefix(errs, "castgate: ") {
+		t.Errorf("no keys: %d %q", code, errs)
+	}
+}

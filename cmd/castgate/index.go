@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/cmd/internal/cli"
+	"castgate/upload/archive"
+)
+
+func indexCommand(env *cli.Env, fs *flag.FlagSet) func() error {
+	load := configFlag(fs)
+	workers := fs.Int("workers", runtime.NumCPU(), "how many recordings to read at once")
+	again := fs.Bool("again", false, "make the index anew")
+	return func() error {
+		if fs.NArg() > 0 {
+			return cli.Usage("no argument is wanted")
+		}
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		store, err := openStore(cfg)
+		if err != nil {
+			return err
+		}
+		if *again {
+			if err := archive.RemoveIndex(cfg.Index); err != nil {
+				return explain(err)
+			}
+		}
+		ix, err := archive.OpenIndex(cfg.Index, true)
+		if err != nil {
+			return explain(err)
+		}
+		defer ix.Close()
+		return bringUp(env, ix, store, *workers)
+	}
+}
+
+// bringUp indexes all that is in the store.
+func bringUp(env *cli.Env, ix *archive.Index, store *archive.Store, workers int) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	bad := 0
+	complain := func(err error) {
+		bad++
+		env.Complain(err)
+	}
+	if err := ix.Update(ctx, store, false, complain); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	added, err := ix.UpdateText(ctx, store, 0, workers, complain)
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	all, pending, err := ix.Count()
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	fmt.Fprintf(env.Stdout, "%d recordings, %d of them new, %d not yet searchable\n", all, added, pending)
+	if bad > 0 {
+		return cli.Exit(cli.StatusFailed)
+	}
+	return nil
+}
+
+// openListing is the archive with its index, where there is one. What was
+// delivered since the index was last brought up to date is put in first.
+func openListing(env *cli.Env, cfg archive.Config) (*archive.Listing, error) {
+	store, err := openStore(cfg)
+	if err != nil {
+		return nil, err
+	}
+	list := &archive.Listing{Store: store}
+	ix, err := archive.OpenIndex(cfg.Index, false)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return list, nil
+	case err == nil:
+		err = ix.Update(context.Background(), store, true, func(error) {})
+	}
+	if err != nil { // a damaged one, or one that only others may write
+		env.Log.Warn("the index is not used", "index", cfg.Index, "why", err)
+		if ix != nil {
+			ix.Close()
+		}
+		return list, nil
+	}
+	list.Index = ix
+	return list, nil
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"castgate/cmd/internal/cli"
+	"castgate/upload/archive"
+)
+
+type lsFlags struct {
+	config        func() (archive.Config, error)
+	filter        archive.Filter
+	since, until  string
+	json, noPager bool
+}
+
+// filterFlags registers the flags that choose recordings.
+func filterFlags(fs *flag.FlagSet, f *archive.Filter, since, until *string) {
+	fs.StringVar(&f.User, "user", "", "sessions of this `account`")
+	fs.StringVar(&f.Login, "login", "", "sessions of this GitHub `login`")
+	fs.StringVar(&f.Host, "host", "", "sessions on this `host`")
+	fs.StringVar(since, "since", "", "sessions that went on at this `time` or later: 2026-11-22, '2026-11-22 15:04', 7d, 90m, today")
+	fs.StringVar(until, "until", "", "sessions that began before this `time`")
+}
+
+// times reads -since and -until.
+func times(f *archive.Filter, since, until string, now time.Time) error {
+	for _, t := range []struct {
+		flag, text string
+		to         *time.Time
+	}{{"since", since, &f.Since}, {"until", until, &f.Until}} {
+		if t.text == "" {
+			continue
+		}
+		at, err := archive.ParseTime(t.text, now)
+		if err != nil {
+			return cli.Usage("-%s %q: %v", t.flag, t.text, err)
+		}
+		*t.to = at
+	}
+	return nil
+}
+
+func lsCommand(env *cli.Env, fs *flag.FlagSet) func() error {
+	f := lsFlags{config: configFlag(fs)}
+	filterFlags(fs, &f.filter, &f.since, &f.until)
+	fs.BoolVar(&f.json, "json", false, "a JSON object for each recording")
+	fs.BoolVar(&f.noPager, "no-pager", false, "write to the terminal as it comes")
+	return func() error {
+		switch {
+		case fs.NArg() > 1:
+			return cli.Usage("want at most one id")
+		case fs.NArg() == 1 && !archive.IsID(fs.Arg(0)):
+			return cli.Usage("%q is not the beginning of an id", fs.Arg(0))
+		}
+		f.filter.ID = fs.Arg(0)
+		if err := times(&f.filter, f.since, f.until, time.Now()); err != nil {
+			return err
+		}
+		cfg, err := f.config()
+		if err != nil {
+			return err
+		}
+		return paged(env, f.noPager, func(w io.Writer) error { return f.list(env, w, cfg) })
+	}
+}
+
+func (f *lsFlags) list(env *cli.Env, w io.Writer, cfg archive.Config) error {
+	list, err := openListing(env, cfg)
+	if err != nil {
+		return explain(err)
+	}
+	defer list.Close()
+	out := bufio.NewWriter(w)
+	defer out.Flush()
+	n, bad := 0, 0
+	for r, err := range list.List(f.filter) {
+		if err != nil {
+			bad++
+			env.Complain(err)
+			continue
+		}
+		if n++; n == 1 && !f.json {
+			fmt.Fprintln(out, heading)
+		}
+		if err := f.row(out, r); err != nil {
+			return err
+		}
+	}
+	if n == 0 && !f.json && bad == 0 {
+		env.Complain(fmt.Errorf("no recordings"))
+	}
+	if bad > 0 {
+		return cli.Exit(cli.StatusFailed)
+	}
+	return nil
+}
+
+const (
+	heading   = "ID                                    START                TIME      HOST          USER          LOGIN         EXIT  WHAT"
+	rowFormat = "%s  %s  %8s  %-12s  %-12s  %-12s  %4s  %s\n"
+)
+
+func (f *lsFlags) row(w io.Writer, r archive.Row) error {
+	if f.json {
+		return json.NewEncoder(w).Encode(r)
+	}
+	_, err := fmt.Fprintf(w, rowFormat, r.ID, r.Start.Local().Format("2006-01-02 15:04:05"), archive.Clock(time.Duration(r.Duration)),
+		archive.Plain(r.Host), archive.Plain(r.User), archive.Plain(r.Login), r.Outcome(), r.What())
+	return err
+}

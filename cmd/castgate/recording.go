@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+
+	"castgate/cmd/internal/cli"
+	"castgate/upload/archive"
+	"castgate/wrap/asciicast"
+	"castgate/wrap/spool"
+)
+
+// recordingFlags are those of every command that reads one recording.
+type recordingFlags struct {
+	config     func() (archive.Config, error)
+	identities multi
+	spool      string
+}
+
+// multi is a flag that may be given several times.
+type multi []string
+
+func (m *multi) String() string     { return strings.Join(*m, " ") }
+func (m *multi) Set(s string) error { *m = append(*m, s); return nil }
+
+func newRecordingFlags(fs *flag.FlagSet) *recordingFlags {
+	r := &recordingFlags{config: configFlag(fs)}
+	fs.Var(&r.identities, "identity", "age or SSH private key `FILE` that opens a sealed recording; may be given several times")
+	fs.StringVar(&r.spool, "spool", spoolDir, "spool `DIR` of this host, where live and waiting recordings are looked for")
+	return r
+}
+
+const spoolDir = "/var/spool/castgate"
+
+// source opens a recording that was found, as often as it is wanted.
+type source func() (io.ReadCloser, error)
+
+// find takes a file's name or the beginning of an id. What looks like a path,
+// or is the name of a file that is there, is a file.
+func (r *recordingFlags) find(arg string) (source, error) {
+	ids, err := archive.ReadIdentities(r.identities)
+	if err != nil {
+		return nil, err
+	}
+	_, statErr := os.Stat(arg)
+	if statErr == nil || strings.ContainsRune(arg, '/') || strings.Contains(arg, ".cast") {
+		if statErr != nil {
+			return nil, statErr
+		}
+		return fileSource(arg, ids), nil
+	}
+	if !archive.IsID(arg) {
+		return nil, cli.Hint(fmt.Errorf("%q is neither a file nor the beginning of an id", arg), "castgate ls lists the ids")
+	}
+	if path := r.inSpool(arg); path != "" {
+		return fileSource(path, ids), nil
+	}
+	store, err := r.store()
+	if err != nil {
+		return nil, err
+	}
+	entry, err := store.Find(arg)
+	if err != nil {
+		return nil, err
+	}
+	return func() (io.ReadCloser, error) { return store.Open(entry, ids) }, nil
+}
+
+func fileSource(path string, ids []age.Identity) source {
+	return func() (io.ReadCloser, error) { return archive.OpenFile(path, ids) }
+}
+
+// following reads a recording that is still being written until its writer
+// has gone.
+func following(path string) source {
+	return func() (io.ReadCloser, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return &asciicast.Tail{File: f, Ended: func() bool { return !spool.Held(f) }}, nil
+	}
+}
+
+func (r *recordingFlags) store() (*archive.Store, error) {
+	cfg, err := r.config()
+	if err != nil {
+		return nil, err
+	}
+	return openStore(cfg)
+}
+
+// inSpool looks for a recording that was not delivered yet. Who may not look
+// there is not told about it.
+func (r *recordingFlags) inSpool(id string) string {
+	for _, dir := range []string{"live", "incoming"} {
+		found, _ := filepath.Glob(filepath.Join(r.spool, dir, id+"*.cast"))
+		if len(found) == 1 {
+			return found[0]
+		}
+	}
+	return ""
+}
+
+// findLive is find for a session that goes on.
+func (r *recordingFlags) findLive(arg string) (source, error) {
+	path := arg
+	if archive.IsID(arg) {
+		path = r.inSpool(arg)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, cli.Hint(fmt.Errorf("no session %q goes on here", arg), "castgate-upload status lists the live ones; root may watch them")
+	}
+	defer f.Close()
+	if !spool.Held(f) {
+		return nil, cli.Hint(fmt.Errorf("session %q is over", arg), "castgate play without -follow shows it")
+	}
+	return following(path), nil
+}
+
+// oneArgument is the recording that a command is about.
+func oneArgument(fs *flag.FlagSet) (string, error) {
+	if fs.NArg() != 1 {
+		return "", cli.Hint(cli.Usage("want one recording: an id or a file"), "castgate ls lists the ids")
+	}
+	return fs.Arg(0), nil
+}
+
+// explain gives the usual causes of an error a hint.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission) && cli.HintOf(err) == "":
+		return cli.Hint(err, "become root or a member of group castgate-archive")
+	case errors.Is(err, fs.ErrNotExist) && cli.HintOf(err) == "":
+		return cli.Hint(err, "castgate ls lists the recordings of the archive")
+	}
+	return err
+}

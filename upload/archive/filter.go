@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"castgate/upload/manifest"
+)
+
+// Filter says which recordings are meant. What is zero is not asked for.
+type Filter struct {
+	User  string // account
+	Login string // GitHub login, in any case
+	Host  string
+	Since time.Time // sessions that ended then or later
+	Until time.Time // sessions that began before
+	ID    string    // the beginning of the id
+}
+
+var idPrefix = regexp.MustCompile(`^[0-9a-f]{1,8}(-|-[0-9a-f-]{1,27})?$`)
+
+// IsID says whether s can be the beginning of a recording's id.
+func IsID(s string) bool { return idPrefix.MatchString(s) }
+
+// Takes says whether the filter takes a recording.
+func (f Filter) Takes(m *manifest.Manifest) bool {
+	return (f.User == "" || f.User == m.Session.User) &&
+		(f.Host == "" || f.Host == m.Session.Host) &&
+		(f.Login == "" || strings.EqualFold(f.Login, m.Session.Login)) &&
+		(f.Since.IsZero() || !m.End.Before(f.Since)) &&
+		(f.Until.IsZero() || m.Start.Before(f.Until)) &&
+		strings.HasPrefix(m.Session.ID, f.ID)
+}
+
+func (f Filter) userDir() string {
+	name, _ := manifest.Element(f.User) // an empty or too long one is no directory
+	return name
+}
+
+// hostDir is empty: a host's directory may bear its certificate's name.
+func (f Filter) hostDir() string { return "" }
+
+// maxSession is the longest session that -since still finds by its start.
+const maxSession = 31 * 24 * time.Hour
+
+// clockSlack is how far the time within an id may be from the session's start.
+const clockSlack = 24 * time.Hour
+
+// dates returns the first and last day, as 2006-01-02, on which what the filter
+// takes may have begun.
+func (f Filter) dates() (since, until string) {
+	since, until = "0000-00-00", "9999-99-99"
+	const day = "2006-01-02"
+	if !f.Since.IsZero() {
+		since = f.Since.UTC().Add(-maxSession).Format(day)
+	}
+	if !f.Until.IsZero() {
+		until = f.Until.UTC().Format(day)
+	}
+	if a, b, ok := idDates(f.ID); ok && len(f.ID) >= 6 {
+		since = max(since, a.Add(-clockSlack).Format(day))
+		if b.Year() <= 9998 {
+			until = min(until, b.Add(clockSlack).Format(day))
+		}
+	}
+	return since, until
+}
+
+// ParseTime reads what a person writes for a time: a date, with or without a
+// time of day, in the local zone, RFC 3339, or how long ago: 90m, 24h, 7d.
+func ParseTime(s string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{"2006-01-02", "2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02T15:04:05", time.RFC3339} {
+		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	switch s {
+	case "today":
+		return time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location()), nil
+	case "yesterday":
+		return time.Date(now.Year(), now.Month(), now.Day()-1, 0, 0, 0, 0, now.Location()), nil
+	}
+	if n, ok := strings.CutSuffix(s, "d"); ok {
+		var days int
+		if _, err := fmt.Sscanf(n+" ", "%d ", &days); err == nil && days >= 0 && days < 100_000 && fmt.Sprint(days) == n {
+			return now.AddDate(0, 0, -days), nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	return time.Time{}, errors.New("want a date (2026-11-22), a date and time (2026-11-22 15:04) or how long ago (90m, 24h, 7d)")
+}
+
+// ParseMoment reads a time within a recording: 90, 90s, 1m30s, 12:30, 1:02:03.5.
+func ParseMoment(s string) (time.Duration, error) {
+	bad := fmt.Errorf("%q is no time in a recording: want 90, 1m30s, 12:30 or 1:02:03", s)
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return d, nil
+	}
+	parts := strings.Split(s, ":")
+	if len(parts) > 3 {
+		return 0, bad
+	}
+	var total time.Duration
+	for i, part := range parts {
+		if strings.Trim(part, "0123456789.") != "" || part == "" {
+			return 0, bad
+		}
+		d, err := time.ParseDuration(part + "s")
+		if err != nil || i > 0 && d >= time.Minute || d > 1e6*time.Second {
+			return 0, bad
+		}
+		total = total*60 + d
+	}
+	return total, nil
+}

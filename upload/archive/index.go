@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package archive
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"castgate/upload/manifest"
+)
+
+// Index is what makes a large archive quick to list and search: a SQLite file
+// that is derived from the Store and may be deleted at any time.
+//
+// Table recordings has the manifests. The text that the screens showed is cut
+// into documents; table texts has their lines, packed, and the full-text index
+// docs their words. The number of a document grows with the time at which its
+// session began, so that "the newest first" is the index's own order and a
+// range of time is a range of numbers. What a filter may ask for (account,
+// login, host) is in the full-text index, too, as words of a second column.
+type Index struct {
+	db  *sql.DB
+	dec *zstd.Decoder
+	enc *zstd.Encoder
+}
+
+// schemaVersion is raised with every change of schema; an index of another
+// version is made anew.
+const schemaVersion = 1
+
+const schema = `
+CREATE TABLE recordings (
+	n INTEGER PRIMARY KEY,
+	id TEXT NOT NULL UNIQUE,
+	path TEXT NOT NULL,
+	dir INTEGER NOT NULL,
+	user TEXT NOT NULL,
+	host TEXT NOT NULL,
+	login TEXT NOT NULL COLLATE NOCASE,
+	key TEXT NOT NULL,
+	client TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	tty INTEGER NOT NULL,
+	command TEXT NOT NULL,
+	start INTEGER NOT NULL,
+	stop INTEGER NOT NULL,
+	duration INTEGER NOT NULL,
+	exit INTEGER,
+	complete INTEGER NOT NULL,
+	ended TEXT NOT NULL,
+	events INTEGER NOT NULL,
+	bytes INTEGER NOT NULL,
+	sha256 TEXT NOT NULL,
+	sealed INTEGER NOT NULL,
+	stored TEXT NOT NULL,
+	done INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX by_start ON recordings(start);
+CREATE INDEX by_user ON recordings(user, start);
+CREATE INDEX by_login ON recordings(login, start);
+CREATE INDEX by_host ON recordings(host, start);
+CREATE INDEX by_dir ON recordings(dir);
+CREATE INDEX not_done ON recordings(done) WHERE done = 0;
+CREATE TABLE dirs (n INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, mtime INTEGER NOT NULL);
+CREATE TABLE texts (doc INTEGER PRIMARY KEY, recording INTEGER NOT NULL, lines BLOB NOT NULL);
+CREATE INDEX by_recording ON texts(recording);
+CREATE VIRTUAL TABLE docs USING fts5(text, about, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 2");
+`
+
+// OpenIndex opens the index, and makes one when create is set and there is
+// none. A missing index is fs.ErrNotExist.
+func OpenIndex(path string, create bool) (*Index, error) {
+	if create {
+		if err := createFile(path); err != nil {
+			return nil, err
+		}
+	} else if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open the index: %w", err)
+	}
+	ix, err := openIndex(path)
+	if errors.Is(err, errOldSchema) && create {
+		if err := errors.Join(RemoveIndex(path), createFile(path)); err != nil {
+			return nil, err
+		}
+		ix, err = openIndex(path)
+	}
+	if err != nil {
+		return nil, &hintError{fmt.Errorf("open the index %q: %w", path, err), "the index is derived: delete it, and \"castgate index\" makes it anew"}
+	}
+	return ix, nil
+}
+
+// createFile makes the file before SQLite does: it holds what was on screens,
+// so nobody but its owner and group may read it.
+func createFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return &hintError{fmt.Errorf("make the index: %w", err), "key \"index\" of " + ConfigPath + " says where it is; its directory must be writable, too"}
+	}
+	return f.Close()
+}
+
+var errOldSchema = errors.New("it was made by another version")
+
+func openIndex(path string) (*Index, error) {
+	// The driver takes the pragmas from the query; nothing in the path may end it.
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
+	q := url.Values{}
+	for _, pragma := range []string{"busy_timeout(15000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-65536)", "temp_store(MEMORY)"} {
+		q.Add("_pragma", pragma)
+	}
+	q.Set("_txlock", "immediate") // or two writers may wait for each other
+	dsn.RawQuery = q.Encode()
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(4) // each has a cache of 64 MiB
+	ix := &Index{db: db}
+	if err := ix.prepare(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	if ix.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(4*maxDocument)); err != nil {
+		return nil, err
+	}
+	ix.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10))
+	return ix, err
+}
+
+func (ix *Index) prepare() error {
+	version, err := ix.version()
+	if err != nil || version == schemaVersion {
+		return err
+	}
+	if version != 0 {
+		return errOldSchema
+	}
+	tx, err := ix.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec(fmt.Sprintf("%s PRAGMA user_version=%d;", schema, schemaVersion)); err == nil {
+		return tx.Commit()
+	}
+	if version, err = ix.version(); err == nil && version != schemaVersion { // else another program was quicker
+		err = errOldSchema
+	}
+	return err
+}
+
+func (ix *Index) version() (v int, err error) {
+	err = ix.db.QueryRow("PRAGMA user_version").Scan(&v)
+	return v, err
+}
+
+// Close closes the file.
+func (ix *Index) Close() error {
+	ix.dec.Close()
+	return ix.db.Close()
+}
+
+const rowColumns = `r.id, r.user, r.host, r.login, r.key, r.client, r.kind, r.tty, r.command, r.start, r.stop, r.duration, r.exit,
+	r.complete, r.ended, r.events, r.bytes, r.sha256, r.sealed, r.path`
+
+func scanRow(scan func(...any) error, more ...any) (Row, error) {
+	var r Row
+	var start, end, duration int64
+	var exit sql.NullInt64
+	err := scan(append([]any{
+		&r.ID, &r.User, &r.Host, &r.Login, &r.Key, &r.Client, &r.Kind, &r.TTY, &r.Command, &start, &end, &duration, &exit,
+		&r.Complete, &r.Ended, &r.Events, &r.Bytes, &r.SHA256, &r.Sealed, &r.Path,
+	}, more...)...)
+	r.Start, r.End = time.Unix(start, 0).UTC(), time.Unix(0, end).UTC()
+	r.Duration = manifest.Seconds(duration)
+	if exit.Valid {
+		status := int(exit.Int64)
+		r.Exit = &status
+	}
+	return r, err
+}
+
+// where is the filter in SQL.
+func (f Filter) where() (string, []any) {
+	var terms []string
+	var args []any
+	add := func(term string, arg any) { terms, args = append(terms, term), append(args, arg) }
+	if f.User != "" {
+		add("r.user = ?", f.User)
+	}
+	if f.Login != "" {
+		add("r.login = ?", f.Login)
+	}
+	if f.Host != "" {
+		add("r.host = ?", f.Host)
+	}
+	if !f.Since.IsZero() {
+		add("r.stop >= ?", f.Since.UnixNano())
+		add("r.start >= ?", f.Since.Add(-maxSession).Unix())
+	}
+	if !f.Until.IsZero() {
+		add("r.start < ?", ceilSeconds(f.Until))
+	}
+	if f.ID != "" {
+		add("r.id >= ?", f.ID)
+		add("r.id < ?", f.ID+"g") // after every hexadecimal digit
+	}
+	if len(terms) == 0 {
+		return "1", nil
+	}
+	return strings.Join(terms, " AND "), args
+}
+
+func ceilSeconds(t time.Time) int64 {
+	if t.Nanosecond() > 0 {
+		return t.Unix() + 1
+	}
+	return t.Unix()
+}
+
+// List yields the recordings that the filter takes, the newest first.
+func (ix *Index) List(f Filter) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		where, args := f.where()
+		rows, err := ix.db.Query("SELECT "+rowColumns+" FROM recordings r WHERE "+where+" ORDER BY r.start DESC, r.id DESC", args...)
+		if err != nil {
+			yield(Row{}, fmt.Errorf("read the index: %w", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if r, err := scanRow(rows.Scan); !yield(r, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Row{}, fmt.Errorf("read the index: %w", err))
+		}
+	}
+}
+
+// Count returns how many recordings there are, and how many of those that can
+// be searched were not yet.
+func (ix *Index) Count() (all, pending int, err error) {
+	err = ix.db.QueryRow("SELECT (SELECT count(*) FROM recordings), (SELECT count(*) FROM recordings WHERE done = 0)").Scan(&all, &pending)
+	return all, pending, err
+}
+
+// RemoveIndex deletes an index; a missing one is no error.
+func RemoveIndex(path string) error {
+	var errs []error
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package archive
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// maxWindow is the window of zstd's highest usual level; castgate-upload
+	// uses 8 MiB at most. A larger one is an attempt on the reader's memory.
+	maxWindow = 32 << 20
+
+	// maxLayers bounds how often a recording may have been sealed.
+	maxLayers = 8
+
+	// MaxCast bounds what a recording may unpack to; limits.session of
+	// wrap.yaml is 1 GiB.
+	MaxCast = 16 << 30
+)
+
+var (
+	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd} // RFC 8878 section 3.1.1
+	ageMagic  = []byte("age-encryption.org/v1\n")
+)
+
+// ErrSealed is a recording that none of the identities opens.
+var ErrSealed = errors.New("the recording is sealed")
+
+// Open opens a recording of the store: sealed, compressed or plain.
+func (s *Store) Open(e Entry, ids []age.Identity) (io.ReadCloser, error) {
+	f, err := s.FS.Open(e.Stored())
+	if err != nil {
+		return nil, fmt.Errorf("open recording %s: %w", e.Manifest.Session.ID, err)
+	}
+	return unwrap(f, ids)
+}
+
+// OpenFile opens a recording by its path on this machine.
+func OpenFile(path string, ids []age.Identity) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("it is a directory")}
+	}
+	return unwrap(f, ids)
+}
+
+// unwrap goes by what the bytes are, not by what the file is called.
+func unwrap(f io.ReadCloser, ids []age.Identity) (io.ReadCloser, error) {
+	in := bufio.NewReaderSize(f, 64<<10)
+	for layers := 0; ; layers++ {
+		head, _ := in.Peek(len(ageMagic))
+		if !bytes.Equal(head, ageMagic) || layers == maxLayers {
+			break
+		}
+		plain, err := unseal(in, ids)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		in = bufio.NewReaderSize(plain, 64<<10)
+	}
+	if head, _ := in.Peek(len(zstdMagic)); !bytes.Equal(head, zstdMagic) {
+		return &opened{Reader: in, file: f}, nil
+	}
+	dec, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("unpack: %w", err)
+	}
+	return &opened{Reader: &limited{dec, MaxCast}, file: f, dec: dec}, nil
+}
+
+func unseal(in io.Reader, ids []age.Identity) (io.Reader, error) {
+	if len(ids) == 0 {
+		return nil, &hintError{ErrSealed, "-identity FILE names the key that opens it"}
+	}
+	plain, err := age.Decrypt(in, ids...)
+	var none *age.NoIdentityMatchError
+	if errors.As(err, &none) {
+		return nil, &hintError{fmt.Errorf("%w, and not for this identity", ErrSealed), "each layer of a sealed recording needs one of its keys; -identity may be given several times"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unseal: %w", err)
+	}
+	return plain, nil
+}
+
+type opened struct {
+	io.Reader
+	file io.Closer
+	dec  *zstd.Decoder
+}
+
+func (o *opened) Close() error {
+	if o.dec != nil {
+		o.dec.Close()
+	}
+	return o.file.Close()
+}
+
+// limited fails, and doesn't just end, where there is more than n.
+type limited struct {
+	io.Reader
+	n int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if l.n -= int64(n); l.n < 0 {
+		return 0, fmt.Errorf("unpack: more than %d GiB", int64(MaxCast)>>30)
+	}
+	return n, err
+}
+
+// ReadIdentities reads age identity files: X25519 keys as age-keygen writes
+// them, and SSH keys.
+func ReadIdentities(paths []string) ([]age.Identity, error) {
+	var ids []age.Identity
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		more, err := parseIdentities(text)
+		if err != nil {
+			return nil, &hintError{fmt.Errorf("identity %q: %w", path, err), "age-keygen makes such a file; an SSH key without passphrase will do, too"}
+		}
+		ids = append(ids, more...)
+	}
+	return ids, nil
+}

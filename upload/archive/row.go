@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package archive
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"time"
+
+	"castgate/upload/manifest"
+)
+
+// Row is a recording in a list.
+type Row struct {
+	ID       string           `json:"id"`
+	User     string           `json:"user"`
+	Host     string           `json:"host"`
+	Login    string           `json:"login,omitempty"`
+	Key      string           `json:"key,omitempty"`
+	Client   string           `json:"client,omitempty"`
+	Kind     string           `json:"kind"`
+	TTY      bool             `json:"tty"`
+	Command  string           `json:"command,omitempty"`
+	Start    time.Time        `json:"start"`
+	End      time.Time        `json:"end"`
+	Duration manifest.Seconds `json:"duration"`
+	Exit     *int             `json:"exit,omitempty"`
+	Complete bool             `json:"complete"`
+	Ended    string           `json:"ended"`
+	Events   int64            `json:"events"`
+	Bytes    int64            `json:"bytes"`
+	SHA256   string           `json:"sha256"` // of the cast
+	Sealed   bool             `json:"sealed"`
+	Path     string           `json:"path"` // of the manifest in the archive
+}
+
+// NewRow is the row of an entry.
+func NewRow(e Entry) Row {
+	m, s := e.Manifest, e.Manifest.Session
+	return Row{
+		ID: s.ID, User: s.User, Host: s.Host, Login: s.Login, Key: s.Key, Client: s.Client, Kind: s.Kind, TTY: s.TTY,
+		Command: m.Command, Start: m.Start, End: m.End, Duration: m.Duration, Exit: m.Exit, Complete: m.Complete, Ended: m.Ended,
+		Events: m.Events, Bytes: m.Cast.Bytes, SHA256: m.Cast.SHA256, Sealed: len(m.Stored.Recipients) > 0, Path: e.Path,
+	}
+}
+
+// Outcome is the exit status, or a sign that there is none.
+func (r *Row) Outcome() string {
+	switch {
+	case r.Exit != nil:
+		return strconv.Itoa(*r.Exit)
+	case r.Complete:
+		return "-"
+	}
+	return "cut" // the recorder, or the host, died
+}
+
+// What says in a few words what the session was.
+func (r *Row) What() string {
+	what := r.Command
+	if what == "" {
+		what = r.Kind
+	}
+	if r.Sealed {
+		what = fmt.Sprintf("%s (sealed)", what)
+	}
+	return Plain(what)
+}
+
+// Listing lists recordings, the newest first: from the index when there is
+// one, else by reading every manifest that the filter may take.
+type Listing struct {
+	Store *Store
+	Index *Index // may be nil
+}
+
+// List yields rows; an error is about one recording or directory.
+func (l *Listing) List(f Filter) iter.Seq2[Row, error] {
+	if l.Index != nil {
+		return l.Index.List(f)
+	}
+	return func(yield func(Row, error) bool) {
+		var rows []Row
+		for e, err := range l.Store.Walk(f) {
+			if err == nil {
+				rows = append(rows, NewRow(e))
+			} else if !yield(Row{}, err) {
+				return
+			}
+		}
+		slices.SortFunc(rows, func(a, b Row) int {
+			return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(b.ID, a.ID))
+		})
+		for _, r := range rows {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Close closes the index.
+func (l *Listing) Close() error {
+	if l.Index == nil {
+		return nil
+	}
+	return l.Index.Close()
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package archive
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/runes"
+	"golang.org/x/text/transform"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Found is a recording whose screen showed the words.
+type Found struct {
+	Row
+	Hits []Hit `json:"hits"`
+}
+
+// Hit is a line with one of the words.
+type Hit struct {
+	At   float64 `json:"at"` // seconds since the start
+	Text string  `json:"text"`
+}
+
+// maxHits bounds the lines that are shown of one document.
+const maxHits = 8
+
+// Search yields the recordings that showed all the words, the newest first,
+// with the lines where they stand. A word of several ("etc passwd", a/path) is
+// found where these follow each other; one that ends in * by its beginning.
+func (ix *Index) Search(words []string, f Filter, limit int) iter.Seq2[Found, error] {
+	return func(yield func(Found, error) bool) {
+		match, err := matchExpression(words, f)
+		if err != nil {
+			yield(Found{}, err)
+			return
+		}
+		where, args := f.where()
+		low, high := f.docs()
+		rows, err := ix.db.Query(`SELECT `+rowColumns+`, t.lines, t.recording FROM docs
+			CROSS JOIN texts t ON t.doc = docs.rowid CROSS JOIN recordings r ON r.n = t.recording
+			WHERE docs MATCH ? AND docs.rowid >= ? AND docs.rowid < ? AND `+where+`
+			ORDER BY docs.rowid DESC`, append([]any{match, low, high}, args...)...)
+		if err != nil {
+			yield(Found{}, fmt.Errorf("search: %w", err))
+			return
+		}
+		defer rows.Close()
+		var last Found
+		var lastN int64
+		for n := 0; rows.Next(); {
+			var lines []byte
+			var number int64
+			r, err := scanRow(rows.Scan, &lines, &number)
+			if err != nil {
+				yield(Found{}, err)
+				return
+			}
+			hits, err := ix.hits(lines, words)
+			if err != nil {
+				yield(Found{}, fmt.Errorf("recording %s: %w", r.ID, err))
+				return
+			}
+			if number == lastN { // another piece of the same, earlier in it
+				last.Hits = append(hits, last.Hits...)
+				continue
+			}
+			if lastN != 0 && !yield(last, nil) {
+				return
+			}
+			if lastN = 0; limit > 0 && n == limit {
+				return
+			}
+			n++
+			last, lastN = Found{r, hits}, number
+		}
+		if err := rows.Err(); err != nil {
+			yield(Found{}, fmt.Errorf("search: %w", err))
+		} else if lastN != 0 {
+			yield(last, nil)
+		}
+	}
+}
+
+// docs is the range of document numbers in which the filter's time lies.
+func (f Filter) docs() (low, high int64) {
+	low, high = 0, 1<<62
+	const shift = seqBits + docBits
+	if !f.Since.IsZero() {
+		low = max(0, f.Since.Add(-maxSession).Unix()) << shift
+	}
+	if !f.Until.IsZero() {
+		high = max(0, ceilSeconds(f.Until)) << shift
+	}
+	return low, high
+}
+
+// matchExpression is the words and the filter in FTS5's language. Every word
+// is a quoted string there, so that nothing in it is an operator.
+func matchExpression(words []string, f Filter) (string, error) {
+	var terms []string
+	for _, w := range words {
+		if !strings.ContainsFunc(w, isWordRune) {
+			return "", fmt.Errorf("%q is not a word that can be looked for", w)
+		}
+		term := `text:"` + strings.ReplaceAll(strings.TrimSuffix(w, "*"), `"`, `""`) + `"`
+		if strings.HasSuffix(w, "*") {
+			term += "*"
+		}
+		terms = append(terms, term)
+	}
+	if len(terms) == 0 {
+		return "", errors.New("no words to look for")
+	}
+	for _, w := range []string{word('u', f.User), word('l', strings.ToLower(f.Login)), word('h', f.Host)} {
+		if w != "" {
+			terms = append(terms, `about:"`+w+`"`)
+		}
+	}
+	return strings.Join(terms, " AND "), nil
+}
+
+// isWordRune is what the tokenizer unicode61 makes words of.
+func isWordRune(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.Co, r)
+}
+
+// hits picks the lines with the words: those with all of them, else with any.
+func (ix *Index) hits(packed []byte, words []string) ([]Hit, error) {
+	lines, err := ix.dec.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("the index is damaged: %w", err)
+	}
+	var wanted [][]string
+	for _, w := range words {
+		wanted = append(wanted, tokens(w))
+	}
+	var all, some []Hit
+	for len(lines) > 0 && len(all) < maxHits {
+		at, n := binary.Uvarint(lines)
+		size, m := binary.Uvarint(lines[max(n, 0):])
+		if n <= 0 || m <= 0 || size > uint64(len(lines)-n-m) {
+			return nil, errors.New("the index is damaged")
+		}
+		text := string(lines[n+m:][:size])
+		lines = lines[n+m+int(size):]
+		hit := Hit{At: (time.Duration(at) * time.Millisecond).Seconds(), Text: text}
+		switch count := matches(tokens(text), wanted, words); {
+		case count == len(words):
+			all = append(all, hit)
+		case count > 0 && len(some) < maxHits:
+			some = append(some, hit)
+		}
+	}
+	if len(all) == 0 {
+		all = some
+	}
+	return all, nil
+}
+
+// matches counts the words that stand in a line.
+func matches(line []string, wanted [][]string, words []string) (n int) {
+	for i, w := range wanted {
+		if follows(line, w, strings.HasSuffix(words[i], "*")) {
+			n++
+		}
+	}
+	return n
+}
+
+func follows(line, want []string, prefix bool) bool {
+	for i := 0; i+len(want) <= len(line); i++ {
+		ok := true
+		for j, w := range want {
+			last := prefix && j == len(want)-1
+			ok = ok && (line[i+j] == w || last && strings.HasPrefix(line[i+j], w))
+		}
+		if ok && len(want) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// tokens cuts text as the tokenizer of the full-text index does: letters and
+// digits, in lower case, without diacritics.
+func tokens(s string) []string {
+	ascii := true
+	for i := range len(s) {
+		ascii = ascii && s[i] < utf8.RuneSelf
+	}
+	if !ascii {
+		strip := transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.Mn)), norm.NFC)
+		if t, _, err := transform.String(strip, s); err == nil {
+			s = t
+		}
+	}
+	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !isWordRune(r) })
+}
