@@ -3,7 +3,6 @@
 package wrap
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -43,6 +42,7 @@ type Terminal struct {
 	in            []byte // for the program, not yet taken
 	out           []byte // for the person, recorded but not yet shown
 	inBuf, outBuf []byte
+	line          lastLine // what the person is asked
 	inputEnded    bool
 }
 
@@ -234,6 +234,9 @@ func (t *Terminal) fromProgram(revents int16) error {
 	if err := t.Rec.Output(t.outBuf[:n]); err != nil {
 		return err
 	}
+	if t.Input == "masked" {
+		t.line.add(t.outBuf[:n])
+	}
 	t.out = t.outBuf[:n]
 	t.show()
 	return nil
@@ -284,44 +287,6 @@ func (t *Terminal) give() {
 		}
 		t.in = t.in[n:]
 	}
-}
-
-// recorded returns what of the input p is kept, nil for nothing. With "echoed"
-// input counts only while the terminal itself echoes: what is typed with echo
-// off is never kept. With "masked" it is kept that something was typed.
-//
-// Line editors and full-screen programs, which switch echo off and do their own
-// (readline), want each key at once: they switch ICANON off, too. A prompt for
-// a password (getpass(3), sudo, ssh, read -s) leaves the line to the kernel.
-// That difference is what "masked" goes by.
-func (t *Terminal) recorded(p []byte) []byte {
-	if t.Input == "all" {
-		return p
-	}
-	if t.Input != "echoed" && t.Input != "masked" {
-		return nil
-	}
-	modes, err := unix.IoctlGetTermios(t.master, unix.TCGETS)
-	switch {
-	case err == nil && modes.Lflag&unix.ECHO != 0:
-		return p
-	case t.Input == "echoed":
-		return nil
-	case err == nil && modes.Lflag&unix.ICANON == 0:
-		return p
-	}
-	return mask(p)
-}
-
-// mask hides each byte but the ends of lines.
-func mask(p []byte) []byte {
-	hidden := bytes.Repeat([]byte{'*'}, len(p))
-	for i, c := range p {
-		if c == '\r' || c == '\n' {
-			hidden[i] = c
-		}
-	}
-	return hidden
 }
 
 // finish shows what was recorded last, takes what the program wrote before it

@@ -124,6 +124,23 @@ func TestReapsAfterAnnounce(t *testing.T) {
 	}
 }
 
+// Whoever is in can't reach into castgate-once, and so not into the log.
+func TestProcessIsOutOfReach(t *testing.T) {
+	key := hosttest.NewKey(t, "ed25519")
+	cmd := command(t, "-authorized-keys", "-")
+	cmd.Stdin = strings.NewReader(key.Line)
+	cmd.Env = append(cmd.Env, "HOME=/")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4711, Gid: 4711}}
+	s := run(t, cmd).ready()
+	got := hosttest.Do(t, s.ssh(key, nil, "id -u; for f in environ mem fd/1; do (: </proc/$PPID/$f) && echo $f is open; done; echo forged >/proc/$PPID/fd/1; echo end"), nil)
+	if got.Stdout != "4711\nend\n" || strings.Count(got.Stderr, "Permission denied") != 4 {
+		t.Errorf("got %+v", got)
+	}
+	if status := s.wait(); status != 0 || strings.Contains(s.stdout.String(), "\nforged") {
+		t.Errorf("status %d, log %q", status, s.stdout)
+	}
+}
+
 // The program is one static file, and a small one.
 func TestBinary(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {

@@ -102,7 +102,8 @@ func run(t *testing.T, cmd *exec.Cmd) *server {
 		_ = cmd.Process.Kill()
 		<-s.done
 		if t.Failed() {
-			t.Logf("castgate-once said:\n%s", s.stderr)
+			said := s.stderr.String()
+			t.Logf("castgate-once said:\n%s", said[max(0, len(said)-8<<10):])
 		}
 	})
 	return s
@@ -353,6 +354,10 @@ func TestPasswordsAreMasked(t *testing.T) {
 		x.Expect("# ")
 		x.Type("echo got ${#p}\r")
 		x.Expect("got 6")
+		x.Type("stty -echo -icanon; printf Pass''phrase:; read -d x p; stty sane; echo\r")
+		x.Expect("Passphrase:")
+		x.Type("starsx")
+		x.Expect("# ")
 		x.Type("echo re''ady; cat\r")
 		x.Expect("ready")
 		x.Type("plain line\r")
@@ -365,6 +370,9 @@ func TestPasswordsAreMasked(t *testing.T) {
 		if !strings.Contains(rec.input, "echo vis''ible\r") || !strings.Contains(rec.input, "plain line\r") ||
 			shown != (args != nil) || !shown && !strings.Contains(rec.input, "******\r") {
 			t.Errorf("%q: recorded %q", args, rec.input)
+		}
+		if strings.Contains(rec.input, "stars") != shown {
+			t.Errorf("%q: at a prompt with stars recorded %q", args, rec.input)
 		}
 		if all, _ := os.ReadFile(s.log); bytes.Contains(all, []byte("s3cret")) != shown {
 			t.Errorf("%q: the log has the password", args)

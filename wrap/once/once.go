@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 )
 
 // Config is what castgate-once was told.
@@ -64,6 +65,12 @@ func Run(c Config) (int, error) {
 		return 0, err
 	}
 	defer log.close()
+	// Whoever gets in is the same user as we are, but shall not reach into this
+	// process: not by ptrace(2), not by /proc/PID/mem, and not by /proc/PID/fd to
+	// write into the log. Only CAP_SYS_PTRACE can, which containers seldom have.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return 0, fmt.Errorf("protect the process: %w", err)
+	}
 	signer, line, err := newHostKey()
 	if err != nil {
 		return 0, err

@@ -36,7 +36,7 @@ func openLog(path string) (*logFile, error) {
 }
 
 func open(path string) (*logFile, error) {
-	if path == "" {
+	if path == "" || path == "-" || path == "/dev/stdout" {
 		return openStdout()
 	}
 	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK
