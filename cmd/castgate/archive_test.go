@@ -7,10 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/creack/pty"
 
 	"castgate/upload/archive"
 	"castgate/upload/archive/archivetest"
@@ -193,5 +197,49 @@ func TestVerify(t *testing.T) {
 	}
 	if code, _, errs := f.run(t, "verify", "-keys", filepath.Join(f.dir, "none")); code != 1 || !strings.HasPrefix(errs, "castgate: ") {
 		t.Errorf("no keys: %d %q", code, errs)
+	}
+}
+
+func TestExport(t *testing.T) {
+	f := newFixture(t)
+	if _, out, _ := f.run(t, "export", f.ids[0]); !strings.HasPrefix(out, `{"version":3,`) || strings.Count(out, "\n") != 5 {
+		t.Errorf("v3: %q", out)
+	}
+	if _, out, _ := f.run(t, "export", "-format", "txt", f.ids[0]); out != "[00:01] $ sudo reboot\n[00:02] bye\n" {
+		t.Errorf("txt: %q", out)
+	}
+	file := filepath.Join(t.TempDir(), "v2.cast")
+	if code, out, errs := f.run(t, "export", "-format", "v2", "-o", file, f.ids[0]); code != 0 || out+errs != "" {
+		t.Errorf("v2: %d %q %q", code, out, errs)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.HasPrefix(string(text), `{"version":2,"width":80,"height":24,`) {
+		t.Errorf("v2: %v %q", err, text)
+	}
+	if code, _, errs := f.run(t, "export", "-o", file, f.ids[0]); code != 1 || !strings.Contains(errs, "exists") {
+		t.Errorf("over a file: %d %q", code, errs)
+	}
+	if code, _, _ := f.run(t, "export", "-format", "gif", f.ids[0]); code != 2 {
+		t.Errorf("gif: %d", code)
+	}
+	// asciinema of the distribution, 2.x, must take it.
+	program, err := exec.LookPath("asciinema")
+	if err != nil {
+		if os.Getenv("CASTGATE_TEST_ALL") != "" {
+			t.Fatal("asciinema is not installed")
+		}
+		t.Skip("asciinema is not installed: its cat is not tried")
+	}
+	master, tty, err := pty.Open() // it insists on /dev/tty
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer tty.Close()
+	cmd := exec.Command(program, "cat", file)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "HOME="+t.TempDir())
+	cmd.Stdin, cmd.SysProcAttr = tty, &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if out, err := cmd.Output(); err != nil || string(out) != "$ sudo reboot\r\n\x1b]0;title\x07bye\r\n" {
+		t.Errorf("asciinema cat: %v %q", err, out)
 	}
 }

@@ -33,6 +33,7 @@ func commands() []command {
 		{"completion", "bash|zsh|fish", "print a completion script for a shell", completionCommand},
 		{"disable", "[flags]", "take castgate out of sshd's configuration", disableCommand},
 		{"enable", "[flags]", "put castgate into sshd's configuration, and back when a login fails", enableCommand},
+		{"export", "[flags] ID|FILE", "write a recording in another format", exportCommand},
 		{"index", "[flags]", "bring the index for ls and search up to date", indexCommand},
 		{"ls", "[flags] [ID]", "list the recordings of the archive", lsCommand},
 		{"play", "[flags] ID|FILE", "replay a recording", playCommand},
