@@ -190,6 +190,9 @@ func (s *Service) add(d *Decision, g grant, f found, offered *Key) {
 	if f.pinned == 0 {
 		f.pinned = f.Pinned
 	}
+	if !d.Allowed() {
+		d.Source, d.Age = f.how.source, f.how.age
+	}
 	team, member := f.in(f.teams, Active)
 	switch {
 	case !member:
