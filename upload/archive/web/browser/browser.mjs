@@ -329,7 +329,7 @@ for (const [name, run] of steps) {
     console.log(`ok   ${name} (${Date.now() - began} ms)`);
   } catch (e) {
     failed++;
-    console.log(`FAIL ${name}: ${e.message}`);
+    console.log(`FAIL ${name}: ${e.message}\n${(e.stack.match(/browser\.mjs:\d+/g) ?? []).join(' ')}`);
     await shot(main, `fail-${failed}`);
   }
 }

@@ -45,8 +45,8 @@ function create(startAt, autoPlay) {
   if (mode !== 'live') Object.assign(options, { startAt, speed: Number($('speed').value) });
   player = AsciinemaPlayer.create(source(), $('player'), options);
   setPlaying(false);
+  // Not 'play': a player that is paused before it has begun can't be sought.
   player.addEventListener('playing', () => setPlaying(true));
-  player.addEventListener('play', () => setPlaying(true));
   player.addEventListener('pause', () => setPlaying(false));
   player.addEventListener('ended', () => {
     setPlaying(false);
@@ -172,9 +172,11 @@ async function verify() {
 
 // --- keys: those of the player itself, and ours, wherever the focus is
 
+// busy: the key is meant for a field, the dialog or the browser.
+const busy = (e) => e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea') || $('keys').open;
+
 async function key(e) {
-  if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea, dialog')) return;
-  if ((e.key === ' ' || e.key === 'Enter') && e.target.closest('button, a')) return;
+  if (busy(e) || ((e.key === ' ' || e.key === 'Enter') && e.target.closest('button, a'))) return;
   const i = speeds.indexOf(Number($('speed').value));
   const t = await now();
   const actions = {
@@ -209,7 +211,7 @@ function listen() {
     create(0, true);
   });
   document.addEventListener('keydown', (e) => {
-    if (taken.has(e.key) && !e.ctrlKey && !e.altKey && !e.metaKey && !e.target.closest('input, select, textarea, dialog, button, a')) e.preventDefault();
+    if (taken.has(e.key) && !busy(e) && !e.target.closest('button, a')) e.preventDefault();
     key(e);
   });
   setInterval(tick, 200);
