@@ -6,8 +6,10 @@ import (
 	"errors"
 	"flag"
 	"io/fs"
+	"path"
 
 	"castgate/cmd/internal/config"
+	"castgate/upload"
 	"castgate/upload/archive"
 )
 
@@ -27,8 +29,12 @@ func configFlag(flags *flag.FlagSet) func() (archive.Config, error) {
 
 // openStore opens the recordings that the configuration names.
 func openStore(cfg archive.Config) (*archive.Store, error) {
-	if cfg.Store.S3 != nil {
-		return nil, errors.New(`key "store.s3": reading from a bucket is not built in`)
+	if c := cfg.Store.S3; c != nil {
+		bucket, err := upload.Bucket(upload.S3Config{
+			Endpoint: c.Endpoint, Region: c.Region, Bucket: c.Bucket, Prefix: c.Prefix,
+			CredentialsFile: c.CredentialsFile, PathStyle: c.PathStyle,
+		})
+		return &archive.Store{FS: bucket, Name: "s3://" + path.Join(c.Bucket, c.Prefix)}, err
 	}
 	return archive.OpenDir(cfg.Store.Dir)
 }
