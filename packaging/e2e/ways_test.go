@@ -42,6 +42,13 @@ func newMatrix(t *testing.T, lines ...string) *matrix {
 	m.user.Authorize(t, m.key)
 	// sshd shows no message of the day when ForceCommand is set, whatever it is.
 	m.user.Write(t, ".hushlogin", "")
+	m.listen(t, lines...)
+	return m
+}
+
+// listen starts the two sshds, with more lines of sshd_config.
+func (m *matrix) listen(t *testing.T, lines ...string) {
+	t.Helper()
 	plain := hosttest.StartSshd(t, lines...)
 	forced := hosttest.StartSshd(t, append(lines, snippet(t, userKeys...))...)
 	m.ways = []way{
@@ -50,7 +57,6 @@ func newMatrix(t *testing.T, lines ...string) *matrix {
 		{"login shell", plain, recorder, true},
 		{"login shell, forced", forced, recorder, true},
 	}
-	return m
 }
 
 // as makes shell the account's real shell.
