@@ -99,10 +99,10 @@ func TestARestAfterAFailure(t *testing.T) {
 	w.allows("octocat", "OctoCat")
 	w.later(6 * time.Minute)
 	var asked atomic.Int32
-	w.github.Fault = fault("", func(rw http.ResponseWriter, r *http.Request) {
+	w.github.Break(fault("", func(rw http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		hang(rw, r)
-	})
+	}))
 	w.allows("octocat", "OctoCat")
 	for range 5 {
 		w.allows("octocat", "OctoCat")
@@ -121,9 +121,9 @@ func TestARestAfterAFailure(t *testing.T) {
 
 func TestNotBeforeIsKeptForAllProcesses(t *testing.T) {
 	w := newWorld(t)
-	w.github.Fault = fault("", status(429, "Retry-After", "600"))
+	w.github.Break(fault("", status(429, "Retry-After", "600")))
 	w.failsAs("octocat", "OctoCat", Limited)
-	w.github.Fault = nil
+	w.github.Break(nil)
 	w.calls()
 	w.later(9 * time.Minute)
 	w.failsAs("octocat", "OctoCat", Limited)
@@ -142,8 +142,7 @@ func TestNotBeforeIsKeptForAllProcesses(t *testing.T) {
 func TestANewTokenDoesNotBreakETags(t *testing.T) {
 	w := newWorld(t)
 	w.allows("octocat", "OctoCat")
-	w.token = "ghp_another"
-	w.write(w.conf.GitHub.TokenFile, w.token)
+	w.issue("ghp_another")
 	w.later(6 * time.Minute)
 	w.calls()
 	if d := w.allows("octocat", "OctoCat"); d.Source != "github" {
@@ -159,8 +158,7 @@ func TestANewTokenDoesNotBreakETags(t *testing.T) {
 	})
 	w.later(6 * time.Minute)
 	w.allows("octocat", "new")
-	w.token = testToken // and back: the old entries are of the old answers
-	w.write(w.conf.GitHub.TokenFile, w.token)
+	w.issue(testToken) // and back: the old entries are of the old answers
 	w.later(6 * time.Minute)
 	w.allows("octocat", "new")
 }
@@ -228,13 +226,13 @@ func TestClockJumps(t *testing.T) {
 	if n := w.calls(); n != 3 {
 		t.Errorf("set back: %d calls, want 3", n)
 	}
-	w.github.Fault = fault("", status(429, "Retry-After", "3600"))
+	w.github.Break(fault("", status(429, "Retry-After", "3600")))
 	w.failsAs("alice", "alice-gh", Limited)
-	w.github.Fault = nil
+	w.github.Break(nil)
 	w.later(-300 * 24 * time.Hour)
 	w.allows("alice", "alice-gh")
 	w.later(600 * 24 * time.Hour)
-	w.github.Fault = fault("", hang)
+	w.github.Break(fault("", hang))
 	w.conf.GitHub.Timeout = 100 * time.Millisecond
 	w.failsAs("octocat", "OctoCat", Broken)
 }
@@ -243,12 +241,12 @@ func TestTheTokenIsNowhere(t *testing.T) {
 	w := newWorld(t)
 	w.allows("octocat", "OctoCat")
 	w.allows("deploy", "bob")
-	w.github.Fault = func(rw http.ResponseWriter, r *http.Request) bool {
+	w.github.Break(func(rw http.ResponseWriter, r *http.Request) bool {
 		rw.Header().Set("Content-Type", "application/json")
 		rw.WriteHeader(500)
 		fmt.Fprint(rw, r.Header) // a server that says everything back
 		return true
-	}
+	})
 	w.later(6 * time.Minute)
 	d := w.allows("octocat", "OctoCat")
 	_, err := w.decide("alice", "alice-gh")

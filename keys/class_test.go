@@ -141,14 +141,14 @@ func TestFaultsLeaveTheCache(t *testing.T) {
 			w.conf.GitHub.Timeout = 300 * time.Millisecond
 			w.allows("octocat", "OctoCat")
 			before := w.read("people/octocat")
-			w.github.Fault = fault(tt.part, tt.answer)
+			w.github.Break(fault(tt.part, tt.answer))
 
 			if d := w.allows("octocat", "OctoCat"); d.Source != "cache" {
 				t.Errorf("fresh: answered from %q", d.Source)
 			}
 			w.later(6 * time.Minute)
 			if tt.part == "/members" { // the list is asked for only after a 404
-				w.github.Fault = fault("/mem", tt.answer)
+				w.github.Break(fault("/mem", tt.answer))
 			}
 			if d := w.allows("octocat", "OctoCat"); d.Source != "stale" {
 				t.Errorf("expired: answered from %q", d.Source)
@@ -160,7 +160,7 @@ func TestFaultsLeaveTheCache(t *testing.T) {
 			w.failsAs("alice", "alice-gh", tt.class)
 			w.later(24 * time.Hour)
 			w.failsAs("octocat", "OctoCat", "")
-			w.github.Fault = nil
+			w.github.Break(nil)
 			w.later(time.Hour)
 			w.allows("octocat", "OctoCat")
 			w.allows("alice", "alice-gh")
@@ -189,7 +189,7 @@ func (w *world) failsAs(account, keyOf string, class Class) {
 
 func TestA304ThatNobodyAskedForIsNoAnswer(t *testing.T) {
 	w := newWorld(t)
-	w.github.Fault = fault("", status(304))
+	w.github.Break(fault("", status(304)))
 	w.failsAs("octocat", "OctoCat", Broken)
 }
 
@@ -279,7 +279,7 @@ func TestAuthority(t *testing.T) {
 			w.allows("octocat", "OctoCat") // fresh
 			w.later(6 * time.Minute)
 			w.refuses("octocat", "OctoCat", tt.why)
-			w.github.Fault = fault("", status(500))
+			w.github.Break(fault("", status(500)))
 			w.later(2 * time.Minute)
 			if d, err := w.decide("octocat", "OctoCat"); d.Allowed() {
 				t.Errorf("a refusal was forgotten when GitHub broke: %v %v", d.Why, err)

@@ -91,7 +91,7 @@ func TestTheTokenGoesToOneHostOnly(t *testing.T) {
 	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got.Store(r.Header.Get("Authorization")) }))
 	t.Cleanup(thief.Close)
 	w := newWorld(t)
-	w.github.Fault = fault("/users/", func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, thief.URL, http.StatusFound) })
+	w.github.Break(fault("/users/", func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, thief.URL, http.StatusFound) }))
 	w.failsAs("octocat", "OctoCat", Broken)
 	if got.Load() != "" {
 		t.Errorf("another host was sent %q", got.Load())

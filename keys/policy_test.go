@@ -248,7 +248,7 @@ func TestEmergency(t *testing.T) {
 	options := `from="192.0.2.0/24",command="echo a b" `
 	w.write(file, "# for the day when nothing else works\n\n"+options+testKey("rescue")+" in the safe\nnonsense\n")
 	w.conf.Emergency = map[string]string{"breakglass": file, "octocat": file}
-	w.github.Fault = fault("", hang) // GitHub is not needed, nor the cache
+	w.github.Break(fault("", hang)) // GitHub is not needed, nor the cache
 
 	d := w.allows("breakglass", "rescue")
 	if want := options + testKey("rescue") + " in the safe\n"; d.Lines[0] != want || d.Source != "emergency" {
@@ -257,7 +257,7 @@ func TestEmergency(t *testing.T) {
 	if n := w.calls(); n != 0 {
 		t.Errorf("%d calls", n)
 	}
-	w.github.Fault = nil
+	w.github.Break(nil)
 	w.allows("octocat", "rescue")
 	w.allows("octocat", "OctoCat") // the ordinary way stays open
 	w.refuses("alice", "rescue", "no such key")

@@ -103,12 +103,12 @@ func TestDirectories(t *testing.T) {
 			})
 			t.Run("breaks on the way", func(t *testing.T) {
 				n := 0
-				w.github.Fault = func(rw http.ResponseWriter, r *http.Request) bool {
+				w.github.Break(func(rw http.ResponseWriter, r *http.Request) bool {
 					if n++; n > 2 {
 						status(500)(rw, r)
 					}
 					return n > 2
-				}
+				})
 				if err := dir.Team(context.Background(), "operations", func(Person) error { return nil }); !isClass(err, Broken) {
 					t.Errorf("half a team was taken for all of it: %v", err)
 				}
@@ -138,7 +138,7 @@ func TestGraphQLFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.github.NoGraph = false
-			w.github.Fault = fault("/graphql", answer)
+			w.github.Break(fault("/graphql", answer))
 			if err := w.refresh(); err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +152,7 @@ func TestGraphQLFaults(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.github.NoGraph = false
-	w.github.Fault = fault("/graphql", body("application/json", `{"errors":[{"type":"RATE_LIMITED","message":"slow down"}]}`))
+	w.github.Break(fault("/graphql", body("application/json", `{"errors":[{"type":"RATE_LIMITED","message":"slow down"}]}`)))
 	if err := w.refresh(); !isClass(err, Limited) {
 		t.Errorf("rate limited: %v", err)
 	}
@@ -217,9 +217,9 @@ func TestATeamThatShrank(t *testing.T) {
 			if err := w.refresh(); !isClass(err, Suspicious) {
 				t.Fatalf("believed at once: %v", err)
 			}
-			w.github.Fault = fault("/memberships/", status(500)) // nobody can ask about one member
+			w.github.Break(fault("/memberships/", status(500))) // nobody can ask about one member
 			w.allows("deploy", "user-00009")
-			w.github.Fault = nil
+			w.github.Break(nil)
 			w.later(6 * time.Minute)
 			if err := w.refresh(); err != nil {
 				t.Fatalf("not believed the second time: %v", err)

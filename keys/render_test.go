@@ -91,7 +91,7 @@ func TestRender(t *testing.T) {
 	if err := os.RemoveAll(w.conf.Cache.Dir); err != nil {
 		t.Fatal(err)
 	}
-	w.github.Fault = fault("", status(500))
+	w.github.Break(fault("", status(500)))
 	_ = w.refresh()
 	if err := w.svc.Render(dir); err != nil {
 		t.Fatal(err)

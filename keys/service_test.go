@@ -34,7 +34,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, clock: time.Now(), token: testToken, state: acme()}
 	w.github = &githubtest.Server{
 		State:   func() (githubtest.State, error) { w.mu.Lock(); defer w.mu.Unlock(); return w.state, nil },
-		Token:   func() string { return w.token },
+		Token:   func() string { w.mu.Lock(); defer w.mu.Unlock(); return w.token },
 		NoGraph: true,
 	}
 	srv := w.github.Start(t)
@@ -102,6 +102,15 @@ func (w *world) change(edit func(*githubtest.State)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	edit(&w.state)
+}
+
+// issue makes another token the right one, and writes it into the host's file.
+func (w *world) issue(token string) {
+	w.t.Helper()
+	w.mu.Lock()
+	w.token = token
+	w.mu.Unlock()
+	w.write(w.conf.GitHub.TokenFile, token)
 }
 
 // later lets time pass.

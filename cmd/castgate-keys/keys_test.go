@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"castgate/cmd/castgate-keys/early"
+	"castgate/cmd/internal/config"
 	"castgate/keys"
 	"castgate/keys/githubtest"
 	"castgate/keys/hot"
@@ -242,11 +244,11 @@ func TestBothPathsHaveTheSameDefaults(t *testing.T) {
 // hung makes GitHub take every question and answer none; it tells when asked.
 func (h *host) hung() <-chan struct{} {
 	asked := make(chan struct{}, 100)
-	h.github.Fault = func(_ http.ResponseWriter, r *http.Request) bool {
+	h.github.Break(func(_ http.ResponseWriter, r *http.Request) bool {
 		asked <- struct{}{}
 		<-r.Context().Done()
 		return true
-	}
+	})
 	return asked
 }
 
@@ -313,5 +315,15 @@ func TestSecretsStayInside(t *testing.T) {
 	children, _ := os.ReadFile(proc + fmt.Sprintf("task/%d/children", cmd.Process.Pid))
 	if len(children) > 0 {
 		t.Errorf("it has children: %q", children)
+	}
+}
+
+func TestTheShippedConfigurationIsGood(t *testing.T) {
+	conf := keys.Default()
+	if err := config.Load("../../packaging/etc/keys.yaml", conf); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(conf.Keys, keys.Default().Keys) || conf.Cache != keys.Default().Cache || conf.GitHub.Timeout != keys.Default().GitHub.Timeout {
+		t.Errorf("it says other values than the defaults: %+v", conf)
 	}
 }

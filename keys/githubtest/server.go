@@ -18,16 +18,15 @@ import (
 	"time"
 )
 
-// Server is the stand-in. Its fields may be set before it serves; State and
-// Fault are asked for at every request, so that they may change.
+// Server is the stand-in. Its fields are set before it serves; State is asked
+// for at every request, so that it may change.
 type Server struct {
 	State   func() (State, error)
-	Token   func() string                                     // who may ask; "" lets nobody
-	Fault   func(w http.ResponseWriter, r *http.Request) bool // true: it has answered
-	Prefix  string                                            // "/api/v3" for Enterprise Server
-	NoGraph bool                                              // no GraphQL
-	App     *App                                              // accepts installations of this App
-	Limit   int                                               // calls in an hour, 0 for GitHub's 5000
+	Token   func() string // who may ask; "" lets nobody
+	Prefix  string        // "/api/v3" for Enterprise Server
+	NoGraph bool          // no GraphQL
+	App     *App          // accepts installations of this App
+	Limit   int           // calls in an hour, 0 for GitHub's 5000
 
 	mu    sync.Mutex
 	broke func(http.ResponseWriter, *http.Request) bool
@@ -77,7 +76,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer s.mu.Unlock()
 		s.calls = append(s.calls, fmt.Sprintf("%s %s %d", r.Method, r.URL.RequestURI(), rec.status))
 	}()
-	if s.Fault != nil && s.Fault(rec, r) || s.broken(rec, r) {
+	if s.broken(rec, r) {
 		return
 	}
 	if msg := strict(r); msg != "" {
@@ -87,7 +86,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.route(rec, r)
 }
 
-// Break sets a fault, nil for none, while the server serves.
+// Break makes it fail as fault says, which reports whether it has answered; nil
+// mends it.
 func (s *Server) Break(fault func(w http.ResponseWriter, r *http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
