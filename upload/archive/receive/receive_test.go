@@ -87,8 +87,9 @@ func (f *fleet) host(name string) *http.Client {
 	return &http.Client{Transport: tr}
 }
 
-func digest(p []byte) string {
-	sum := sha256.Sum256(p)
+func digest(p []byte) string { return digestOf(sha256.Sum256(p)) }
+
+func digestOf(sum [sha256.Size]byte) string {
 	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
 }
 

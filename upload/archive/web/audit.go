@@ -71,7 +71,7 @@ func (a *Audit) Write(ev Event) error {
 	}
 	for _, name := range files {
 		if err := a.append(name, line); err != nil {
-			return fmt.Errorf("write the audit log: %w", err)
+			return fmt.Errorf("write the audit log: %v", err) // not %w: to the page, it is no file that is missing
 		}
 	}
 	return nil

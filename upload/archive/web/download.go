@@ -94,10 +94,11 @@ func (s *Server) writeCast(w io.Writer, r *http.Request, rec Recording) error {
 // the proof, for somebody who has nothing of ours.
 func stored(suffix string) func(*Server, io.Writer, *http.Request, Recording) error {
 	return func(s *Server, w io.Writer, r *http.Request, rec Recording) error {
-		if suffix == "" {
-			suffix = rec.Manifest.StoredSuffix()
+		name := suffix
+		if name == "" {
+			name = rec.Manifest.StoredSuffix()
 		}
-		in, err := s.archive.Object(r.Context(), rec, suffix)
+		in, err := s.archive.Object(r.Context(), rec, name)
 		if err != nil {
 			return err
 		}
