@@ -62,6 +62,8 @@ func (g *Guard) depart(s *session) (last bool) {
 // clear lists or ends what the connection's sessions have left behind.
 func (g *Guard) clear(log *slog.Logger, s *session) {
 	time.Sleep(grace)
+	g.sweeping <- struct{}{}
+	defer func() { <-g.sweeping }()
 	var met map[procID]process
 	clean := true
 	if s.Leftovers == End {

@@ -32,16 +32,19 @@ type Guard struct {
 	sessions map[procID]*session  // by their recorders
 	shells   map[procID][]process // shells of ended sessions that stood before their recorder, by monitor
 	swept    sync.WaitGroup
+	sweeping chan struct{} // as many sweeps at once as it has room
+	scanner  scanner
 }
 
 // Limits on what one account, and all of them, can make the guard hold. A
 // session costs two descriptors, a goroutine and a few hundred bytes.
 const (
-	maxPerUID = 128              // twice wrap.yaml's sessions_per_user
-	maxTotal  = 4096             // the unit's LimitNOFILE fits this
+	maxPerUID = 1024             // a shared account's; wrap.yaml's sessions_per_user is 64
+	maxTotal  = 8192             // the unit's LimitNOFILE fits this
 	introduce = 2 * time.Second  // for the Hello, and for the third packet
 	lastWords = 10 * time.Second // from the end of a connection to the end of its recorder
 	scanTime  = 300 * time.Millisecond
+	maxSweeps = 2 // a host that logs everybody out still lets people in
 )
 
 // session is one recorder that has been introduced.
@@ -60,6 +63,7 @@ type session struct {
 // under way have ended, too; sessions it knew go on without it.
 func (g *Guard) Serve(ctx context.Context, l *os.File) error {
 	g.peers, g.sessions, g.shells = map[uint32]int{}, map[procID]*session{}, map[procID][]process{}
+	g.sweeping = make(chan struct{}, maxSweeps)
 	stop := context.AfterFunc(ctx, func() { _ = l.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	go g.watch(ctx)
@@ -214,11 +218,14 @@ func (g *Guard) secure(s *session, tty *os.File, facts *Facts) {
 	}
 	s.tty, facts.TTYTaken = t, true
 	want := wanted{t: s}
-	found, complete := holders(want, time.Now().Add(scanTime))
-	if !complete {
+	look := g.scanner.look(want, scanTime)
+	if !look.complete {
 		g.Log.Warn("terminal not searched in time", "session", s.Session, "uid", s.uid)
 	}
-	for _, h := range found {
+	for _, h := range look.found {
+		if h.tty != t {
+			continue
+		}
 		ended := h.evict(want)
 		facts.Holders = append(facts.Holders, Holder{PID: h.pid, UID: h.uid, Comm: h.comm, Ended: ended})
 		if !ended && h.uid != 0 {

@@ -42,9 +42,11 @@ func (g *Guard) look() {
 	if len(want) == 0 {
 		return
 	}
-	found, _ := holders(want, time.Now().Add(watchEvery)) // the rest comes next time
-	for _, h := range found {
-		s := want[h.tty]
+	for _, h := range g.scanner.look(want, watchEvery).found { // the rest comes next time
+		s, ok := want[h.tty]
+		if !ok {
+			continue // of a session that began meanwhile, which looks for itself
+		}
 		if h.uid == 0 && s.rootSeen {
 			continue
 		}
