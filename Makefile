@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's
 LDFLAGS  = -s -w $(if $(VERSION),-X castgate/cmd/internal/cli.Version=$(VERSION))
 TOOL     = go tool -modfile=.ci/tools.mod
 
-.PHONY: help build deps lint web test-web test test-all test-host fuzz deb rpm demo demo-clean bench clean
+.PHONY: help build deps lint web test-web test test-all test-host fuzz deb rpm docs demo demo-clean bench clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)

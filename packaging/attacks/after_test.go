@@ -4,7 +4,7 @@ package attacks
 
 import (
 	"fmt"
-	"time"
+	"net"
 
 	"castgate/packaging/hosttest"
 )
@@ -12,7 +12,7 @@ import (
 // left says whether a program of a session that has ended runs on.
 func (w *world) left(words string) verdict {
 	w.Helper()
-	if !w.door.castgate {
+	if !w.door.castgate || w.door.noGuard {
 		if w.runs(words) {
 			return works
 		}
@@ -29,14 +29,14 @@ const bySweep = "leftovers: end; the guard's sweep"
 
 var afterTheSession = []attack{
 	{
-		id: "514", what: "a program that outlives the session", by: bySweep, naive: works,
+		id: "514", what: "a program that outlives the session", by: bySweep, naive: works, guard: true,
 		try: func(w *world) verdict {
 			w.ssh(nil, "setsid nohup sleep 1000.8 </dev/null >/dev/null 2>&1 & sleep 0.1")
 			return w.left("sleep 1000.8")
 		},
 	},
 	{
-		id: "515", what: "the same, after kill -9 of the recorder", by: bySweep, naive: works,
+		id: "515", what: "the same, after kill -9 of the recorder", by: bySweep, naive: works, guard: true,
 		try: func(w *world) verdict {
 			x := w.terminal()
 			x.Type("(setsid nohup sleep 1000.8 </dev/null >/dev/null 2>&1 &); echo star''ted\n")
@@ -48,18 +48,23 @@ var afterTheSession = []attack{
 		},
 	},
 	{
-		id: "533", what: "a sshd of one's own, for later", by: bySweep + "; login shell", naive: works,
+		id: "533", what: "a sshd of one's own, for later", by: bySweep + "; login shell", naive: works, guard: true,
 		try: func(w *world) verdict {
 			w.user.Write(w, "own/config", "Port 2299\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nHostKey "+
 				w.user.Home+"/own/key\nAuthorizedKeysFile "+w.user.Home+"/.ssh/authorized_keys\n")
 			w.ssh(nil, "ssh-keygen -q -t ed25519 -N '' -f own/key; setsid /usr/sbin/sshd -f own/config </dev/null >/dev/null 2>&1; sleep 0.2")
-			if w.door.castgate {
-				w.log.Wait(w, "castgate-guard", "session ended", "leftovers=end")
-			}
 			cmd := w.server.Ssh(w.key, account, nil, "echo SEC''RET")
 			instead(cmd, fmt.Sprintf("Port=%d", w.server.Port), "Port=2299")
 			instead(cmd, "StrictHostKeyChecking=yes", "StrictHostKeyChecking=no")
-			time.Sleep(100 * time.Millisecond) // for it to listen
+			if w.left("own/config") == works {
+				hosttest.WaitFor(w, "it to listen", func() bool {
+					conn, err := net.Dial("tcp", "127.0.0.1:2299")
+					if err == nil {
+						conn.Close()
+					}
+					return err == nil
+				})
+			}
 			r := hosttest.Do(w, cmd, nil)
 			return w.judge(r.Stdout == "SECRET\n", "SECRET")
 		},

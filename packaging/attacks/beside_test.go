@@ -3,7 +3,9 @@
 package attacks
 
 import (
+	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"castgate/packaging/hosttest"
@@ -88,14 +90,14 @@ var besideTheRecorder = []attack{
 		},
 	},
 	{
-		id: "521", what: "running the recorder by hand with a forged SSH_CONNECTION", by: "the guard: nested, parent named", naive: works,
+		id: "521", what: "running the recorder by hand with a forged SSH_CONNECTION", by: "the guard: nested, parent named", naive: works, guard: true,
 		try: func(w *world) verdict {
 			program := naivePath
 			if w.door.castgate {
 				program = "/usr/bin/castgate-wrap"
 			}
 			x := w.terminal()
-			x.Type("SSH_CONNECTION='6.6.6.6 6 6.6.6.6 22' SSH_ORIGINAL_COMMAND='echo for''ged' " + program + "\n")
+			x.Type("unset CASTGATE_SESSION; SSH_CONNECTION='6.6.6.6 6 6.6.6.6 22' SSH_ORIGINAL_COMMAND='echo for''ged' " + program + "\n")
 			x.Expect("forged")
 			x.Type("exit\n")
 			x.Wait()
@@ -113,6 +115,28 @@ var besideTheRecorder = []attack{
 				return works
 			}
 			return closed
+		},
+	},
+	{
+		id: "526", what: "a flood of output, for the recorder's memory", by: "buffers have a size", naive: seen,
+		try: func(w *world) verdict {
+			x := w.terminal()
+			x.Type("head -c 20000000 /dev/zero | tr '\\0' x; echo SEC''RET\n")
+			x.Expect("SECRET")
+			const enough = 64 << 10 // kB
+			if peak := w.peak(); peak > enough {
+				w.Errorf("the recorder took %d kB", peak)
+			}
+			return w.judge(true, "SECRET")
+		},
+	},
+	{
+		id: "527", what: "a limit on files (`ulimit -f 0`) in `~/.bashrc`", by: byHome, naive: closed,
+		try: func(w *world) verdict {
+			w.user.Write(w, ".bashrc", "ulimit -f 0\n")
+			x := hosttest.StartTerminal(w, w.server.Ssh(w.key, account, []string{"-tt"}), 80, 24)
+			x.Type("echo SEC''RET; exit\n")
+			return w.judge(strings.Contains(x.Wait().Stdout, "SECRET"), "SECRET")
 		},
 	},
 	{
@@ -150,4 +174,15 @@ print("CONNECTED")
 			return closed
 		},
 	},
+}
+
+// peak is the most memory that the recorder has taken so far, in kB.
+func (w *world) peak() int {
+	w.Helper()
+	out := hosttest.Run(w, "awk", "/^VmHWM/ {print $2}", fmt.Sprintf("/proc/%d/status", w.recorder()))
+	kb, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return kb
 }

@@ -9,7 +9,7 @@ func shown(command, want string) func(w *world) verdict {
 		x := w.terminal()
 		x.Type(command + "; echo do''ne\n")
 		x.Expect("done")
-		if !shows(x, want) {
+		if !w.shows(x, want) {
 			w.Fatalf("the terminal shows %q", x.Output())
 		}
 		return w.judge(true, want)

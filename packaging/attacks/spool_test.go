@@ -86,7 +86,7 @@ var atTheSpool = []attack{
 			x := w.terminal()
 			hosttest.Run(w, "sh", "-c", "head -c 2000000 /dev/zero >"+smallDisk(w)+"/fill 2>/dev/null || true")
 			x.Type("head -c 200000 /dev/zero | tr '\\0' x; echo SEC''RET\n")
-			return w.judge(shows(x, "SECRET"), "SECRET")
+			return w.judge(w.shows(x, "SECRET"), "SECRET")
 		},
 	},
 }

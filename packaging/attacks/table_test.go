@@ -14,8 +14,11 @@ import (
 // row is an attack and what came of it at each door.
 type row struct {
 	attack
-	verdicts [3]verdict // in the order of doors
+	verdicts [4]verdict // in the order of doors
 }
+
+// same stands where the guard has no part.
+const same verdict = "-"
 
 const tableDoc = "../../docs/attacks.md"
 
@@ -29,15 +32,27 @@ Made by ` + "`make docs`" + ` from the results of packaging/attacks: every row i
 that tries the attack on a throwaway host with a stock sshd. The naive recorder
 runs as the user behind a ForceCommand, keeps its recording in a directory that
 everybody may write to, and records terminals only: it shows that the attack,
-as it is tried, does work. The other columns are castgate as shipped: behind
-the snippet for sshd (and with the guard), and as the login shell as well.
+as it is tried, does work. The other columns are castgate as shipped, with
+` + "`leftovers: end`" + `: behind the snippet for sshd; as the login shell as well;
+and, where the guard has a part in it, behind the snippet while no guard runs.
 
 **works**: done, and neither a recording nor the log shows it. **seen**: done,
-and shown there. **refused**: could not be done. The numbers are those of the
+and shown there. **refused**: could not be done. **told**: done, but the header
+of every recording says that the guard was away. The numbers are those of the
 cases in the tests.
 
-| | attack | naive recorder | castgate, ForceCommand | castgate, login shell | what closes it |
-|---|---|---|---|---|---|
+| | attack | naive recorder | castgate, ForceCommand | castgate, login shell | no guard | what closes it |
+|---|---|---|---|---|---|---|
+`
+
+// tail is what no recorder on the host can close.
+const tail = `
+Open by nature: what a program does that the session only starts (a script
+that was fetched, a connection to somewhere else); during the session, a server
+of one's own that the firewall lets others reach, and which is no recorded
+session unless castgate-wrap is the login shell; what cron, at and the user's
+systemd start; and whoever is root. auditd, a firewall, cron.deny and at.deny
+are the tools for that.
 `
 
 func (r row) String() string {
@@ -47,7 +62,8 @@ func (r row) String() string {
 		}
 		return string(v)
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", r.id, r.what, bold(r.verdicts[0]), bold(r.verdicts[1]), bold(r.verdicts[2]), r.by)
+	v := r.verdicts
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |\n", r.id, r.what, bold(v[0]), bold(v[1]), bold(v[2]), bold(v[3]), r.by)
 }
 
 // compare holds docs/attacks.md to what has just been found. A run of some of
@@ -60,6 +76,7 @@ func compare(t *testing.T, rows []row) {
 	for _, r := range rows {
 		table.WriteString(r.String())
 	}
+	table.WriteString(tail)
 	if *update {
 		if err := os.WriteFile("../../.build/hosttest/attacks.md", []byte(table.String()), 0o644); err != nil {
 			t.Fatal(err)

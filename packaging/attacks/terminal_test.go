@@ -39,13 +39,18 @@ func (w *world) outer() string {
 	return tty
 }
 
-// shows waits a moment for words on a terminal; their absence can't be waited for.
-func shows(x *hosttest.Terminal, words string) bool {
-	for range 50 {
+// shows waits for words on a terminal. That they never come can't be waited
+// for: a second is enough where they are not expected to, and a busy machine
+// gets more where they are.
+func (w *world) shows(x *hosttest.Terminal, words string) bool {
+	patience := 5 * time.Second
+	if w.door.castgate {
+		patience = time.Second
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if strings.Contains(x.Output(), words) {
 			return true
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	return false
 }
@@ -81,22 +86,22 @@ while True:
 
 var atTheTerminal = []attack{
 	{
-		id: "502", what: "stop the recorder, run a shell on the outer terminal", by: byExcl, naive: works,
+		id: "502", what: "stop the recorder, run a shell on the outer terminal", by: byExcl, naive: works, guard: true,
 		try: func(w *world) verdict {
 			x := w.terminal()
 			script := fmt.Sprintf("kill -STOP %d; sh -c 'echo SEC''RET' <>%[2]s >&0 2>&0", w.recorder(), w.outer())
 			out, _ := w.as(script).CombinedOutput()
 			w.Logf("the attack said %q", out)
-			return w.judge(shows(x, "SECRET"), "SECRET")
+			return w.judge(w.shows(x, "SECRET"), "SECRET")
 		},
 	},
 	{
-		id: "503", what: "write to the outer terminal by its name", by: byExcl, naive: works,
+		id: "503", what: "write to the outer terminal by its name", by: byExcl, naive: works, guard: true,
 		try: func(w *world) verdict {
 			x := w.terminal()
 			out, _ := w.as("echo SECRET >" + w.outer()).CombinedOutput()
 			w.Logf("the attack said %q", out)
-			return w.judge(shows(x, "SECRET"), "SECRET")
+			return w.judge(w.shows(x, "SECRET"), "SECRET")
 		},
 	},
 	{
@@ -105,11 +110,11 @@ var atTheTerminal = []attack{
 			x := w.terminal()
 			out, _ := w.as(fmt.Sprintf("echo SECRET >/proc/%d/fd/0", w.recorder())).CombinedOutput()
 			w.Logf("the attack said %q", out)
-			return w.judge(shows(x, "SECRET"), "SECRET")
+			return w.judge(w.shows(x, "SECRET"), "SECRET")
 		},
 	},
 	{
-		id: "504", what: "change the outer terminal's mode", by: "the guard gives it to root", naive: works,
+		id: "504", what: "change the outer terminal's mode", by: "the guard gives it to root", naive: works, guard: true,
 		try: func(w *world) verdict {
 			x := w.terminal()
 			defer x.Wait()
@@ -121,7 +126,7 @@ var atTheTerminal = []attack{
 		},
 	},
 	{
-		id: "511", what: "TIOCSTI and TIOCSCTTY on the outer terminal", by: "the kernel; " + byExcl, naive: closed,
+		id: "511", what: "TIOCSTI and TIOCSCTTY on the outer terminal", by: "the kernel; " + byExcl, naive: closed, guard: true,
 		try: func(w *world) verdict {
 			x := w.terminal()
 			done := w.python(`
@@ -132,7 +137,7 @@ try: fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
 except OSError: pass
 for c in b"echo SEC''RET\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([c]))
 `, w.outer())
-			return w.judge(done && shows(x, "SECRET"), "SECRET")
+			return w.judge(done && w.shows(x, "SECRET"), "SECRET")
 		},
 	},
 	{
@@ -146,11 +151,11 @@ for c in b"echo SEC''RET\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([c]))
 			}
 			out, _ := w.as(fmt.Sprintf("kill -STOP %s; kill -STOP %d; echo SECRET >/proc/%[1]s/fd/0", parent, w.recorder())).CombinedOutput()
 			w.Logf("the attack said %q", out)
-			return w.judge(shows(x, "SECRET"), "SECRET")
+			return w.judge(w.shows(x, "SECRET"), "SECRET")
 		},
 	},
 	{
-		id: "513", what: "a lurker that has the next terminal open before the recorder", by: "the guard ends it, the log tells", naive: works,
+		id: "513", what: "a lurker that has the next terminal open before the recorder", by: "the guard ends it, the log tells", naive: works, guard: true,
 		try: func(w *world) verdict {
 			lurk := hosttest.StartTerminal(w, w.user.Command("/usr/bin/python3", "-c", lurker), 80, 24)
 			lurk.Expect("watching")
@@ -158,7 +163,7 @@ for c in b"echo SEC''RET\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([c]))
 			done := false
 			for range 5 { // it is a race, and the lurker has to win it
 				x := w.terminal()
-				if done = shows(x, "SECRET"); done || told() {
+				if done = w.shows(x, "SECRET"); done || told() {
 					break
 				}
 			}
@@ -176,7 +181,7 @@ for c in b"echo SEC''RET\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([c]))
 		try: func(w *world) verdict {
 			x := w.terminal()
 			_ = w.as(fmt.Sprintf("kill -QUIT %d", w.recorder())).Run()
-			return w.judge(shows(x, "goroutine"), "goroutine")
+			return w.judge(w.shows(x, "goroutine"), "goroutine")
 		},
 	},
 	{

@@ -28,13 +28,15 @@ type door struct {
 	name       string
 	castgate   bool
 	loginShell bool
+	noGuard    bool
 }
 
 var (
 	plainDoor = door{name: "naive recorder"}
 	forceDoor = door{name: "ForceCommand", castgate: true}
 	shellDoor = door{name: "login shell", castgate: true, loginShell: true}
-	doors     = []door{plainDoor, forceDoor, shellDoor}
+	aloneDoor = door{name: "ForceCommand without the guard", castgate: true, noGuard: true}
+	doors     = []door{plainDoor, forceDoor, shellDoor, aloneDoor}
 )
 
 // world is a throwaway host with one such door and one account behind it.
@@ -46,7 +48,6 @@ type world struct {
 	user  *hosttest.User
 	key   *hosttest.Key
 	log   *hosttest.Log
-	guard *hosttest.Guard
 }
 
 // options are what an attack needs of its world.
@@ -80,7 +81,9 @@ func newWorld(t *testing.T, d door, o options) *world {
 			config = strings.Replace(config, "limits: {free: 1MiB}\n", "", 1)
 		}
 		hosttest.Config(t, "wrap", config)
-		w.guard = hosttest.StartGuard(t)
+		if !d.noGuard {
+			hosttest.StartGuard(t)
+		}
 		lines = append(lines, snippet(t)...)
 	} else {
 		installNaive(t)
