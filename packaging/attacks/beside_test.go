@@ -99,6 +99,8 @@ var besideTheRecorder = []attack{
 			x := w.terminal()
 			x.Type("unset CASTGATE_SESSION; SSH_CONNECTION='6.6.6.6 6 6.6.6.6 22' SSH_ORIGINAL_COMMAND='echo for''ged' " + program + "\n")
 			x.Expect("forged")
+			// What is typed while the inner one still ends is the inner one's.
+			hosttest.WaitFor(w, "the inner recorder's end", func() bool { return len(w.recorders()) == 1 })
 			x.Type("exit\n")
 			x.Wait()
 			all := w.finished()

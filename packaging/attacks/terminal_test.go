@@ -13,17 +13,27 @@ import (
 	"castgate/packaging/hosttest"
 )
 
-// recorder returns the pid of the account's one recorder.
-func (w *world) recorder() int {
+// recorders returns the pids of the account's recorders.
+func (w *world) recorders() []string {
 	w.Helper()
 	name := "naive"
 	if w.door.castgate {
 		name = "castgate-wrap"
 	}
-	out := hosttest.Run(w, "pgrep", "-u", account, "-x", name)
-	pid, err := strconv.Atoi(strings.TrimSpace(out))
+	out, _ := exec.Command("pgrep", "-u", account, "-x", name).Output() // status 1: none
+	return strings.Fields(string(out))
+}
+
+// recorder returns the pid of the only one.
+func (w *world) recorder() int {
+	w.Helper()
+	all := w.recorders()
+	if len(all) != 1 {
+		w.Fatalf("recorders: %q", all)
+	}
+	pid, err := strconv.Atoi(all[0])
 	if err != nil {
-		w.Fatalf("recorders: %q", out)
+		w.Fatal(err)
 	}
 	return pid
 }
