@@ -31,7 +31,7 @@ func serveCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		if err != nil {
 			return err
 		}
-		doors, err := doorsOf(cfg, env.Log)
+		doors, err := doorsOf(cfg, cacheDir(env, cfg), env.Log)
 		if err != nil {
 			return err
 		}
@@ -45,12 +45,21 @@ func serveCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	}
 }
 
-func doorsOf(cfg archive.Config, log *slog.Logger) (doors []serve.Door, err error) {
+// cacheDir is where prepared recordings are: systemd's CacheDirectory=, else
+// beside the index, which is derived data as well.
+func cacheDir(env *cli.Env, cfg archive.Config) string {
+	if dir := env.Getenv("CACHE_DIRECTORY"); dir != "" {
+		return dir
+	}
+	return filepath.Join(filepath.Dir(cfg.Index), "prepared")
+}
+
+func doorsOf(cfg archive.Config, cache string, log *slog.Logger) (doors []serve.Door, err error) {
 	if cfg.Store.Dir == "" {
 		return nil, errors.New("serve works on store.dir")
 	}
 	if cfg.Web.Listen != "" {
-		d, err := webDoor(cfg, log)
+		d, err := webDoor(cfg, cache, log)
 		if err != nil {
 			return nil, fmt.Errorf("web: %w", err)
 		}
@@ -84,7 +93,7 @@ func receiveDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
 	return d, nil
 }
 
-func webDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
+func webDoor(cfg archive.Config, cache string, log *slog.Logger) (serve.Door, error) {
 	d := serve.Door{Name: "web", Addr: cfg.Web.Listen}
 	if cfg.Web.CertFile != "" {
 		tls, err := serve.Files{Cert: cfg.Web.CertFile, Key: cfg.Web.KeyFile}.Config()
@@ -105,11 +114,11 @@ func webDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
 	if err != nil {
 		return d, err
 	}
-	cache, err := web.NewCache(filepath.Join(filepath.Dir(cfg.Index), "prepared"))
+	prepared, err := web.NewCache(cache)
 	if err != nil {
 		return d, err
 	}
-	page, err := web.New(store, auth, audit, cache, log)
+	page, err := web.New(store, auth, audit, prepared, log)
 	d.Handler = page
 	return d, err
 }
