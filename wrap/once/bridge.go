@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,17 +30,15 @@ func (t *task) bridgeTerminal() (ours int, closeOurs func(), err error) {
 		return 0, nil, fmt.Errorf("bridge the channel: %w", err)
 	}
 	client := conn.(*net.UnixConn)
-	t.delivered = make(chan struct{})
 	go func() {
 		_, _ = io.Copy(client, t.channel)
 		_ = client.CloseWrite()
 		_, _ = io.Copy(io.Discard, t.channel) // nobody reads it: the client must not wait for that
 	}()
-	go func() {
-		defer close(t.delivered)
+	t.copies.Go(func() {
 		_, _ = io.Copy(t.channel, client)
 		client.Close()
-	}()
+	})
 	return fds[0], func() { unix.Close(fds[0]) }, nil
 }
 
@@ -65,17 +62,11 @@ func (t *task) bridgePipes() (ours [3]int, err error) {
 		files[0].Close()
 		_, _ = io.Copy(io.Discard, t.channel)
 	}()
-	var out sync.WaitGroup
 	for i, w := range []io.Writer{t.channel, t.channel.Stderr()} {
-		out.Go(func() {
+		t.copies.Go(func() {
 			_, _ = io.Copy(w, files[i+1])
 			files[i+1].Close()
 		})
 	}
-	t.delivered = make(chan struct{})
-	go func() {
-		out.Wait()
-		close(t.delivered)
-	}()
 	return ours, nil
 }

@@ -215,6 +215,7 @@ func TestCommandsAsWithSshd(t *testing.T) {
 		{"killed by a signal without a name", "kill -XCPU $$", "", nil},
 		{"terminal", "echo hello; tty >/dev/null && echo yes; exit 9", "", []string{"-tt"}},
 		{"no terminal", "tty; echo $0", "", []string{"-T"}},
+		{"terminal, input", "read x; echo got $x", "a\n", []string{"-tt"}},
 		{"terminal, much", "seq 20000", "", []string{"-tt"}},
 		{"terminal, killed", "kill -HUP $$", "", []string{"-tt"}},
 		{"language", "echo $LANG $LC_TIME $FOO", "", []string{"-o", "SetEnv=LANG=C.UTF-8 LC_TIME=C FOO=bar"}},
@@ -388,13 +389,16 @@ func TestTransfers(t *testing.T) {
 		t.Fatal(err)
 	}
 	batch := filepath.Join(t.TempDir(), "batch")
-	for _, program := range [][]string{{"scp", "-s"}, {"scp", "-O"}, {"sftp"}} {
+	for _, program := range [][]string{{"scp", "-s"}, {"scp", "-O"}, {"sftp"}, {"rsync"}} {
 		dst := filepath.Join(t.TempDir(), "copy")
 		s := start(t, key.Line).ready()
 		args := append(program[1:], s.options(key)...)
-		if program[0] == "scp" {
+		switch program[0] {
+		case "scp":
 			args = append(args, "-q", src, "anybody@127.0.0.1:"+dst)
-		} else {
+		case "rsync":
+			args = []string{"-e", "ssh " + strings.Join(s.options(key), " "), src, "anybody@127.0.0.1:" + dst}
+		case "sftp":
 			if err := os.WriteFile(batch, []byte("put "+src+" "+dst+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -465,3 +469,69 @@ func TestStoppedBySignal(t *testing.T) {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// A shell that can't be run any more is a status, and a message that is recorded.
+func TestShellIsGone(t *testing.T) {
+	key := hosttest.NewKey(t, "ed25519")
+	shell := filepath.Join(t.TempDir(), "shell")
+	hosttest.Run(t, "cp", "/bin/dash", shell)
+	for _, options := range [][]string{{"-T"}, {"-tt"}} {
+		hosttest.Run(t, "cp", "/bin/dash", shell)
+		log := filepath.Join(t.TempDir(), "log.cast")
+		cmd := command(t, "-authorized-keys", authorized(t, key.Line), "-log", log)
+		cmd.Env = append(cmd.Env, "SHELL="+shell)
+		s := run(t, cmd).ready()
+		s.log = log
+		if err := os.Remove(shell); err != nil {
+			t.Fatal(err)
+		}
+		got := hosttest.Do(t, s.ssh(key, options, "echo in"), nil)
+		if status := s.wait(); status != 127 || got.Status != 127 || !strings.Contains(got.Stderr+got.Stdout, "no such file") {
+			t.Errorf("%q: status %d, got %+v", options, status, got)
+		}
+		if rec := s.recording(); !strings.Contains(rec.output, "no such file") || rec.events["x"][0] != "127" {
+			t.Errorf("%q: recorded %+v", options, rec)
+		}
+	}
+}
+
+// A network that dies without a word ends the session, too.
+func TestClientFallsSilent(t *testing.T) {
+	hosttest.Slow(t)
+	key := hosttest.NewKey(t, "ed25519")
+	s := start(t, key.Line).ready()
+	x := hosttest.StartTerminal(t, s.ssh(key, []string{"-tt"}, "echo here; sleep 1000"), 80, 24)
+	x.Expect("here")
+	x.Signal(syscall.SIGSTOP)
+	<-s.done
+	if status := s.wait(); status != 88 || !strings.Contains(s.stderr.String(), "client does not answer") {
+		t.Errorf("status %d", status)
+	}
+}
+
+// A log that nobody reads stops the session, not the end of castgate-once.
+func TestLogIsStuck(t *testing.T) {
+	hosttest.Slow(t)
+	key := hosttest.NewKey(t, "ed25519")
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	hosttest.Run(t, "mkfifo", fifo)
+	r, err := os.OpenFile(fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	s := run(t, command(t, "-authorized-keys", authorized(t, key.Line), "-log", fifo)).ready()
+	x := hosttest.StartTerminal(t, s.ssh(key, []string{"-tt"}, "echo here; yes"), 80, 24)
+	x.Expect("here")
+	shown := 0
+	hosttest.WaitFor(t, "the pipe to be full", func() bool {
+		time.Sleep(time.Second)
+		before := shown
+		shown = len(x.Output())
+		return shown == before
+	})
+	x.Signal(syscall.SIGKILL)
+	if status := s.wait(); status != 89 || !strings.Contains(s.stderr.String(), "nobody reads it") {
+		t.Errorf("status %d", status)
+	}
+}

@@ -122,7 +122,7 @@ func (s *session) run(t *task, gone <-chan struct{}) (int, error) {
 	lost := rec.Err()
 	if err != nil && lost == nil { // it could not be run at all
 		end = wrap.End{Status: wrap.NotRun(err), Ended: true}
-		fmt.Fprintf(t.channel.Stderr(), "castgate-once: %v\r\n", err)
+		t.complain(rec, err)
 	}
 	if end.Hangup {
 		_ = rec.Marker(s.whyEnded())
@@ -140,8 +140,13 @@ func (s *session) run(t *task, gone <-chan struct{}) (int, error) {
 
 // deliver waits until the client has what was shown and tells it the end.
 func (s *session) deliver(t *task, end wrap.End, gone <-chan struct{}) {
+	delivered := make(chan struct{})
+	go func() {
+		t.copies.Wait()
+		close(delivered)
+	}()
 	select {
-	case <-t.delivered:
+	case <-delivered:
 		t.report(end)
 	case <-gone:
 		return

@@ -3,8 +3,10 @@
 package once
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/crypto/ssh"
 
@@ -14,17 +16,17 @@ import (
 
 // task is what the client wants of its session.
 type task struct {
-	channel   ssh.Channel
-	term      string
-	terminal  *wrap.Terminal // nil without a pty
-	name      string         // of the inner terminal
-	env       []envRequest
-	kind      string // asciicast.Kind…
-	command   string // what runs; "" for a shell
-	original  string // what the client asked for, when the key forces another
-	prog      wrap.Program
-	delivered chan struct{} // the client has all that was shown
-	facts     string        // of a transfer
+	channel  ssh.Channel
+	term     string
+	terminal *wrap.Terminal // nil without a pty
+	name     string         // of the inner terminal
+	env      []envRequest
+	kind     string // asciicast.Kind…
+	command  string // what runs; "" for a shell
+	original string // what the client asked for, when the key forces another
+	prog     wrap.Program
+	copies   sync.WaitGroup // of what was shown, to the client
+	facts    string         // of a transfer
 }
 
 func (t *task) tty() bool { return t.terminal != nil }
@@ -118,7 +120,7 @@ func (t *task) metadata() bool {
 	return !t.tty() && (t.kind == asciicast.KindTransfer || t.kind == asciicast.KindSubsystem)
 }
 
-// run runs the program to its end. delivered closes some time after it.
+// run runs the program to its end. The copies to the client may take longer.
 func (t *task) run(s *session, rec *wrap.Recorder) (wrap.End, error) {
 	if t.tty() {
 		return t.onTerminal(s, rec)
@@ -157,10 +159,18 @@ func (t *task) onPipes(s *session, rec *wrap.Recorder) (wrap.End, error) {
 	return end, err
 }
 
+// complain tells the person, and the recording before, why nothing runs.
+func (t *task) complain(rec *wrap.Recorder, err error) {
+	message := fmt.Appendf(nil, "castgate-once: %v\r\n", err)
+	if rec.Output(message) == nil {
+		_, _ = t.channel.Stderr().Write(message)
+	}
+}
+
 // report tells the client how the program ended and closes the channel.
 func (t *task) report(end wrap.End) {
 	if end.Signal != 0 {
-		_, _ = t.channel.SendRequest("exit-signal", false, ssh.Marshal(exitSignal{Name: signalName(end.Signal), Message: end.Signal.String()}))
+		_, _ = t.channel.SendRequest("exit-signal", false, ssh.Marshal(exitSignal{Name: signalName(end.Signal)}))
 	} else {
 		_, _ = t.channel.SendRequest("exit-status", false, ssh.Marshal(exitStatus{uint32(end.Status)}))
 	}
