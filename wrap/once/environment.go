@@ -61,14 +61,7 @@ func findPlace(environ []string) (*place, error) {
 	return p, err
 }
 
-func (p *place) get(name string) string {
-	for _, kv := range p.environ {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
+func (p *place) get(name string) string { return variable(p.environ, name) }
 
 func (p *place) setDefault(name, value string) {
 	if p.get(name) == "" {
@@ -77,6 +70,16 @@ func (p *place) setDefault(name, value string) {
 }
 
 func (p *place) set(name, value string) { p.environ = setVariable(p.environ, name, value) }
+
+// variable is the value of name in env, "" when it isn't set.
+func variable(env []string, name string) string {
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
 
 // setVariable returns env with name set, and only once.
 func setVariable(env []string, name, value string) []string {

@@ -27,15 +27,16 @@ type process struct {
 func mindProcess() *process {
 	p := &process{stop: make(chan syscall.Signal, 1)}
 	ch := make(chan os.Signal, 16)
-	// SIGPIPE is caught so that a log that nobody reads any more is a failed
-	// write, with its message. Caught, not ignored: the shell would inherit that.
-	signal.Notify(ch, unix.SIGCHLD, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGPIPE)
+	// PIPE and XFSZ are caught so that a log that nobody reads any more, or that
+	// has reached the limit on a file's size, is a failed write with its message.
+	// Caught, not ignored: the shell would inherit that.
+	signal.Notify(ch, unix.SIGCHLD, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGPIPE, unix.SIGXFSZ)
 	go func() {
 		for sig := range ch {
 			switch sig {
 			case unix.SIGCHLD:
 				p.child()
-			case unix.SIGPIPE:
+			case unix.SIGPIPE, unix.SIGXFSZ:
 			default:
 				select {
 				case p.stop <- sig.(syscall.Signal):

@@ -225,6 +225,9 @@ func (s *session) header(t *task) asciicast.Header {
 			TTY: t.tty(), Kind: t.kind, Boot: firstLine(boot), Version: "castgate " + s.Version,
 		},
 	}
+	if lang := variable(t.prog.Env, "LANG"); lang != "" {
+		h.Env["LANG"] = valid(lang)
+	}
 	if t.tty() {
 		size, _ := s.window()
 		h.Term.Cols, h.Term.Rows = int(size.Col), int(size.Row)

@@ -268,6 +268,13 @@ func TestLogFails(t *testing.T) {
 	if status := s.wait(); status != 89 || !strings.Contains(s.stderr.String(), "no space left") {
 		t.Errorf("status %d", status)
 	}
+	t.Run("limit on its size", func(t *testing.T) { // set by the session itself: it is the same user
+		s := start(t, key.Line).ready()
+		got := hosttest.Do(t, s.ssh(key, []string{"-tt"}, "prlimit --pid $PPID --fsize=1; echo secret; sleep 1000"), nil)
+		if status := s.wait(); status != 89 || strings.Contains(got.Stdout, "secret") || strings.Contains(s.stderr.String(), "goroutine") {
+			t.Errorf("status %d, shown %q", status, got.Stdout)
+		}
+	})
 	t.Run("reader goes away", func(t *testing.T) {
 		fifo := filepath.Join(t.TempDir(), "fifo")
 		hosttest.Run(t, "mkfifo", fifo)
