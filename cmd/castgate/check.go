@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"os/signal"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,6 +16,8 @@ import (
 
 func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	asJSON := fs.Bool("json", false, "print the findings as JSON")
+	sessions := fs.Bool("sessions", false, "compare the sessions that sshd started with the recordings instead")
+	since := fs.Duration("since", 24*time.Hour, "how far back -sessions looks")
 	return func() error {
 		if fs.NArg() > 0 {
 			return cli.Usage("unexpected argument %q", fs.Arg(0))
@@ -25,7 +28,12 @@ func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		if err != nil {
 			return cli.Hint(err, "sudo castgate check")
 		}
-		found := h.Check()
+		found := []host.Finding{}
+		if *sessions {
+			found = h.Sessions(time.Now().Add(-*since))
+		} else {
+			found = h.Check()
+		}
 		write := host.WriteText
 		if *asJSON {
 			write = host.WriteJSON

@@ -147,6 +147,9 @@ func (s *Switch) perform(ctx context.Context, all changes, try func() error, don
 			wanted = append(wanted, c)
 		}
 	}
+	if err := privsep(); err != nil {
+		return err
+	}
 	if err := wanted.apply(); err != nil {
 		return err
 	}

@@ -65,10 +65,18 @@ func Look(ctx context.Context) (*Host, error) {
 	if h.Accounts, err = accounts(ctx); err != nil {
 		return nil, err
 	}
+	if err := privsep(); err != nil {
+		return nil, err
+	}
 	h.version = sshdVersion(ctx)
 	h.sshd, h.sshdErr = effective(ctx, h.Accounts)
 	return h, nil
 }
+
+// privsep makes the directory without which sshd answers nothing, not even -t.
+// Its unit makes it; where ssh.socket listens (Ubuntu), the unit has not run
+// before the first connection.
+func privsep() error { return os.MkdirAll("/run/sshd", 0o755) }
 
 // patience is for programs that answer at once when all is well.
 const patience = 30 * time.Second
