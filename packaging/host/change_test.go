@@ -20,7 +20,7 @@ func TestUpgradeWithASessionOpen(t *testing.T) {
 			term.Type("echo $((40+2))-before\r")
 			term.Expect("42-before")
 			install(d.Host, built(t, "new"))
-			d.Run("systemctl", "reload", "ssh")
+			d.reload()
 			term.Type("echo $((40+3))-after; exit 9\r")
 			if got := term.Wait(); got.Status != 9 || !strings.Contains(got.Stdout, "43-after") {
 				t.Errorf("the session open over the upgrade: %+v", got)

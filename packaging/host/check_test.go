@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"castgate/packaging/hosttest"
 )
 
 // finding is a line of castgate check -json.
@@ -97,7 +99,7 @@ var breakages = []breakage{
 		"rm -r /etc/systemd/system/ssh.service.d; systemctl daemon-reload; systemctl restart ssh",
 	},
 	// PAM
-	{"user_readenv", "cp /etc/castgate/pam.d-sshd.before /etc/pam.d/sshd", []string{"FAIL ~/.pam_environment"}, "sed -i 's/ user_readenv=1//' /etc/pam.d/sshd"},
+	{"user_readenv", "cp /etc/pam.d/sshd /root/pam; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/sshd", []string{"FAIL ~/.pam_environment"}, "cat /root/pam >/etc/pam.d/sshd"},
 	{"shared account, no hook", "useradd -m -s /bin/bash deploy; cp /etc/castgate/keys.yaml /root/; sed -i 's/^accounts: {}/accounts: {deploy: {teams: [developers]}}/' /etc/castgate/keys.yaml", []string{"warn who it was deploy"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml; userdel -r deploy 2>/dev/null"},
 	// GitHub
 	{"unknown key", "cp /etc/castgate/keys.yaml /root/; echo 'temas: [a]' >>/etc/castgate/keys.yaml", []string{"FAIL keys.yaml temas"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml"},
@@ -153,7 +155,7 @@ func TestCheck(t *testing.T) {
 			}
 		}
 		for _, b := range breakages {
-			t.Run(b.name, func(t *testing.T) {
+			d.step(b.name, func(t *testing.T) {
 				d.Sh("{ " + b.do + "; } 2>&1")
 				defer func() {
 					d.Sh("{ " + b.undo + "; } 2>&1")
@@ -164,6 +166,34 @@ func TestCheck(t *testing.T) {
 				compare(t, d.check(), b.want)
 			})
 		}
+	})
+}
+
+// A session whose recorder never ran is found by comparing with sshd's log.
+func TestCheckSessions(t *testing.T) {
+	eachDoor(t, func(t *testing.T, d *door) {
+		hosttest.Do(t, d.Ssh(d.key, "octocat", nil, "echo seen"), nil)
+		d.find("seen")
+		open := d.session()
+		open.Expect("This session is recorded.")
+		if out := d.Run("castgate", "check", "-sessions"); !strings.HasPrefix(out, "ok   sessions") || !strings.Contains(out, ": 2, each recorded") {
+			t.Errorf("got %s", out)
+		}
+		open.Type("exit\r")
+		open.Wait()
+		// What an escape looks like: sshd starts something else. The recording
+		// that is made by hand in there does not hide it.
+		d.Sh("printf 'ForceCommand none\n' >" + earlier + "; systemctl reload ssh")
+		got := hosttest.Do(t, d.Ssh(d.key, "octocat", nil, "castgate-wrap >/dev/null 2>&1; echo unseen"), nil)
+		if !strings.Contains(got.Stdout, "unseen") {
+			t.Fatalf("got %+v", got)
+		}
+		out, err := d.Try("castgate", "check", "-sessions", "-since", "1h")
+		if err == nil || !strings.HasPrefix(out, "FAIL sessions") || strings.Count(out, "\n") != 1 || !strings.Contains(out, `"octocat" from 198.18.`) {
+			t.Errorf("an unrecorded session: %v\n%s", err, out)
+		}
+		d.Sh(noEarly)
+		d.reload()
 	})
 }
 

@@ -59,6 +59,9 @@ var count int
 func New(t testing.TB, suite string) *Host {
 	t.Helper()
 	need(t)
+	if _, err := os.Stat(image(suite)); err != nil {
+		t.Skipf("the packages of %s can't be had here", suite)
+	}
 	count++
 	h := &Host{t: t, number: count, Name: fmt.Sprintf("host%d", count), Addr: fmt.Sprintf("198.18.%d.2", count)}
 	dir := filepath.Join(stageDir, h.Name)
@@ -77,6 +80,14 @@ func New(t testing.TB, suite string) *Host {
 	h.Write("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 "+h.Name+"\n", 0o644)
 	h.cable()
 	return h
+}
+
+// Use makes t, a subtest, the one that fails when something goes wrong on the
+// host, until it ends.
+func (h *Host) Use(t testing.TB) {
+	before := h.t
+	h.t = t
+	t.Cleanup(func() { h.t = before })
 }
 
 // cable gives the host a network of its own and one link to the tests'. The
