@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package e2e_test
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/packaging/hosttest"
+)
+
+// places are where the demo changes something, and their neighbours.
+var places = []string{"/etc", "/home", "/run", "/usr/bin", "/usr/sbin", "/usr/lib/castgate", "/var", "/opt"}
+
+// restless is what any login or package manager writes.
+var restless = regexp.MustCompile(`^/var/log/|^/run/utmp|^/run/motd^/var/lib/apt/|^/var/cache/apt/|^/etc/[a-z]+-$`)
+
+// snapshot lists what is in the places with owner, mode and size, for
+// configuration with the contents as well.
+func snapshot(t *testing.T) string {
+	t.Helper()
+	var out strings.Builder
+	for _, place := range places {
+		err := filepath.WalkDir(place, func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) || restless.MatchString(path) {
+				return nil
+			}
+			var st unix.Stat_t
+			if err == nil {
+				err = unix.Lstat(path, &st)
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&out, "%s %o %d:%d", path, st.Mode, st.Uid, st.Gid)
+			if d.Type().IsRegular() {
+				fmt.Fprintf(&out, " %d", st.Size)
+			}
+			if d.Type().IsRegular() && strings.HasPrefix(path, "/etc/") {
+				text, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(&out, " %x", sha256.Sum256(text))
+			}
+			out.WriteByte('\n')
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+// difference returns the lines that are in one text only.
+func difference(a, b string) string {
+	count := map[string]int{}
+	for _, l := range strings.Split(a, "\n") {
+		count[l]--
+	}
+	for _, l := range strings.Split(b, "\n") {
+		count[l]++
+	}
+	var out strings.Builder
+	for l, n := range count {
+		switch {
+		case n < 0:
+			out.WriteString("- " + l + "\n")
+		case n > 0:
+			out.WriteString("+ " + l + "\n")
+		}
+	}
+	return out.String()
+}
+
+func demo(args ...string) *exec.Cmd {
+	return exec.Command("../demo/demo", args...)
+}
+
+// TestDemo runs `make demo` where nobody answers, and looks at what it leaves.
+func TestDemo(t *testing.T) {
+	hosttest.Need(t)
+	before, processes := snapshot(t), hosttest.Run(t, "sh", "-c", "ps -e -o comm= | sort")
+	cmd := demo()
+	cmd.Env = append(cmd.Environ(), "CASTGATE_DEMO=yes")
+	got := hosttest.Do(t, cmd, nil)
+	if got.Status != 0 {
+		t.Fatalf("%s", show(got))
+	}
+	for _, want := range []string{"Permission denied (publickey)", "octocat", "\x1b[1;36mrecorded", "30 100", "castgate play"} {
+		if !strings.Contains(got.Stdout+got.Stderr, want) {
+			t.Errorf("the demo never showed %q:\n%s", want, got.Stdout)
+		}
+	}
+	if d := difference(before, snapshot(t)); d != "" {
+		t.Errorf("the demo left:\n%s", d)
+	}
+	if now := hosttest.Run(t, "sh", "-c", "ps -e -o comm= | sort"); now != processes {
+		t.Errorf("the demo left processes:\n%s\nbefore:\n%s", now, processes)
+	}
+}
+
+// TestDemoOnATerminal answers its question, tries the door that it leaves
+// open, and cleans up.
+func TestDemoOnATerminal(t *testing.T) {
+	hosttest.Need(t)
+	before := snapshot(t)
+	x := hosttest.StartTerminal(t, demo(), 120, 40)
+	x.Expect("throwaway machine or container")
+	x.Expect("Go on? [y/N] ")
+	x.Type("y\r")
+	x.Expect("That was the replay.")
+	x.Expect("The door stays open.")
+	if got := x.Wait(); got.Status != 0 {
+		t.Fatalf("%s", show(got))
+	}
+	line := regexp.MustCompile(`(?m)^ +(ssh .*octocat@127\.0\.0\.1)\r?$`).FindStringSubmatch(x.Output())
+	if line == nil {
+		t.Fatalf("no ssh line in %q", x.Output())
+	}
+	if got := hosttest.Do(t, exec.Command("sh", "-c", line[1]+" id -un"), nil); got.Stdout != "octocat\n" {
+		t.Errorf("the line it printed: %s", show(got))
+	}
+	if got := hosttest.Do(t, demo(), nil); got.Status != 1 || !strings.Contains(got.Stderr, "hint: make demo-clean") {
+		t.Errorf("a second demo: %s", show(got))
+	}
+	if got := hosttest.Do(t, demo("clean"), nil); got.Status != 0 {
+		t.Errorf("clean: %s", show(got))
+	}
+	if d := difference(before, snapshot(t)); d != "" {
+		t.Errorf("the demo left:\n%s", d)
+	}
+}
+
+// TestDemoRefuses: it does nothing where it shouldn't.
+func TestDemoRefuses(t *testing.T) {
+	hosttest.Need(t)
+	user := hosttest.AddUser(t, account, "/bin/bash")
+	before := snapshot(t)
+	for _, tt := range []struct {
+		name, spoil, undo, want string
+		cmd                     *exec.Cmd
+	}{
+		{"not root", "true", "true", "needs root", user.Command(mustAbs(t, "../demo/demo"))},
+		{"castgate is installed", "mkdir /etc/castgate", "rmdir /etc/castgate", "castgate is installed", demo()},
+		{"somebody's machine", "rm -f /.dockerenv; mkdir -p /run/systemd/system", "rmdir /run/systemd/system /run/systemd; touch /.dockerenv", "CASTGATE_DEMO=yes", demo()},
+	} {
+		hosttest.Run(t, "sh", "-c", tt.spoil)
+		got := hosttest.Do(t, tt.cmd, nil)
+		hosttest.Run(t, "sh", "-c", tt.undo)
+		if got.Status != 1 || !strings.Contains(got.Stderr, tt.want) || !strings.HasPrefix(got.Stderr, "demo: ") {
+			t.Errorf("%s: %s", tt.name, show(got))
+		}
+	}
+	x := hosttest.StartTerminal(t, demo(), 80, 24)
+	x.Expect("Go on? [y/N] ")
+	x.Type("\r")
+	x.Expect("nothing was done")
+	if got := x.Wait(); got.Status != 1 {
+		t.Errorf("%s", show(got))
+	}
+	if d := difference(before, snapshot(t)); d != "" {
+		t.Errorf("it changed:\n%s", d)
+	}
+}
+
+func mustAbs(t *testing.T, path string) string {
+	t.Helper()
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return abs
+}
