@@ -23,7 +23,7 @@ import (
 var places = []string{"/etc", "/home", "/run", "/usr/bin", "/usr/sbin", "/usr/lib/castgate", "/var", "/opt"}
 
 // restless is what any login or package manager writes.
-var restless = regexp.MustCompile(`^/var/log/|^/run/utmp|^/run/motd^/var/lib/apt/|^/var/cache/apt/|^/etc/[a-z]+-$`)
+var restless = regexp.MustCompile(`^/var/log/|^/run/utmp|^/run/motd|^/var/lib/apt/|^/var/cache/apt/|^/etc/[a-z]+-$`)
 
 // snapshot lists what is in the places with owner, mode and size, for
 // configuration with the contents as well.

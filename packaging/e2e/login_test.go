@@ -4,7 +4,6 @@ package e2e_test
 
 import (
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -112,13 +111,4 @@ func TestGitHubGone(t *testing.T) {
 	if got := login(stranger); got != 255 {
 		t.Errorf("a stranger during the outage: %d", got)
 	}
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
