@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's
 LDFLAGS  = -s -w $(if $(VERSION),-X castgate/cmd/internal/cli.Version=$(VERSION))
 TOOL     = go tool -modfile=.ci/tools.mod
 
-.PHONY: help build deps lint web test-web test test-all test-host fuzz deb rpm docs demo demo-clean bench clean
+.PHONY: help build deps lint web test-web test test-all test-host fuzz deb rpm docs demo demo-clean bench bench-archive clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ demo: ## a login, its recording, its replay; on a throwaway machine, as root
 
 demo-clean: ## undo what make demo changed
 	packaging/demo/demo clean
+
+bench-archive: ## a million recordings: how long ls and search take (15 min to an hour; 5 GB below .build)
+	mkdir -p .build/bench-archive && rm -f .build/bench-archive/index.sqlite*
+	CASTGATE_BENCH_RECORDINGS=$(or $(RECORDINGS),1000000) CASTGATE_BENCH_DIR=$(CURDIR)/.build/bench-archive \
+		go test ./upload/archive -run 'TestMillion$$' -count 1 -timeout 6h -v
+	rm -f .build/bench-archive/index.sqlite*
 
 clean: ## forget what was built
 	rm -rf bin dist .build

@@ -27,9 +27,8 @@ type command struct {
 // the commands and are commands themselves.
 func commands() []command {
 	return []command{
-		{"check", "[flags]", "look at the whole host for what is wrong with the door", checkCommand},
 		{"ca", "[flags] init | host NAME | server NAME...", "make the certificates of a fleet", caCommand},
-		{"serve", "[flags]", "receive recordings of other hosts; the web page", serveCommand},
+		{"check", "[flags]", "look at the whole host for what is wrong with the door", checkCommand},
 		{"completion", "bash|zsh|fish", "print a completion script for a shell", completionCommand},
 		{"disable", "[flags]", "take castgate out of sshd's configuration", disableCommand},
 		{"enable", "[flags]", "put castgate into sshd's configuration, and back when a login fails", enableCommand},
@@ -38,6 +37,7 @@ func commands() []command {
 		{"ls", "[flags] [ID]", "list the recordings of the archive", lsCommand},
 		{"play", "[flags] ID|FILE", "replay a recording", playCommand},
 		{"search", "[flags] WORDS", "find the recordings whose screens showed some words", searchCommand},
+		{"serve", "[flags]", "receive recordings of other hosts; the web page", serveCommand},
 		{"text", "[flags] ID|FILE", "print what the screen showed, with the time of each line", textCommand},
 		{"verify", "[flags] [ID|DIR]", "prove that recordings are as they were delivered", verifyCommand},
 	}

@@ -2,7 +2,13 @@
 
 package archive
 
-import "testing"
+import (
+	"os"
+	"reflect"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
 
 func TestValidate(t *testing.T) {
 	for _, tt := range []struct {
@@ -21,5 +27,16 @@ func TestValidate(t *testing.T) {
 		if err := c.Validate(); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
 		}
+	}
+}
+
+func TestTheShippedFile(t *testing.T) {
+	text, err := os.ReadFile("../../packaging/etc/archive.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := Defaults(), Defaults()
+	if err := yaml.Unmarshal(text, &got); err != nil || got.Validate() != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v: what is shipped differs from the defaults: %+v", err, got)
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"iter"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -101,13 +103,26 @@ func OpenIndex(path string, create bool) (*Index, error) {
 }
 
 // createFile makes the file before SQLite does: it holds what was on screens,
-// so nobody but its owner and group may read it.
+// so only its owner and the group of its directory may read it. The group may
+// write it, too: the page's user brings up to date what root has begun.
 func createFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
 	if err != nil {
 		return &hintError{fmt.Errorf("make the index: %w", err), "key \"index\" of " + ConfigPath + " says where it is; its directory must be writable, too"}
 	}
-	return f.Close()
+	defer f.Close()
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	// Who isn't in the group keeps the file for itself.
+	if stat, ok := dir.Sys().(*syscall.Stat_t); ok && f.Chown(-1, int(stat.Gid)) == nil {
+		return f.Chmod(0o660)
+	}
+	return nil
 }
 
 var errOldSchema = errors.New("it was made by another version")

@@ -3,12 +3,14 @@
 package archive
 
 import (
-	"bytes"
+	"cmp"
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,11 +22,11 @@ const (
 	// maxDocument bounds the text of one document of the full-text index. Words
 	// are looked for together within one.
 	maxDocument = 256 << 10
-	// maxText bounds the text that is indexed of one recording.
-	maxText = 64 << 20
-	// batch is how many recordings go into one transaction: their text waits in
-	// memory, and so does who else wants to write.
-	batch = 64
+	// maxText bounds the text that is indexed of one recording. With that of
+	// every worker it is what the work takes of memory at most.
+	maxText = 16 << 20
+	// batch is how many recordings go into one transaction.
+	batch = 512
 )
 
 // pending is a recording whose text is not in the index.
@@ -60,7 +62,7 @@ func (ix *Index) UpdateText(ctx context.Context, s *Store, limit, workers int, c
 		if err != nil || len(todo) == 0 {
 			return n, err
 		}
-		done, err := ix.addTexts(ix.transcribe(ctx, s, todo, workers), complain)
+		done, err := ix.addTexts(ctx, s, todo, workers, complain)
 		n += done
 		if err != nil || done == 0 {
 			return n, err
@@ -87,23 +89,25 @@ func (ix *Index) pending(limit int) ([]pending, error) {
 }
 
 // transcribe runs recordings through the emulator, several at once.
-func (ix *Index) transcribe(ctx context.Context, s *Store, todo []pending, workers int) []transcribed {
-	out := make([]transcribed, len(todo))
-	next := make(chan int)
+func transcribe(ctx context.Context, s *Store, todo []pending, workers int) <-chan transcribed {
+	next, out := make(chan pending), make(chan transcribed)
 	var wg sync.WaitGroup
 	for range max(workers, 1) {
 		wg.Go(func() {
-			for i := range next {
-				out[i] = transcribed{pending: todo[i]}
-				out[i].docs, out[i].err = documents(ctx, s, todo[i].path)
+			for p := range next {
+				docs, err := documents(ctx, s, p.path)
+				out <- transcribed{p, docs, err}
 			}
 		})
 	}
-	for i := range todo {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
+	go func() {
+		for _, p := range todo {
+			next <- p
+		}
+		close(next)
+		wg.Wait()
+		close(out)
+	}()
 	return out
 }
 
@@ -147,16 +151,14 @@ func documents(ctx context.Context, s *Store, stored string) ([]document, error)
 	return docs, err
 }
 
-// addTexts writes documents in one transaction.
-func (ix *Index) addTexts(all []transcribed, complain func(error)) (n int, err error) {
-	tx, err := ix.db.Begin()
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = tx.Rollback() }()
-	for _, t := range all {
-		if errors.Is(t.err, context.Canceled) {
-			continue
+// addTexts transcribes recordings and writes what comes of it.
+func (ix *Index) addTexts(ctx context.Context, s *Store, todo []pending, workers int, complain func(error)) (n int, err error) {
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	w := &textWriter{ix: ix}
+	for t := range transcribe(ctx, s, todo, workers) {
+		if err != nil || errors.Is(t.err, context.Canceled) {
+			continue // the workers come to their end
 		}
 		if t.err != nil {
 			complain(fmt.Errorf("recording %s: %w", t.id, t.err))
@@ -164,20 +166,75 @@ func (ix *Index) addTexts(all []transcribed, complain func(error)) (n int, err e
 				continue // it may come yet
 			}
 		}
-		about := aboutWords(t.user, t.login, t.host)
-		for i, d := range t.docs {
-			doc := t.n<<docBits | int64(i)
-			if _, err := tx.Exec("INSERT OR REPLACE INTO texts(doc, recording, lines) VALUES(?, ?, ?)", doc, t.n, ix.enc.EncodeAll(d.lines, nil)); err != nil {
-				return n, err
-			}
-			if _, err := tx.Exec("INSERT INTO docs(rowid, text, about) VALUES(?, ?, ?)", doc, string(bytes.ToValidUTF8(d.text, nil)), about); err != nil {
-				return n, err
-			}
-		}
-		if _, err := tx.Exec("UPDATE recordings SET done = 1 WHERE n = ?", t.n); err != nil {
-			return n, err
+		if err = w.add(t); err != nil {
+			giveUp()
+			continue
 		}
 		n++
 	}
-	return n, tx.Commit()
+	return n, errors.Join(err, w.flush())
+}
+
+// textWriter gathers recordings and writes many in one transaction. Within it,
+// the full-text index comes last: FTS5 writes what it holds in memory whenever
+// a statement on another table may have to be undone, and whenever a number is
+// not larger than the one before.
+type textWriter struct {
+	ix   *Index
+	held []transcribed
+	size int
+}
+
+func (w *textWriter) add(t transcribed) error {
+	w.held = append(w.held, t)
+	for _, d := range t.docs {
+		w.size += len(d.text) + len(d.lines)
+	}
+	if len(w.held) < batch && w.size < maxText {
+		return nil
+	}
+	return w.flush()
+}
+
+func (w *textWriter) flush() error {
+	held := w.held
+	w.held, w.size = nil, 0
+	if len(held) == 0 {
+		return nil
+	}
+	tx, err := w.ix.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	slices.SortFunc(held, func(a, b transcribed) int { return cmp.Compare(a.n, b.n) })
+	for _, write := range []func(*sql.Tx, transcribed) error{w.lines, w.words} {
+		for _, t := range held {
+			if err := write(tx, t); err != nil {
+				return fmt.Errorf("recording %s: %w", t.id, err)
+			}
+		}
+	}
+	return tx.Commit()
+}
+
+func (w *textWriter) lines(tx *sql.Tx, t transcribed) error {
+	for i, d := range t.docs {
+		packed := w.ix.enc.EncodeAll(d.lines, nil)
+		if _, err := tx.Exec("INSERT INTO texts(doc, recording, lines) VALUES(?, ?, ?)", t.n<<docBits|int64(i), t.n, packed); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec("UPDATE recordings SET done = 1 WHERE n = ?", t.n)
+	return err
+}
+
+func (w *textWriter) words(tx *sql.Tx, t transcribed) error {
+	about := aboutWords(t.user, t.login, t.host)
+	for i, d := range t.docs {
+		if _, err := tx.Exec("INSERT INTO docs(rowid, text, about) VALUES(?, ?, ?)", t.n<<docBits|int64(i), string(d.text), about); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -142,7 +143,7 @@ func (ix *Index) hits(packed []byte, words []string) ([]Hit, error) {
 	for _, w := range words {
 		wanted = append(wanted, tokens(w))
 	}
-	var all, some []Hit
+	var all, some, near []Hit
 	for len(lines) > 0 && len(all) < maxHits {
 		at, n := binary.Uvarint(lines)
 		size, m := binary.Uvarint(lines[max(n, 0):])
@@ -152,15 +153,21 @@ func (ix *Index) hits(packed []byte, words []string) ([]Hit, error) {
 		text := string(lines[n+m:][:size])
 		lines = lines[n+m+int(size):]
 		hit := Hit{At: (time.Duration(at) * time.Millisecond).Seconds(), Text: text}
-		switch count := matches(tokens(text), wanted, words); {
+		line := tokens(text)
+		switch count := matches(line, wanted, words); {
 		case count == len(words):
 			all = append(all, hit)
 		case count > 0 && len(some) < maxHits:
 			some = append(some, hit)
+		case len(near) < 1 && len(wanted) > 0 && len(wanted[0]) > 1 && slices.Contains(line, wanted[0][0]):
+			near = append(near, hit) // words that follow each other over the end of a line
 		}
 	}
 	if len(all) == 0 {
 		all = some
+	}
+	if len(all) == 0 {
+		all = near
 	}
 	return all, nil
 }
