@@ -82,12 +82,12 @@ func makeDirs(root *os.Root, dir string) error {
 // is the same at every try, so that a crash leaves at most one behind, and the
 // next try takes it away.
 func storeFile(root *os.Root, name string, o object) error {
-	if done, err := alreadyThere(root, name, o); done || err != nil {
-		return err
-	}
 	tmp := path.Join(path.Dir(name), ".new."+path.Base(name))
 	if err := root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove what was left of a delivery: %w", err)
+	}
+	if done, err := alreadyThere(root, name, o); done || err != nil {
+		return err
 	}
 	err := writeFile(root, tmp, o)
 	if err == nil {

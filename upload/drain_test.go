@@ -245,14 +245,10 @@ func TestDrainWakesForANewRecording(t *testing.T) {
 	b := newBench(t)
 	b.incoming(1, whole(1))
 	u := b.open()
-	f := &fake{name: "f", deliver: func(_ context.Context, d *Delivery) error {
-		if d.Manifest.Session.ID == testID(1) {
-			return &Later{errors.New("busy"), time.Now().Add(-time.Second)}
-		}
-		return nil
-	}}
+	f := &fake{name: "f"}
 	u.with(f)
-	// A target that failed long ago, and would rest for minutes.
+	// A recording and a target that failed a while ago, and rest for minutes.
+	u.schedule.lanes[lane{testID(1), "f"}] = &backoff{fails: 9, until: time.Now().Add(maxWait), err: errors.New("out of order")}
 	g := u.schedule.gates["f"]
 	g.fails, g.until, g.last = 9, time.Now().Add(maxWait), time.Now().Add(-time.Minute)
 	ctx, cancel := context.WithCancel(t.Context())

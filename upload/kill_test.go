@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+//go:build amd64
+
+package upload
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"castgate/upload/manifest"
+)
+
+// childEnv makes the test binary an uploader: it holds a Config in JSON.
+const childEnv = "CASTGATE_UPLOAD_TEST_CONFIG"
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		os.Exit(child(text))
+	}
+	os.Exit(m.Run())
+}
+
+// child drains once, as castgate-upload does.
+func child(text string) int {
+	var c Config
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		panic(err)
+	}
+	u, err := New(context.Background(), c, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 3
+	}
+	defer u.Close()
+	left, err := u.Once(context.Background())
+	if err != nil || left > 0 {
+		fmt.Fprintln(os.Stderr, left, err)
+		return 4
+	}
+	return 0
+}
+
+// run runs an uploader as a process of its own, to its end.
+func (b *bench) run() {
+	b.t.Helper()
+	if status := b.trace(0, nil); !status.Exited() || status.ExitStatus() != 0 {
+		b.t.Fatalf("the uploader ended with %#x", status)
+	}
+}
+
+// trace runs an uploader and kills it when, in whatever thread, it enters the
+// nth system call that counts says counts. It returns how it ended.
+func (b *bench) trace(n int, counts func(nr uint64) bool) unix.WaitStatus {
+	b.t.Helper()
+	runtime.LockOSThread() // ptrace is the thread's
+	defer runtime.UnlockOSThread()
+	text, err := json.Marshal(b.config)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), childEnv+"="+string(text), "GORACE=atexit_sleep_ms=0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	if err := cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Release() }()
+	pid := cmd.Process.Pid
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(pid, &status, unix.WALL, nil); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := unix.PtraceSetOptions(pid, unix.PTRACE_O_TRACESYSGOOD|unix.PTRACE_O_TRACECLONE|unix.PTRACE_O_EXITKILL); err != nil {
+		b.t.Fatal(err)
+	}
+	resume := func(tid, signal int) {
+		if counts == nil {
+			_ = unix.PtraceCont(tid, signal)
+		} else {
+			_ = unix.PtraceSyscall(tid, signal) // fails only when the thread is gone
+		}
+	}
+	resume(pid, 0)
+	inside := map[int]bool{} // threads in a system call
+	for {
+		tid, err := unix.Wait4(-1, &status, unix.WALL, nil)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if !status.Stopped() {
+			if tid == pid {
+				return status
+			}
+			continue
+		}
+		signal := 0
+		switch stop := status.StopSignal(); stop {
+		case unix.SIGTRAP | 0x80:
+			inside[tid] = !inside[tid]
+			var regs unix.PtraceRegs
+			if inside[tid] && unix.PtraceGetRegs(tid, &regs) == nil && counts(regs.Orig_rax) {
+				if n--; n == 0 {
+					_ = unix.Kill(pid, unix.SIGKILL)
+					continue
+				}
+			}
+		case unix.SIGTRAP, unix.SIGSTOP: // a thread is born
+		default:
+			signal = int(stop)
+		}
+		resume(tid, signal)
+	}
+}
+
+// changing are the system calls that change something, on disk or on the wire:
+// between two of them nothing can get lost that wasn't before.
+func changing(nr uint64) bool {
+	switch nr {
+	case unix.SYS_FSYNC, unix.SYS_LINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT, unix.SYS_MKDIRAT,
+		unix.SYS_PWRITE64, unix.SYS_FTRUNCATE, unix.SYS_COPY_FILE_RANGE, unix.SYS_CONNECT, unix.SYS_WRITE:
+		return true
+	}
+	return false
+}
+
+// changingFiles are those among them that leave something on our own disk.
+func changingFiles(nr uint64) bool {
+	return changing(nr) && nr != unix.SYS_WRITE && nr != unix.SYS_CONNECT
+}
+
+// TestKilledAtEverySystemCall ends an uploader with SIGKILL on entering each
+// system call of a delivery, and lets another one go on: every target that can
+// tell has exactly one copy, with the right bytes, and the chain is whole.
+func TestKilledAtEverySystemCall(t *testing.T) {
+	counts := changingFiles
+	if os.Getenv("CASTGATE_TEST_SLOW") == "1" {
+		counts = changing
+	}
+	k := newKilling(t)
+	for n := 1; k.round(n, counts); n++ {
+		if t.Failed() {
+			t.Fatalf("killed at call %d", n)
+		}
+	}
+	k.finish()
+}
+
+// killing is a spool with every kind of target behind its uploader.
+type killing struct {
+	t      *testing.T
+	b      *bench
+	places map[string]place
+	cinema *asciinemaServer
+	n      int
+	kills  int
+}
+
+func newKilling(t *testing.T) *killing {
+	b := newBench(t)
+	b.config.SigningKey = b.path("key")
+	newKey(t, b.config.SigningKey)
+	k := &killing{t: t, b: b, places: map[string]place{}}
+	for _, name := range []string{"dir", "archive", "s3", "asciinema"} {
+		k.places[name] = places[name](t, b)
+	}
+	k.cinema = k.places["asciinema"].faults.Handler.(*asciinemaServer)
+	s3 := k.places["s3"].Target.(*s3Target).c
+	b.config.Targets = append(b.config.Targets,
+		TargetConfig{Archive: &ArchiveConfig{strings.TrimPrefix(k.places["archive"].Name(), "archive:"), b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}},
+		TargetConfig{S3: &s3},
+		TargetConfig{Asciinema: &AsciinemaConfig{strings.TrimPrefix(k.places["asciinema"].Name(), "asciinema:"), b.path("install-id"), "private"}},
+	)
+	return k
+}
+
+// round delivers one recording with an uploader that may be killed, and then
+// with one that isn't. It reports whether the first was.
+func (k *killing) round(at int, counts func(nr uint64) bool) bool {
+	k.n++
+	before := len(k.cinema.uploads)
+	if k.n%2 == 0 {
+		k.b.incoming(k.n, whole(k.n))
+	} else { // an orphan
+		k.b.put("spool/live/"+testID(k.n)+".cast", recording(header(k.n), body+"[0.1"))
+	}
+	killed := k.b.trace(at, counts).Signaled()
+	if killed {
+		k.kills++
+		k.b.run()
+	}
+	d := k.delivered()
+	for name, p := range k.places {
+		n, err := p.copies(d)
+		if name == "asciinema" {
+			n = len(k.cinema.uploads) - before
+		}
+		if most := 1 + map[string]int{"asciinema": 1}[name]; n < 1 || n > most || err != nil {
+			k.t.Errorf("killed at %d: %s has %d copies, %v", at, name, n, err)
+		}
+	}
+	for name, files := range map[string]map[string]string{"spool": k.b.list("spool"), "stage": k.b.list("state/stage")} {
+		if len(files) > 0 {
+			k.t.Fatalf("killed at %d: the %s still has %v", at, name, files)
+		}
+	}
+	return killed
+}
+
+// delivered returns the last recording as the archive has it.
+func (k *killing) delivered() *Delivery {
+	k.t.Helper()
+	base := k.b.path("archive/nobody-of-this-host/web1/2026/11/18/" + testID(k.n))
+	text, err := os.ReadFile(base + ".json")
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	m, err := manifest.Parse(text)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	sig, err := os.ReadFile(base + ".json.sig")
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return &Delivery{Manifest: m, JSON: text, Sig: sig}
+}
+
+// finish checks the whole archive, and that enough has happened.
+func (k *killing) finish() {
+	v := &manifest.Verifier{}
+	faults, err := v.All(os.DirFS(k.b.path("archive")), func(path string, _ *manifest.Manifest, f []manifest.Fault) {
+		for _, f := range f {
+			k.t.Errorf("%v", f)
+		}
+	})
+	for _, f := range faults {
+		k.t.Errorf("%v", f)
+	}
+	err = errors.Join(err, leftBehind(k.b.path("archive")))
+	if err != nil || k.kills < 20 {
+		k.t.Errorf("%v; killed %d times", err, k.kills)
+	}
+	k.t.Logf("%d kills", k.kills)
+}
+
+// leftBehind finds temporary files that no later try took away.
+func leftBehind(dir string) error {
+	out, err := exec.Command("find", dir, "-name", ".new.*").Output()
+	if err == nil && len(out) > 0 {
+		err = fmt.Errorf("left behind: %s", out)
+	}
+	return err
+}
