@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,6 +55,12 @@ func (f *fake) count(id string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.got[id]
+}
+
+func (f *fake) delivered() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.got))
 }
 
 // with replaces the uploader's targets.
@@ -254,13 +262,14 @@ func TestDrainWakesForANewRecording(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- u.Drain(ctx) }()
-	b.put("new", whole(2))
-	if err := os.Rename(b.path("new"), b.path("spool/incoming/"+testID(2)+".cast")); err != nil {
-		t.Fatal(err)
-	}
-	for f.count(testID(2)) == 0 {
-		time.Sleep(10 * time.Millisecond)
-		if t.Context().Err() != nil {
+	// The first of them may come before it watches.
+	for n := 2; len(f.delivered()) == 0; n++ {
+		b.put("new", whole(n))
+		if err := os.Rename(b.path("new"), b.path("spool/incoming/"+testID(n)+".cast")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if n == 500 {
 			t.Fatal("never")
 		}
 	}
