@@ -199,6 +199,12 @@ func TestDamagedCache(t *testing.T) {
 		if d, err := w.svc.Decide(context.Background(), "octocat", &k); err != nil || !d.Allowed() {
 			t.Errorf("refused without a cache: %v %v", d.Why, err)
 		}
+		k, _ = ParseLine(testKey("bob"))
+		for account, want := range map[string]bool{"deploy": true, "octocat": false, "alice": false} {
+			if d, err := w.svc.Decide(context.Background(), account, &k); err != nil || d.Allowed() != want {
+				t.Errorf("%q without a cache: %v %v", account, d.Why, err)
+			}
+		}
 	})
 }
 
@@ -300,4 +306,16 @@ func TestTheCachesModes(t *testing.T) {
 	if _, err := OpenCache(w.conf.Cache.Dir); err == nil {
 		t.Error("a directory that everybody may write is taken for the cache")
 	}
+}
+
+func TestTheListOfKeysIsGone(t *testing.T) {
+	w := newWorld(t)
+	if err := w.refresh(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"logins", "accounts/deploy"} {
+		_ = os.Remove(filepath.Join(w.conf.Cache.Dir, name))
+	}
+	w.allows("deploy", "bob")
+	w.refuses("deploy", "OctoCat", "")
 }

@@ -59,13 +59,26 @@ func (c *Cache) ownerOf(fingerprint string) string {
 	if err != nil {
 		return ""
 	}
-	_, after, found := bytes.Cut(append([]byte("\n"), body...), []byte("\n"+fingerprint+" "))
+	start := []byte(fingerprint + " ")
+	after, found := bytes.CutPrefix(body, start)
+	if !found {
+		_, after, found = bytes.Cut(body, append([]byte("\n"), start...))
+	}
 	line, _, whole := bytes.Cut(after, []byte("\n"))
 	fields := strings.Fields(string(line))
 	if !found || !whole || len(fields) < 2 || checkLogin(fields[0]) != nil {
 		return ""
 	}
 	return fields[0]
+}
+
+// hasLogins reports whether there is a list to look into.
+func (c *Cache) hasLogins() bool {
+	if c == nil {
+		return false
+	}
+	info, err := c.root.Stat(loginsName)
+	return err == nil && info.Size() > 0
 }
 
 // listKeys brings the lines of one person up to date.

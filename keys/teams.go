@@ -13,15 +13,24 @@ import (
 // key its owner is looked up first: then one person is asked about, whatever
 // the size of the team.
 func (s *Service) addTeams(ctx context.Context, d *Decision, g grant, offered *Key) error {
-	if offered == nil {
-		return s.addAll(ctx, d, g)
+	switch {
+	case s.Cache == nil:
+		return s.addUnkept(ctx, d, g, offered)
+	case offered == nil:
+		return s.addAll(ctx, d, g, nil)
 	}
 	if found, err := s.addOwner(ctx, d, g, offered); found && (err == nil || d.Allowed()) {
 		return err
 	}
-	fault := s.freshTeams(ctx, g.teams)
-	if found, err := s.addOwner(ctx, d, g, offered); found {
-		return err
+	var fault error
+	if !s.seenWithin(g.teams, s.Config.Cache.TTL) {
+		fault = s.freshTeams(ctx, g.teams)
+		if found, err := s.addOwner(ctx, d, g, offered); found {
+			return err
+		}
+	}
+	if !s.Cache.hasLogins() { // somebody removed it
+		return s.addAll(ctx, d, g, offered)
 	}
 	d.refuse("%s belongs to no member of %s", d.Offered, strings.Join(g.teams, " or "))
 	return fault
@@ -79,9 +88,9 @@ func (s *Service) askTeams(ctx context.Context, teams []string) error {
 	return s.refresh(ctx, unspared)
 }
 
-// addAll adds every member of every team, for an sshd that doesn't say which
-// key was offered.
-func (s *Service) addAll(ctx context.Context, d *Decision, g grant) error {
+// addAll looks at every member of every team: for an sshd that doesn't say which
+// key was offered, or when nothing says whose it is.
+func (s *Service) addAll(ctx context.Context, d *Decision, g grant, offered *Key) error {
 	if err := s.freshTeams(ctx, g.teams); err != nil {
 		return err
 	}
@@ -97,7 +106,28 @@ func (s *Service) addAll(ctx context.Context, d *Decision, g grant) error {
 				continue
 			}
 			done[m.ID] = true
-			s.add(d, g, found{record: r, how: answer{"cache", age}, teams: g.teams}, nil)
+			how := answer{"cache", age}
+			if age >= s.Config.Cache.TTL {
+				how.source = "stale"
+			}
+			s.add(d, g, found{record: r, how: how, teams: g.teams}, offered)
+		}
+	}
+	return nil
+}
+
+// addUnkept asks for the teams when there is no cache to keep the answer in.
+func (s *Service) addUnkept(ctx context.Context, d *Decision, g grant, offered *Key) error {
+	for _, slug := range g.teams {
+		list, err := s.askTeam(ctx, slug, unspared)
+		if err != nil {
+			return err
+		}
+		for _, p := range list {
+			var r record
+			p.Teams = map[string]State{slug: Active}
+			r.learn(p.Login, p, s.Now())
+			s.add(d, g, found{record: r, how: answer{source: "github"}, teams: g.teams}, offered)
 		}
 	}
 	return nil

@@ -57,6 +57,9 @@ func Read(path string) (State, error) {
 
 // user finds a login without regard to case, as GitHub does.
 func (s State) user(login string) (string, User, bool) {
+	if u, ok := s.Users[login]; ok {
+		return login, u, true
+	}
 	for name, u := range s.Users {
 		if strings.EqualFold(name, login) {
 			return name, u, true
@@ -77,12 +80,14 @@ func (s State) byID(id int64) (string, User, bool) {
 // members lists the active members of a team and its children, by login.
 func (s State) members(slug string) []Member {
 	var list []Member
+	seen := map[int64]bool{}
 	for name, t := range s.Teams {
 		if !s.below(name, slug) {
 			continue
 		}
 		for _, m := range t.Members {
-			if m.State != "pending" && !slices.ContainsFunc(list, func(o Member) bool { return o.ID == m.ID }) {
+			if m.State != "pending" && !seen[m.ID] {
+				seen[m.ID] = true
 				list = append(list, m)
 			}
 		}

@@ -31,21 +31,30 @@ func (f *file) find(base64 string) (Entry, bool) {
 
 // lineFrom returns the line that the byte at mid belongs to; lo is the start of
 // a line. It starts at mid or before, so that every call halves what is left.
+// Most lines are short, so a small window around mid is tried first.
 func (f *file) lineFrom(lo, mid, hi int64) (from int64, line string, ok bool) {
-	from = lo
-	back := min(mid-lo, maxLine)
-	end := f.start + f.head.size
-	buf, ok := f.read(mid-back, min(back+maxLine, end-(mid-back)))
+	for _, window := range []int64{1 << 10, maxLine} {
+		if from, line, ok = f.lineWithin(lo, mid, hi, window); ok {
+			return from, line, true
+		}
+	}
+	return 0, "", false // a line longer than any we write
+}
+
+func (f *file) lineWithin(lo, mid, hi, window int64) (from int64, line string, ok bool) {
+	start := mid - min(mid-lo, window)
+	buf, ok := f.read(start, min(mid-start+window, f.start+f.head.size-start))
 	if !ok {
 		return 0, "", false
 	}
 	// The line that mid lies in starts after the last newline before it.
-	if i := bytes.LastIndexByte(buf[:back], '\n'); i >= 0 {
-		from = mid - back + int64(i) + 1
-	} else if mid-back != lo {
-		return 0, "", false // a line longer than any we write
+	from = lo
+	if i := bytes.LastIndexByte(buf[:mid-start], '\n'); i >= 0 {
+		from = start + int64(i) + 1
+	} else if start != lo {
+		return 0, "", false
 	}
-	rest := buf[from-(mid-back):]
+	rest := buf[from-start:]
 	stop := bytes.IndexByte(rest, '\n')
 	if stop < 0 || from >= hi {
 		return 0, "", false
