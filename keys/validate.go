@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Validate refuses what could not work, or would work otherwise than meant.
+// Every name that later becomes part of a URL or of a file's name is checked
+// here or where it comes in, because go-github escapes neither (spec: ListKeys
+// with "../orgs/x" asks another endpoint, and with "" it lists the keys of the
+// token's owner).
+func (c *Config) Validate() error {
+	c.lowerTeams()
+	return first(
+		c.GitHub.validate,
+		c.validateTeams,
+		c.validateAccounts,
+		c.Cache.validate,
+		c.Keys.validate,
+		c.validateEmergency,
+		c.Userdb.validate,
+	)
+}
+
+// lowerTeams writes slugs as GitHub does. The keys of maps are in lower case
+// already: the configuration's reader makes them so.
+func (c *Config) lowerTeams() {
+	for i, slug := range c.Teams {
+		c.Teams[i] = strings.ToLower(slug)
+	}
+	for _, a := range c.Accounts {
+		for i, slug := range a.Teams {
+			a.Teams[i] = strings.ToLower(slug)
+		}
+	}
+}
+
+// first returns the first error of several checks: one message at a time.
+func first(checks ...func() error) error {
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateTeams() error {
+	for _, slug := range c.Teams {
+		if err := checkSlug(slug); err != nil {
+			return fmt.Errorf("key %q: %w", "teams", err)
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateAccounts() error {
+	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
+		a := c.Accounts[name]
+		if err := a.validate(name); err != nil {
+			return fmt.Errorf("account %q: %w", name, err)
+		}
+		if len(c.Teams)+len(a.Teams) == 0 {
+			return advise(fmt.Errorf("account %q: no team decides who its members are", name), "a login opens an account only as a member of one of its teams or of \"teams\"")
+		}
+	}
+	if len(c.Teams) == 0 && len(c.Accounts) == 0 && len(c.Emergency) == 0 {
+		return advise(errors.New(`neither "teams" nor "accounts" is set`), "nobody could log in: name a team")
+	}
+	return nil
+}
+
+func (a Account) validate(name string) error {
+	if !validAccount(name) {
+		return errors.New("not a name of an account")
+	}
+	for _, slug := range a.Teams {
+		if err := checkSlug(slug); err != nil {
+			return err
+		}
+	}
+	for _, l := range a.Logins {
+		if _, _, err := splitLogin(l); err != nil {
+			return err
+		}
+	}
+	for _, from := range a.From {
+		if err := checkFrom(from); err != nil {
+			return err
+		}
+	}
+	if a.Options != nil {
+		return checkOptions(*a.Options)
+	}
+	return nil
+}
+
+// checkFrom takes what sshd(8) calls an address or a CIDR mask. Host names are
+// refused: they would make every login wait for the DNS.
+func checkFrom(s string) error {
+	s = strings.TrimPrefix(s, "!")
+	if _, err := netip.ParseAddr(s); err == nil {
+		return nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return fmt.Errorf("from: %q is neither an address nor a network", s)
+	}
+	if p != p.Masked() {
+		return advise(fmt.Errorf("from: %q has bits beyond its mask", s), "sshd would refuse it: write %s", p.Masked())
+	}
+	return nil
+}
+
+func (c CacheConfig) validate() error {
+	switch {
+	case !filepath.IsAbs(c.Dir):
+		return fmt.Errorf("cache: dir %q is not an absolute path", c.Dir)
+	case c.TTL <= 0:
+		return fmt.Errorf("cache: ttl %v is not a positive time", c.TTL)
+	case c.MaxStale < c.TTL:
+		return advise(fmt.Errorf("cache: max_stale %v is shorter than ttl %v", c.MaxStale, c.TTL), "max_stale is counted from the last answer, as ttl is")
+	}
+	return nil
+}
+
+func (c *Config) validateEmergency() error {
+	for _, account := range slices.Sorted(maps.Keys(c.Emergency)) {
+		switch file := c.Emergency[account]; {
+		case !validAccount(account):
+			return fmt.Errorf("emergency: %q is not a name of an account", account)
+		case !filepath.IsAbs(file):
+			return fmt.Errorf("emergency: %q is not an absolute path", file)
+		}
+	}
+	return nil
+}
+
+func (g GitHub) validate() error {
+	if err := checkLogin(g.Org); err != nil {
+		return advise(fmt.Errorf("github: org: %w", err), "the organisation's name as in its URL, for example acme")
+	}
+	if _, err := g.base(); err != nil {
+		return err
+	}
+	if g.Timeout <= 0 || g.Timeout > time.Minute {
+		return fmt.Errorf("github: timeout %v is not between 0 and 1m", g.Timeout) // LoginGraceTime is 2m
+	}
+	if err := checkFiles(g); err != nil {
+		return err
+	}
+	if _, err := g.proxy(); err != nil {
+		return err
+	}
+	return nil
+}
+
+func checkFiles(g GitHub) error {
+	app := g.App.ID != 0 || g.App.Installation != 0 || g.App.KeyFile != ""
+	switch {
+	case app && g.TokenFile != "":
+		return advise(errors.New(`github: both "token_file" and "app" are set`), "keep one of them")
+	case !app && g.TokenFile == "":
+		return advise(errors.New(`github: neither "token_file" nor "app" is set`), "put a token with read:org into a file and name the file")
+	case app && (g.App.ID <= 0 || g.App.Installation <= 0 || g.App.KeyFile == ""):
+		return errors.New("github: app needs id, installation and key_file")
+	}
+	for _, path := range []string{g.TokenFile, g.App.KeyFile, g.App.TokenDir, g.CAFile} {
+		if path != "" && !filepath.IsAbs(path) {
+			return advise(fmt.Errorf("github: %q is not an absolute path", path), "a secret is never written into this file: name the file that has it")
+		}
+	}
+	return nil
+}
