@@ -31,7 +31,9 @@ func serveCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		if err != nil {
 			return err
 		}
-		doors, err := doorsOf(cfg, cacheDir(env, cfg), env.Log)
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+		defer stop()
+		doors, err := doorsOf(ctx, cfg, cacheDir(env, cfg), env.Log)
 		if err != nil {
 			return err
 		}
@@ -39,8 +41,6 @@ func serveCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		if err != nil {
 			return err
 		}
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-		defer stop()
 		return serve.Run(ctx, doors, inherited, env.Log)
 	}
 }
@@ -54,12 +54,12 @@ func cacheDir(env *cli.Env, cfg archive.Config) string {
 	return filepath.Join(filepath.Dir(cfg.Index), "prepared")
 }
 
-func doorsOf(cfg archive.Config, cache string, log *slog.Logger) (doors []serve.Door, err error) {
+func doorsOf(ctx context.Context, cfg archive.Config, cache string, log *slog.Logger) (doors []serve.Door, err error) {
 	if cfg.Store.Dir == "" {
 		return nil, errors.New("serve works on store.dir")
 	}
 	if cfg.Web.Listen != "" {
-		d, err := webDoor(cfg, cache, log)
+		d, err := webDoor(ctx, cfg, cache, log)
 		if err != nil {
 			return nil, fmt.Errorf("web: %w", err)
 		}
@@ -93,7 +93,7 @@ func receiveDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
 	return d, nil
 }
 
-func webDoor(cfg archive.Config, cache string, log *slog.Logger) (serve.Door, error) {
+func webDoor(ctx context.Context, cfg archive.Config, cache string, log *slog.Logger) (serve.Door, error) {
 	d := serve.Door{Name: "web", Addr: cfg.Web.Listen}
 	if cfg.Web.CertFile != "" {
 		tls, err := serve.Files{Cert: cfg.Web.CertFile, Key: cfg.Web.KeyFile}.Config()
@@ -106,7 +106,7 @@ func webDoor(cfg archive.Config, cache string, log *slog.Logger) (serve.Door, er
 	if err != nil {
 		return d, fmt.Errorf("auditors: %w", err)
 	}
-	store, err := web.OpenDirectory(cfg.Store.Dir)
+	store, err := openIndexed(cfg)
 	if err != nil {
 		return d, err
 	}
@@ -119,8 +119,28 @@ func webDoor(cfg archive.Config, cache string, log *slog.Logger) (serve.Door, er
 		return d, err
 	}
 	page, err := web.New(store, auth, audit, prepared, log)
+	if err != nil {
+		return d, err
+	}
 	d.Handler = page
-	return d, err
+	go store.Follow(ctx, log)
+	return d, nil
+}
+
+func openIndexed(cfg archive.Config) (*web.Indexed, error) {
+	dir, err := web.OpenDirectory(cfg.Store.Dir)
+	if err != nil {
+		return nil, err
+	}
+	store, err := archive.OpenDir(cfg.Store.Dir)
+	if err != nil {
+		return nil, err
+	}
+	index, err := archive.OpenIndex(cfg.Index, true)
+	if err != nil {
+		return nil, err
+	}
+	return &web.Indexed{Directory: dir, Index: index, Store: store}, nil
 }
 
 // authOf reads who may watch: exactly one way.

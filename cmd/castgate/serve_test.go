@@ -60,11 +60,11 @@ func TestFleetInMinutes(t *testing.T) {
 		}
 		inherited, *at = append(inherited, l), l.Addr().String()
 	}
-	doors, err := doorsOf(cfg, in("cache"), slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(t.Context())
+	doors, err := doorsOf(ctx, cfg, in("cache"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- serve.Run(ctx, doors, inherited, slog.New(slog.DiscardHandler)) }()
 

@@ -18,10 +18,6 @@ const testToken = "a-token-for-this-test-0001"
 func (s *sample) page(auth Auth) *httptest.Server {
 	s.t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	dir, err := OpenDirectory(s.dir)
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	audit, err := OpenAudit(filepath.Join(s.dir, ".castgate", "audit"), log)
 	if err != nil {
 		s.t.Fatal(err)
@@ -30,7 +26,7 @@ func (s *sample) page(auth Auth) *httptest.Server {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	page, err := New(dir, auth, audit, cache, log)
+	page, err := New(s.indexed(), auth, audit, cache, log)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -34,6 +34,9 @@ type Directory struct {
 	known map[string]known // manifests by path
 }
 
+// maxKnown bounds the manifests that are kept in memory, some 2 KiB each.
+const maxKnown = 20_000
+
 type known struct {
 	mod time.Time
 	rec Recording
@@ -92,8 +95,11 @@ func (d *Directory) read(name string) (Recording, error) {
 		if err != nil {
 			return Recording{}, err
 		}
-		k = known{st.ModTime(), Recording{Manifest: m, Host: path.Base(path.Join(name, "../../../.."))}}
+		k = known{st.ModTime(), Recording{Manifest: m, Host: hostOf(name)}}
 		d.mu.Lock()
+		if len(d.known) >= maxKnown {
+			clear(d.known)
+		}
 		d.known[name] = k
 		d.mu.Unlock()
 	}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package web
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"castgate/upload/archive"
+)
+
+// archives opens the store in each of the ways there are.
+func (s *sample) archives() map[string]Archive {
+	s.t.Helper()
+	dir, err := OpenDirectory(s.dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return map[string]Archive{"directory": dir, "indexed": s.indexed()}
+}
+
+func (s *sample) indexed() *Indexed {
+	s.t.Helper()
+	dir, err := OpenDirectory(s.dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	store, err := archive.OpenDir(s.dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	index, err := archive.OpenIndex(filepath.Join(s.t.TempDir(), "index.sqlite"), true)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { index.Close() })
+	x := &Indexed{Directory: dir, Index: index, Store: store}
+	if err := x.update(s.t.Context(), false, func(err error) { s.t.Error(err) }); err != nil {
+		s.t.Fatal(err)
+	}
+	return x
+}
+
+// TestArchives holds every Archive to the same answers.
+func TestArchives(t *testing.T) {
+	s := newSample(t)
+	ids := s.fill()
+	all := Scope{All: true}
+	for name, a := range s.archives() {
+		t.Run(name, func(t *testing.T) {
+			list := func(q Query) (got []string) {
+				t.Helper()
+				if q.Limit == 0 {
+					q.Limit = 1000
+				}
+				rows, err := a.List(t.Context(), q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range rows {
+					got = append(got, r.ID())
+				}
+				return got
+			}
+			everything := list(Query{Scope: all})
+			if len(everything) != 70 || everything[0] != ids["live"] || everything[1] != ids["main"] {
+				t.Errorf("%d recordings, the first %q", len(everything), everything[:2])
+			}
+			var paged []string
+			for before := ""; ; before = paged[len(paged)-1] {
+				page := list(Query{Scope: all, Limit: 9, Before: before})
+				if len(page) == 0 {
+					break
+				}
+				paged = append(paged, page...)
+			}
+			if !slices.Equal(paged, everything) {
+				t.Errorf("pages: %d of %d, in another order", len(paged), len(everything))
+			}
+			for what, tt := range map[string]struct {
+				q    Query
+				want int
+			}{
+				"user":       {Query{User: "deploy", Scope: all}, 17},
+				"login":      {Query{Login: "ALICE-GH", Scope: all}, 18},
+				"host":       {Query{Host: "web1.example.org", Scope: all}, 1},
+				"kind":       {Query{Kind: "command", Scope: all}, 16},
+				"sealed":     {Query{State: Sealed, Scope: all}, 1},
+				"live":       {Query{State: Live, Scope: all}, 1},
+				"client":     {Query{Client: "192.0.2.7", Scope: all}, 70},
+				"no client":  {Query{Client: "192.0.2.8", Scope: all}, 0},
+				"since":      {Query{Since: sampleStart.Add(24 * time.Hour), Scope: all}, 32},
+				"until":      {Query{Until: sampleStart.Add(38 * time.Minute), Scope: all}, 1},
+				"nobody":     {Query{}, 0},
+				"own":        {Query{Scope: Scope{Users: []string{"mallory"}}}, 1},
+				"own login":  {Query{Scope: Scope{Logins: []string{"Octocat"}}}, 17},
+				"team":       {Query{Scope: Scope{Logins: []string{"octocat", "bob-gh"}}}, 34},
+				"own, other": {Query{User: "deploy", Scope: Scope{Users: []string{"mallory"}}}, 0},
+			} {
+				if got := list(tt.q); len(got) != tt.want {
+					t.Errorf("%s: %d recordings, want %d", what, len(got), tt.want)
+				}
+			}
+			testSearch(t, a, ids)
+			testGet(t, a, ids)
+		})
+	}
+}
+
+func testSearch(t *testing.T, a Archive, ids map[string]string) {
+	t.Helper()
+	for words, want := range map[string]string{"sever_name": "main", "NGINX emerg": "main", "alert": "hostile", "zebra": "", "': --": ""} {
+		hits, err := a.Search(t.Context(), words, Query{Scope: Scope{All: true}, Limit: 50})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (want == "") != (len(hits) == 0) {
+			t.Errorf("%q: %d hits", words, len(hits))
+		}
+		for _, h := range hits {
+			if h.Recording.ID() != ids[want] {
+				t.Errorf("%q: found in %s: %q", words, h.Recording.ID(), h.Line)
+			}
+		}
+	}
+	if hits, err := a.Search(t.Context(), "nginx", Query{Scope: Scope{Users: []string{"mallory"}}, Limit: 50}); err != nil || len(hits) != 0 {
+		t.Errorf("mallory finds %d lines of others, %v", len(hits), err)
+	}
+}
+
+func testGet(t *testing.T, a Archive, ids map[string]string) {
+	t.Helper()
+	for _, id := range []string{"", "x", "../../../etc/passwd", ids["main"][:20], "01935b7e-0000-7000-8000-00000000ffff"} {
+		if _, err := a.Get(t.Context(), id); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	for _, name := range []string{"main", "live", "interrupted"} {
+		rec, err := a.Get(t.Context(), ids[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := a.Cast(t.Context(), rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(in); err != nil || len(text) == 0 {
+			t.Errorf("%s: %d bytes, %v", name, len(text), err)
+		}
+		in.Close()
+	}
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package web
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"strings"
+	"time"
+	"unicode"
+
+	"castgate/upload/archive"
+)
+
+// Indexed is a Directory that is listed and searched through an index, which
+// is what a large archive needs.
+type Indexed struct {
+	*Directory
+	Index *archive.Index
+	Store *archive.Store
+}
+
+// List implements Archive. Live recordings, which are in no index, come first.
+func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
+	f := q.filter()
+	var rows []Recording
+	var after *Recording
+	if q.Before == "" {
+		rows = x.matchingLive(q)
+	} else {
+		last, err := x.Get(ctx, q.Before)
+		if err != nil {
+			return nil, err
+		}
+		after = &last
+		if end := last.Manifest.Start.Add(time.Second); f.Until.IsZero() || end.Before(f.Until) {
+			f.Until = end
+		}
+	}
+	found, err := x.list(ctx, q, f, after)
+	if err == nil && len(found) == 0 && strings.Contains(q.Host, ".") {
+		// A host may have called itself by its short name.
+		f.Host, _, _ = strings.Cut(q.Host, ".")
+		found, err = x.list(ctx, q, f, after)
+	}
+	rows = append(rows, found...)
+	return rows[:min(len(rows), q.Limit)], err
+}
+
+// list reads the index from after on: starts are whole seconds, and the rows of
+// one second are in the order of their ids.
+func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Recording) (rows []Recording, err error) {
+	for row, err := range x.Index.List(f) {
+		if err != nil || ctx.Err() != nil {
+			return rows, err
+		}
+		if after != nil && row.Start.Equal(after.Manifest.Start) && row.ID >= q.Before {
+			continue
+		}
+		rec, err := x.read(row.Path)
+		if err != nil {
+			continue // gone since the index saw it; "castgate verify" finds the hole
+		}
+		if q.Matches(rec) {
+			if rows = append(rows, rec); len(rows) == q.Limit {
+				break
+			}
+		}
+	}
+	return rows, nil
+}
+
+func (x *Indexed) matchingLive(q Query) (rows []Recording) {
+	for _, rec := range x.live() {
+		if _, err := x.delivered(rec.ID()); err != nil && q.Matches(rec) {
+			rows = append(rows, rec)
+		}
+	}
+	return rows
+}
+
+// filter is the part of q that the index knows; Matches does the rest.
+func (q Query) filter() archive.Filter {
+	f := archive.Filter{User: q.User, Login: q.Login, Host: q.Host, Since: q.Since, Until: q.Until}
+	if !q.Scope.All && f.Login == "" && len(q.Scope.Logins) == 1 && len(q.Scope.Users) == 0 {
+		f.Login = q.Scope.Logins[0]
+	}
+	if !q.Scope.All && f.User == "" && len(q.Scope.Users) == 1 && len(q.Scope.Logins) == 0 {
+		f.User = q.Scope.Users[0]
+	}
+	return f
+}
+
+// Get implements Archive.
+func (x *Indexed) Get(_ context.Context, id string) (Recording, error) {
+	if rec, err := x.delivered(id); err == nil {
+		return rec, nil
+	}
+	for _, rec := range x.live() {
+		if rec.ID() == id {
+			return rec, nil
+		}
+	}
+	return Recording{}, fs.ErrNotExist
+}
+
+// delivered finds a recording by its id, which says when it began: where the
+// index does not have it yet, a few directories are looked at.
+func (x *Indexed) delivered(id string) (Recording, error) {
+	if !archive.IsID(id) || len(id) != 36 {
+		return Recording{}, fs.ErrNotExist
+	}
+	for row, err := range x.Index.List(archive.Filter{ID: id}) {
+		if err == nil {
+			return x.read(row.Path)
+		}
+	}
+	for e, err := range x.Store.Walk(archive.Filter{ID: id}) {
+		if err == nil {
+			return x.read(e.Path)
+		}
+	}
+	return Recording{}, fs.ErrNotExist
+}
+
+// Search implements Archive.
+func (x *Indexed) Search(ctx context.Context, words string, q Query) ([]Hit, error) {
+	terms := searchable(words)
+	if len(terms) == 0 {
+		return nil, nil
+	}
+	var hits []Hit
+	for found, err := range x.Index.Search(terms, q.filter(), 0) {
+		if err != nil {
+			return hits, err
+		}
+		if ctx.Err() != nil {
+			return hits, ctx.Err()
+		}
+		rec, err := x.read(found.Path)
+		if err != nil || !q.Matches(rec) {
+			continue
+		}
+		for _, h := range found.Hits {
+			hits = append(hits, Hit{rec, time.Duration(h.At * float64(time.Second)), h.Text})
+		}
+		if len(hits) >= q.Limit {
+			return hits[:q.Limit], nil
+		}
+	}
+	return hits, nil
+}
+
+// searchable splits words as a person means them, "quoted ones" together, and
+// leaves out what has no letter or number: the index knows no others.
+func searchable(s string) (terms []string) {
+	for i, part := range strings.Split(s, `"`) {
+		if i%2 == 1 {
+			terms = append(terms, part)
+			continue
+		}
+		terms = append(terms, strings.Fields(part)...)
+	}
+	kept := terms[:0]
+	for _, t := range terms {
+		if strings.ContainsFunc(t, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }) {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+// The index follows the store: what has arrived is found within followEvery,
+// and once a day all of it is compared, for what arrived out of its time.
+const (
+	followEvery = 5 * time.Second
+	fullEvery   = 24 * time.Hour
+	textsAtOnce = 200
+)
+
+// Follow keeps the index up to date until ctx ends.
+func (x *Indexed) Follow(ctx context.Context, log *slog.Logger) {
+	complain := func(err error) { log.Warn("index", "why", err.Error()) }
+	var full time.Time
+	for {
+		recent := time.Since(full) < fullEvery
+		if !recent {
+			full = time.Now()
+		}
+		if err := x.update(ctx, recent, complain); err != nil && ctx.Err() == nil {
+			log.Error("index", "why", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+func (x *Indexed) update(ctx context.Context, recent bool, complain func(error)) error {
+	if err := x.Index.Update(ctx, x.Store, recent, complain); err != nil {
+		return fmt.Errorf("update the index: %w", err)
+	}
+	for {
+		n, err := x.Index.UpdateText(ctx, x.Store, textsAtOnce, 1, complain)
+		if err != nil || n < textsAtOnce {
+			return err
+		}
+	}
+}
+
+// hostOf is the host under which a manifest lies.
+func hostOf(name string) string { return path.Base(path.Join(name, "../../../..")) }
