@@ -4,7 +4,6 @@ package attacks
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -248,12 +247,4 @@ func (w *world) runs(words string) bool {
 func (w *world) exists(name string) bool {
 	_, err := os.Stat(filepath.Join(w.user.Home, name))
 	return err == nil
-}
-
-// facts decodes what a command on the far side printed as one JSON line.
-func facts(t testing.TB, text string, into any) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(text), into); err != nil {
-		t.Fatalf("%v in %q", err, text)
-	}
 }

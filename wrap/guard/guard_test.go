@@ -15,7 +15,7 @@ import (
 )
 
 // serve runs a guard that talks to anybody.
-func serve(t *testing.T) (*Guard, string) {
+func serve(t testing.TB) (*Guard, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "guard.sock")
 	l, err := Listen(path, os.Getgid())
@@ -229,5 +229,20 @@ func TestUnder(t *testing.T) {
 	}
 	if tree.under(p(3, 2), process{}) {
 		t.Error("nobody counts as an ancestor")
+	}
+}
+
+// BenchmarkHello is what a login waits for, without the look at descriptors.
+func BenchmarkHello(b *testing.B) {
+	_, path := serve(b)
+	for b.Loop() {
+		c, err := Connect(path, patience)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Hello(aHello, -1); err != nil {
+			b.Fatal(err)
+		}
+		_ = c.Close()
 	}
 }
