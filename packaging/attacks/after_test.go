@@ -48,6 +48,17 @@ var afterTheSession = []attack{
 		},
 	},
 	{
+		id: "532", what: "a tmux left behind, attached later", by: "what it shows is recorded; " + bySweep, naive: seen,
+		try: func(w *world) verdict {
+			w.ssh(nil, "tmux new-session -d 'echo SEC''RET; exec sleep 1000.9'")
+			if w.left("sleep 1000.9") == closed {
+				return closed
+			}
+			x := hosttest.StartTerminal(w, w.server.Ssh(w.key, account, []string{"-tt"}, "tmux attach"), 80, 24)
+			return w.judge(w.shows(x, "SECRET"), "SECRET")
+		},
+	},
+	{
 		id: "533", what: "a sshd of one's own, for later", by: bySweep + "; login shell", naive: works, guard: true,
 		try: func(w *world) verdict {
 			w.user.Write(w, "own/config", "Port 2299\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nHostKey "+
