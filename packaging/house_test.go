@@ -215,6 +215,47 @@ func TestDocumentsLinkToWhatExists(t *testing.T) {
 	}
 }
 
+var reference = regexp.MustCompile(`(?m)^\.Xr (castgate\S*) (\d)`)
+
+// TestEveryProgramAndFileHasItsPage: one for each program, one for each YAML
+// file, and no page speaks of one that isn't there.
+func TestEveryProgramAndFileHasItsPage(t *testing.T) {
+	var want []string
+	for _, pattern := range []string{"../cmd/castgate*", "etc/*.yaml"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, path := range found {
+			name := filepath.Base(path)
+			if strings.HasSuffix(name, ".yaml") {
+				name = "castgate-" + name + ".5"
+			} else {
+				name += ".[18]"
+			}
+			want = append(want, name)
+		}
+	}
+	pages, err := filepath.Glob("man/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range reference.FindAllStringSubmatch(string(text), -1) {
+			want = append(want, m[1]+"."+m[2])
+		}
+	}
+	for _, name := range want {
+		if found, _ := filepath.Glob("man/" + name); len(found) != 1 {
+			t.Errorf("man/%s: %d pages", name, len(found))
+		}
+	}
+}
+
 // sources returns every file of the repository but what is built in it.
 func sources(t *testing.T) []string {
 	t.Helper()

@@ -53,7 +53,7 @@ func TestOddCasesAreTheSameEveryWay(t *testing.T) {
 		t.Run(o.name, func(t *testing.T) {
 			m.t = t
 			var plain string
-			for i, w := range m.ways {
+			for i, w := range m.ways[:3] {
 				forget(t)
 				m.enter(w)
 				if o.before != "" {

@@ -92,7 +92,7 @@ func TestTerminalsAreTheSameEveryWay(t *testing.T) {
 				d.cols, d.rows = 80, 24
 			}
 			var plain string
-			for i, w := range m.ways {
+			for i, w := range m.ways[:3] {
 				forget(t)
 				cmd := m.ssh(w, d.options, d.command...)
 				cmd.Env = environment(d.term)
