@@ -4,7 +4,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/creack/pty"
 
 	"castgate/upload/archive"
@@ -241,5 +244,43 @@ func TestExport(t *testing.T) {
 	cmd.Stdin, cmd.SysProcAttr = tty, &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if out, err := cmd.Output(); err != nil || string(out) != "$ sudo reboot\r\n\x1b]0;title\x07bye\r\n" {
 		t.Errorf("asciinema cat: %v %q", err, out)
+	}
+}
+
+func TestSealed(t *testing.T) {
+	f := newFixture(t)
+	dir := t.TempDir()
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(dir, "key")
+	if err := os.WriteFile(key, []byte("# created: today\n"+id.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	packed, err := os.ReadFile(filepath.Join(f.dir, "deploy/web1/2026/11/20", f.ids[0]+".cast.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := filepath.Join(dir, "x.cast.zst.age")
+	var b bytes.Buffer
+	w, err := age.Encrypt(&b, id.Recipient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.Write(packed)
+	if err := errors.Join(w.Close(), os.WriteFile(sealed, b.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range []string{"play", "text", "export"} {
+		if code, out, errs := f.run(t, cmd, sealed); code != 1 || out != "" || !strings.Contains(errs, "sealed") || !strings.Contains(errs, "-identity") {
+			t.Errorf("%s without the key: %d %q %q", cmd, code, out, errs)
+		}
+		if code, out, errs := f.run(t, cmd, "-identity", key, sealed); code != 0 || !strings.Contains(out, "reboot") || errs != "" {
+			t.Errorf("%s: %d %q %q", cmd, code, out, errs)
+		}
+	}
+	if code, _, errs := f.run(t, "play", "-identity", f.config, sealed); code != 1 || !strings.Contains(errs, "holds no age identity") {
+		t.Errorf("another file as the key: %d %q", code, errs)
 	}
 }

@@ -42,6 +42,11 @@ type onTTY struct {
 
 func startOnTTY(t *testing.T, args ...string) *onTTY {
 	t.Helper()
+	return startWithPager(t, "cat", args...)
+}
+
+func startWithPager(t *testing.T, pager string, args ...string) *onTTY {
+	t.Helper()
 	master, tty, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +62,7 @@ func startOnTTY(t *testing.T, args ...string) *onTTY {
 		t.Fatal(err)
 	}
 	o.cmd = exec.Command(self, args...)
-	o.cmd.Env = append(os.Environ(), asProgram+"=1", "TERM=xterm", "PAGER=cat")
+	o.cmd.Env = append(os.Environ(), asProgram+"=1", "TERM=xterm", "PAGER="+pager)
 	o.cmd.Stdin, o.cmd.Stdout, o.cmd.Stderr = tty, tty, tty
 	o.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := o.cmd.Start(); err != nil {
@@ -224,5 +229,22 @@ func TestFollowALiveSession(t *testing.T) {
 	o.expect("second")
 	write(lines[3:]...)
 	f.Close() // the session is over: the lock goes
+	o.ended()
+}
+
+func TestPager(t *testing.T) {
+	f := newFixture(t)
+	o := startWithPager(t, "sed 's/^/<&/'", "text", "-config", f.config, f.ids[0])
+	o.expect("<[00:01] $ sudo reboot")
+	o.expect("<[00:02] bye")
+	o.ended()
+	o = startWithPager(t, "sed 's/^/<&/'", "ls", "-config", f.config, "-no-pager")
+	o.expect("\r\n" + f.ids[2])
+	o.ended()
+	o = startWithPager(t, "/nonexistent/pager", "ls", "-config", f.config)
+	o.expect("can't be run")
+	o.ended()
+	o = startWithPager(t, "head -1", "ls", "-config", f.config)
+	o.expect("ID  ")
 	o.ended()
 }

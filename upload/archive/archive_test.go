@@ -136,6 +136,24 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
+	// An id that was not made when the session began is found, too.
+	late := all[0]
+	late.Start = noon.AddDate(-2, 0, 0)
+	m, _, stored := late.Objects()
+	dir := t.TempDir()
+	at := filepath.Join(dir, "deploy/web1/2026/11/20")
+	m.Start, m.End = noon, noon.Add(time.Duration(m.Duration))
+	text, _ := m.Encode()
+	if err := errors.Join(os.MkdirAll(at, 0o755), os.WriteFile(filepath.Join(at, m.Session.ID+".json"), text, 0o600), os.WriteFile(filepath.Join(at, m.Stored.Name), stored, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	other, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := other.Find(m.Session.ID); err != nil || e.Manifest.Session.ID != m.Session.ID {
+		t.Errorf("an id of another time: %v", err)
+	}
 	for id, want := range map[string]bool{"": false, "0": true, all[0].ID(): true, all[0].ID() + "0": false, "../x": false, "0189-": true, "g": false, "recording": false} {
 		if IsID(id) != want {
 			t.Errorf("IsID(%q) is not %v", id, want)

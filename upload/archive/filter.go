@@ -20,6 +20,8 @@ type Filter struct {
 	Since time.Time // sessions that ended then or later
 	Until time.Time // sessions that began before
 	ID    string    // the beginning of the id
+
+	near bool // look only where the time within the id says
 }
 
 var idPrefix = regexp.MustCompile(`^[0-9a-f]{1,8}(-|-[0-9a-f-]{1,27})?$`)
@@ -62,7 +64,7 @@ func (f Filter) dates() (since, until string) {
 	if !f.Until.IsZero() {
 		until = f.Until.UTC().Format(day)
 	}
-	if a, b, ok := idDates(f.ID); ok && len(f.ID) >= 6 {
+	if a, b, ok := idDates(f.ID); ok && f.near {
 		since = max(since, a.Add(-clockSlack).Format(day))
 		if b.Year() <= 9998 {
 			until = min(until, b.Add(clockSlack).Format(day))

@@ -224,11 +224,27 @@ func (s *Store) dirs(parent, only string) iter.Seq2[string, error] {
 	}
 }
 
-// Find returns the one recording whose id begins with prefix.
+// Find returns the one recording whose id begins with prefix. An id begins with
+// the time at which it was made; only when nothing is found thereabouts is the
+// whole store gone through.
 func (s *Store) Find(prefix string) (Entry, error) {
+	if e, err := s.find(Filter{ID: prefix, near: true}); !errors.Is(err, errNotFound) {
+		return e, err
+	}
+	e, err := s.find(Filter{ID: prefix})
+	if errors.Is(err, errNotFound) {
+		err = &hintError{fmt.Errorf("recording %q is not in the archive %q", prefix, s.Name), "castgate ls lists what is there"}
+	}
+	return e, err
+}
+
+var errNotFound = errors.New("not found")
+
+func (s *Store) find(f Filter) (Entry, error) {
+	prefix := f.ID
 	var found []Entry
 	var failed error
-	for e, err := range s.Walk(Filter{ID: prefix}) {
+	for e, err := range s.Walk(f) {
 		if err != nil {
 			failed = err
 			continue
@@ -246,7 +262,7 @@ func (s *Store) Find(prefix string) (Entry, error) {
 	if failed != nil {
 		return Entry{}, fmt.Errorf("recording %q: %w", prefix, failed)
 	}
-	return Entry{}, &hintError{fmt.Errorf("recording %q is not in the archive %q", prefix, s.Name), "castgate ls lists what is there"}
+	return Entry{}, errNotFound
 }
 
 // idDates returns the days on which a session with such an id began: a UUIDv7

@@ -126,7 +126,7 @@ func checkSafe(out []byte) error {
 			i += n
 			continue
 		}
-		m := safeWire.Find(out[i:])
+		m := safeWire.Find(out[i:min(len(out), i+400)]) // the time it takes grows with what it may read
 		if m == nil {
 			return fmt.Errorf("at %d: %q", i, out[i:min(len(out), i+20)])
 		}

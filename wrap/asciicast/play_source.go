@@ -49,7 +49,7 @@ func (s *show) open(at frame) error {
 	s.src = &source{rd: rd, items: make(chan item), quit: make(chan struct{}), file: file}
 	go s.src.read()
 	s.cols, s.rows, s.pos, s.held = at.cols, at.rows, at.at, nil
-	if s.Screen != nil {
+	if s.Screen != nil && (s.Keys != nil || s.Start > 0 || s.Follow) {
 		s.screen = s.Screen(at.cols, at.rows)
 		_, _ = s.screen.Write(at.paint)
 	}

@@ -219,7 +219,7 @@ func TestSeekThroughFrames(t *testing.T) {
 	for i := range events {
 		fmt.Fprintf(&b, "[1.000000, \"o\", \"%s%03d,\"]\n", line, i)
 	}
-	s := &show{Player: &Player{Open: opener(b.String()), Out: io.Discard, Screen: newDigits, Speed: 1}, speed: 1}
+	s := &show{Player: &Player{Open: opener(b.String()), Out: io.Discard, Screen: newDigits, Speed: 1, Keys: make(chan Action)}, speed: 1}
 	if err := s.open(frame{}); err != nil {
 		t.Fatal(err)
 	}
@@ -302,4 +302,13 @@ func TestFollow(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+func FuzzParseKeys(f *testing.F) {
+	f.Add([]byte(" q\x1b[A\x1bOB\x1b[200~x\x1b"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if n := len(ParseKeys(in)); n > len(in) {
+			t.Fatalf("%d keys in %d bytes", n, len(in))
+		}
+	})
 }
