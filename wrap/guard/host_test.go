@@ -309,3 +309,60 @@ func TestFourCapabilities(t *testing.T) {
 		}
 	}
 }
+
+const program = "/usr/lib/castgate/castgate-guard"
+
+// TestListen: without systemd it makes its socket itself, as root, and keeps no
+// more than the four capabilities either.
+func TestListen(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	h.guard.Stop()
+	cmd := exec(program, "-listen", guard.Socket)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	hosttest.WaitFor(t, "the guard to confine itself", func() bool {
+		return strings.Contains(read(t, fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)), "CapEff:\t0000000000080025")
+	})
+	if mode := hosttest.Run(t, "stat", "-c", "%U:%G %a", guard.Socket); mode != "root:castgate 660\n" {
+		t.Errorf("the socket is %s", mode)
+	}
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}, "true"), 80, 24)
+	if f := facts(t, x.Wait().Stdout, 1); f.Standing != guard.Direct || !f.TTYTaken {
+		t.Errorf("facts %+v", f)
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	hosttest.Install(t)
+	for _, tt := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"-version"}, 0, "castgate-guard " + hosttest.Version},
+		{[]string{"-h"}, 0, "usage: castgate-guard"},
+		{[]string{"--help"}, 0, "usage: castgate-guard"},
+		{[]string{"bogus"}, 2, `unexpected argument "bogus"`},
+		{[]string{"-bogus"}, 2, "hint: castgate-guard -h lists the flags"},
+		{nil, 1, "hint: systemctl start castgate-guard.socket"},
+		{[]string{"-listen", "/no/such/dir/s"}, 1, "no such file or directory"},
+		{[]string{"-group", "nosuchgroup", "-listen", "/tmp/s"}, 1, "nosuchgroup"},
+	} {
+		r := hosttest.Do(t, exec(append([]string{program}, tt.args...)...), nil)
+		if r.Status != tt.status || !strings.Contains(r.Stdout+r.Stderr, tt.says) {
+			t.Errorf("%q: %+v", tt.args, r)
+		}
+	}
+	// Somebody who is not root can't start it.
+	alice := hosttest.AddUser(t, "alice", "/bin/bash")
+	if r := hosttest.Do(t, alice.Command(program, "-listen", alice.Home+"/s", "-group", "alice"), nil); r.Status != 1 || !strings.Contains(r.Stderr, "capabilities 0x80025 are missing") {
+		t.Errorf("as alice: %+v", r)
+	}
+}
