@@ -166,10 +166,3 @@ func cells(n uint32) uint16 { return uint16(min(n, 0xffff)) }
 func endpoint(a netip.AddrPort) string {
 	return a.Addr().String() + " " + strconv.Itoa(int(a.Port()))
 }
-
-func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
-
-func firstLine(p []byte) string {
-	line, _, _ := strings.Cut(string(p), "\n")
-	return line
-}

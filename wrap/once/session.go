@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/wrap"
-	"castgate/wrap/asciicast"
 )
 
 // session is the one that castgate-once serves.
@@ -110,13 +108,14 @@ func (s *session) runUnlessStuck(t *task, gone <-chan struct{}) (status int, err
 
 // run records and runs what was asked for and ends the connection.
 func (s *session) run(t *task, gone <-chan struct{}) (int, error) {
+	go s.watch(gone)
 	rec, err := s.record(t)
 	if err != nil {
-		s.refuse(t)
+		t.apologize(" and is refused")
+		t.report(wrap.End{Status: statusRefused, Ended: true})
 		s.farewell(gone)
 		return 0, err
 	}
-	go s.watch(gone)
 	s.logger.Info("session start", s.who("kind", t.kind, "tty", t.tty())...)
 	end, err := t.run(s, rec)
 	lost := rec.Err()
@@ -129,6 +128,9 @@ func (s *session) run(t *task, gone <-chan struct{}) (int, error) {
 	}
 	if finish := rec.Finish(end.Status); lost == nil {
 		lost = finish
+	} else {
+		t.apologize(" any longer and has been ended")
+		end = wrap.End{Status: statusRefused, Ended: true}
 	}
 	close(s.over)
 	shown, events, size := rec.Counts()
@@ -189,114 +191,13 @@ func (s *session) whyEnded() string {
 	return "the client went away"
 }
 
-// record begins the recording.
-func (s *session) record(t *task) (*wrap.Recorder, error) {
-	rec := &wrap.Recorder{FD: s.log.fd, Start: s.start, Wake: s.wake.Sync, OnLoss: func(err error) {
-		s.logger.Error("recording lost", s.who("why", err.Error())...)
-	}}
-	if s.LogFormat == FormatRaw {
-		rec.Plain = func(p []byte) []byte { return p }
-	}
-	if err := rec.Begin(s.header(t)); err != nil {
-		return nil, fault(StatusLog, "write the log: %w", err)
-	}
-	if t.original != "" {
-		if err := rec.Marker("the client asked for: " + t.original); err != nil {
-			return nil, fault(StatusLog, "write the log: %w", err)
-		}
-	}
-	return rec, nil
-}
-
-func (s *session) header(t *task) asciicast.Header {
-	host, err := os.Hostname()
-	if err != nil || host == "" {
-		host = "localhost"
-	}
-	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	h := asciicast.Header{
-		Timestamp: s.start.Unix(),
-		Term:      asciicast.Term{Type: valid(t.term)},
-		Command:   valid(t.command),
-		Env:       map[string]string{"SHELL": valid(s.place.shell)},
-		Session: &asciicast.Session{
-			ID: s.id, Mode: "once", Host: host, User: valid(s.place.user), UID: os.Getuid(), Key: s.visitor.print,
-			Client: endpoint(s.visitor.from), Server: endpoint(s.visitor.at),
-			TTY: t.tty(), Kind: t.kind, Boot: firstLine(boot), Version: "castgate " + s.Version,
-		},
-	}
-	if lang := variable(t.prog.Env, "LANG"); lang != "" {
-		h.Env["LANG"] = valid(lang)
-	}
-	if t.tty() {
-		size, _ := s.window()
-		h.Term.Cols, h.Term.Rows = int(size.Col), int(size.Row)
-	}
-	return h
-}
-
-// refuse tells the person that there will be no session.
-func (s *session) refuse(t *task) {
-	_, _ = io.WriteString(t.channel.Stderr(), "castgate-once: this session can't be recorded and is refused\r\n")
-	t.report(wrap.End{Status: statusRefused, Ended: true})
+// apologize tells the person that there will be no session, or no more of it.
+func (t *task) apologize(why string) {
+	_, _ = io.WriteString(t.channel.Stderr(), "castgate-once: this session can't be recorded"+why+"\r\n")
 }
 
 // statusRefused is castgate-wrap's status for a session that policy refused.
 const statusRefused = 254
-
-// watch ends the session when the client is gone or castgate-once shall stop.
-// A loop that doesn't end then waits for the log, which nobody reads.
-func (s *session) watch(gone <-chan struct{}) {
-	select {
-	case <-gone:
-	case sig := <-s.process.stop:
-		s.mu.Lock()
-		s.stopping = sig
-		s.mu.Unlock()
-	case <-s.over:
-		return
-	}
-	s.wake.Hangup()
-	select {
-	case <-s.over:
-	case <-time.After(stuckGrace):
-		close(s.stuck)
-	}
-}
-
-// aliveEvery and aliveMissed find out that the network is gone without saying
-// so (ClientAliveInterval and ClientAliveCountMax, sshd_config(5)).
-const (
-	aliveEvery  = 15 * time.Second
-	aliveMissed = 3
-)
-
-// keepAlive closes the connection when the client doesn't answer any more. Any
-// answer will do; OpenSSH refuses the request, which is one.
-func (s *session) keepAlive(gone <-chan struct{}) {
-	answered := make(chan error, 1)
-	for {
-		select {
-		case <-gone:
-			return
-		case <-time.After(aliveEvery):
-		}
-		go func() {
-			_, _, err := s.visitor.conn.SendRequest("keepalive@openssh.com", true, nil)
-			answered <- err
-		}()
-		select {
-		case err := <-answered:
-			if err == nil {
-				continue
-			}
-		case <-time.After(aliveEvery * aliveMissed):
-			s.logger.Warn("client does not answer", s.who()...)
-		}
-		s.visitor.conn.Close()
-		return
-	}
-}
 
 // window is the size of the client's window.
 func (s *session) window() (*unix.Winsize, error) {

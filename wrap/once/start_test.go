@@ -287,8 +287,9 @@ func TestLogFails(t *testing.T) {
 		x.Expect("here")
 		r.Close()
 		x.Type("\r")
-		if status := s.wait(); status != 89 || strings.Contains(x.Output(), "secret") {
-			t.Errorf("status %d, shown %q", status, x.Output())
+		got := x.Wait()
+		if status := s.wait(); status != 89 || got.Status != 254 || strings.Contains(got.Stdout, "secret") || !strings.Contains(got.Stdout, "can't be recorded any longer") {
+			t.Errorf("status %d, got %+v", status, got)
 		}
 	})
 }
