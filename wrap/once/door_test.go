@@ -136,6 +136,7 @@ func TestSignals(t *testing.T) {
 		if !ok || exit.Signal() != "KILL" {
 			t.Errorf("ended with %v", exit)
 		}
+		c.Close()
 		if status := s.wait(); status != 137 {
 			t.Errorf("status %d", status)
 		}

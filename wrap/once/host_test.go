@@ -60,7 +60,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	hosttest.Install(t)
 	cmd := exec.Command("/usr/bin/castgate-once", append([]string{"-listen", "127.0.0.1", "-port", "0"}, args...)...)
-	cmd.Env = []string{"HOME=/root", "SHELL=/bin/bash", "PATH=/usr/bin:/bin", "SECRET=of the task"}
+	cmd.Env = []string{"HOME=/usr", "SHELL=/bin/bash", "PATH=/usr/bin:/bin", "SECRET=of the task"}
 	cmd.Dir = "/"
 	return cmd
 }
@@ -311,7 +311,7 @@ func TestShell(t *testing.T) {
 	x := hosttest.StartTerminal(t, s.ssh(key, nil), 100, 30)
 	x.Type("echo $0 $SECRET; pwd; stty size; echo $SSH_TTY; tty; echo $SSH_CONNECTION\r")
 	x.Expect("-bash of the task")
-	x.Expect("/root")
+	x.Expect("/usr\r\n")
 	x.Expect("30 100")
 	x.Expect("127.0.0.1 " + s.port)
 	x.Resize(120, 40)
