@@ -283,13 +283,6 @@ func (j *journal) sync(n int64) error {
 	return nil
 }
 
-// failed returns why the journal can no longer be written, or nil.
-func (j *journal) failed() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.broken
-}
-
 // parcel returns a copy of what is known of a recording, or nil.
 func (j *journal) parcel(id string) *parcel {
 	j.mu.Lock()

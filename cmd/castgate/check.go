@@ -28,7 +28,7 @@ func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		if err != nil {
 			return cli.Hint(err, "sudo castgate check")
 		}
-		found := []host.Finding{}
+		var found []host.Finding
 		if *sessions {
 			found = h.Sessions(time.Now().Add(-*since))
 		} else {
