@@ -27,6 +27,8 @@ type Service struct {
 
 // New puts the service together as the configuration says. It makes no call.
 // Without a usable cache it still answers; the error then says what to mend.
+// And when GitHub can't even be called, for want of a file that the
+// configuration names, emergency keys and what is stored still count.
 func New(c *Config) (*Service, error) {
 	cache, cacheErr := OpenCache(c.Cache.Dir)
 	if cache != nil {
@@ -36,7 +38,8 @@ func New(c *Config) (*Service, error) {
 	now := func() time.Time { return s.Now() }
 	hc, err := newClient(c.GitHub, cache, s.rate, now)
 	if err != nil {
-		return nil, err
+		s.Finder, s.Bulk = nowhere{err}, []Directory{nowhere{err}}
+		return s, cacheErr
 	}
 	rest := newREST(c.GitHub, hc, now)
 	rest.believe = func(slug string, list []Person) error { return s.believe(slug, list, s.Now()) }
@@ -46,6 +49,19 @@ func New(c *Config) (*Service, error) {
 	}
 	return s, cacheErr
 }
+
+// nowhere is a GitHub that can't be called.
+type nowhere struct{ err error }
+
+func (n nowhere) fault() error { return &Fault{Class: Broken, Op: "call GitHub", Err: n.err} }
+
+// Find implements Finder.
+func (n nowhere) Find(context.Context, string, int64, []string) (Person, error) {
+	return Person{}, n.fault()
+}
+
+// Team implements Directory.
+func (n nowhere) Team(context.Context, string, func(Person) error) error { return n.fault() }
 
 // Decide answers for one account; with an offered key for that key alone. The
 // error is a fault: nobody could say whether the account opens.

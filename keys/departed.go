@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"context"
 	"strings"
 	"time"
 )
@@ -70,6 +71,17 @@ func (s *Service) storePerson(name string, p Person, start time.Time) error {
 	if old.Origin == s.Cache.origin && (old.At.After(start) || old.says(p)) {
 		return nil
 	}
-	_, err := s.Cache.remember(name, p, start)
+	// Somebody who holds the lock asks about this login now, and knows better.
+	once, cancel := context.WithCancel(context.Background())
+	cancel()
+	unlock, err := s.Cache.lock(once, "login-"+strings.ToLower(name))
+	if err != nil {
+		return nil
+	}
+	defer unlock()
+	if r, _ := s.Cache.record(name); r.Origin == s.Cache.origin && r.At.After(start) {
+		return nil
+	}
+	_, err = s.Cache.remember(name, p, start)
 	return err
 }

@@ -79,8 +79,13 @@ func TestOwnCertificateAuthority(t *testing.T) {
 	w.write(w.conf.GitHub.CAFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
 	w.allows("octocat", "OctoCat")
 	w.write(w.conf.GitHub.CAFile, "no certificate\n")
-	if _, err := New(w.conf); err == nil || !strings.Contains(err.Error(), "has none") {
+	_, err := w.decide("alice", "alice-gh")
+	if !isClass(err, Broken) || !strings.Contains(err.Error(), "has none") {
 		t.Errorf("got %v", err)
+	}
+	w.later(6 * time.Minute)
+	if d := w.allows("octocat", "OctoCat"); d.Source != "stale" { // no reason to lock anybody out
+		t.Errorf("answered from %q", d.Source)
 	}
 }
 

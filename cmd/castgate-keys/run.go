@@ -60,9 +60,6 @@ func (c *command) service() (*keys.Service, error) {
 		return nil, err
 	}
 	s, err := keys.New(conf)
-	if s == nil {
-		return nil, err
-	}
 	if err != nil {
 		c.env.Log.Warn("no cache", "why", err)
 	}
