@@ -36,7 +36,7 @@ type appTokens struct {
 }
 
 func newAppTokens(app App, base *url.URL, net http.RoundTripper, now func() time.Time) *appTokens {
-	keep, err := openDir(app.TokenDir, 0o700)
+	keep, err := openDir(app.TokenDir, 0o700, owner)
 	if err != nil {
 		keep = nil
 	}

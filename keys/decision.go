@@ -22,6 +22,10 @@ type Decision struct {
 	Why     string
 	Steps   []Step
 
+	// Warnings are for the administrator whatever was decided: something that
+	// will be missed on another day.
+	Warnings []string
+
 	entries map[string]hot.Entry // by base64, for Prepare
 }
 
@@ -42,6 +46,9 @@ func (d *Decision) take(line string, e hot.Entry) {
 // Log writes the one line that every decision gets, with the same fields for
 // both outcomes. err is the fault of a decision that could not be made.
 func (d *Decision) Log(log *slog.Logger, err error) {
+	for _, w := range d.Warnings {
+		log.Warn("mend this", "account", d.Account, "why", w)
+	}
 	level, what, why := slog.LevelInfo, "refused", d.Why
 	if d.Allowed() {
 		what = "allowed"

@@ -24,6 +24,7 @@ func (s *Service) emergency(d *Decision, offered *Key) bool {
 	lines, err := readEmergency(path)
 	if err != nil {
 		d.no("emergency file: %s", err)
+		d.Warnings = append(d.Warnings, "emergency file: "+err.Error())
 		return false
 	}
 	for _, l := range lines {

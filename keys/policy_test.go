@@ -277,7 +277,9 @@ func TestEmergency(t *testing.T) {
 			_ = os.Chmod(filepath.Dir(file), 0o755)
 			w.allows("breakglass", "rescue")
 			spoil()
-			w.refuses("breakglass", "rescue", "not a member")
+			if d := w.refuses("breakglass", "rescue", "not a member"); len(d.Warnings) != 1 {
+				t.Errorf("the administrator is not told: %q", d.Warnings)
+			}
 		})
 	}
 }

@@ -76,12 +76,21 @@ func (s *Service) addStored(d *Decision, g grant, find func(login string, need [
 	return whole
 }
 
-// prepareAll does so for every account that the configuration names or that
-// somebody has used on this host.
+// prepareAll does so for every account that the configuration names, that
+// somebody has used on this host, or that passwd(5) has and GitHub knows.
 func (s *Service) prepareAll() error {
 	names, err := s.Cache.list("accounts")
 	if err != nil {
 		return err
+	}
+	local, err := localNames(s.Passwd)
+	if err != nil {
+		return err
+	}
+	for name := range local {
+		if r, ok := s.Cache.record(name); ok && r.anyTeam() {
+			names = append(names, name)
+		}
 	}
 	names = slices.AppendSeq(names, maps.Keys(s.Config.Accounts))
 	slices.Sort(names)

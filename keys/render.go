@@ -53,7 +53,7 @@ func rootDir(dir string, mode os.FileMode) (*Cache, error) {
 	if os.Geteuid() != 0 {
 		return nil, advise(errors.New("what sshd and the name service read must belong to root"), "run it as root")
 	}
-	c, err := openDir(dir, mode)
+	c, err := openDir(dir, mode, "")
 	if err != nil {
 		return nil, err
 	}

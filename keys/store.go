@@ -48,10 +48,18 @@ type origin struct {
 
 // OpenCache opens the cache, and makes the directory when it may. A directory
 // that others may write is refused: they could open every account.
-func OpenCache(dir string) (*Cache, error) { return openDir(dir, 0o755) }
+func OpenCache(dir string) (*Cache, error) { return openDir(dir, 0o755, owner) }
 
-func openDir(dir string, mode fs.FileMode) (*Cache, error) {
-	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+// owner is the user that sshd runs castgate-keys as. A directory that root has
+// to make, because somebody removed it, is made for that user.
+const owner = "castgate-keys"
+
+func openDir(dir string, mode fs.FileMode, owner string) (*Cache, error) {
+	err := os.Mkdir(dir, mode)
+	if uid, lerr := localUID(passwdFile, owner); err == nil && lerr == nil && uid > 0 && os.Geteuid() == 0 {
+		err = os.Lchown(dir, uid, -1)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, advise(fmt.Errorf("make the cache: %w", err), "systemd-tmpfiles --create makes it, or: install -d -o castgate-keys %s", dir)
 	}
 	root, err := os.OpenRoot(dir)
