@@ -113,13 +113,11 @@ func (s *session) prepare(t *task, r *ssh.Request) bool {
 	switch r.Type {
 	case "env":
 		var env envRequest
-		if ssh.Unmarshal(r.Payload, &env) != nil || !acceptEnv(env.Name) || strings.ContainsRune(env.Name+env.Value, 0) {
+		if ssh.Unmarshal(r.Payload, &env) != nil || !acceptEnv(env.Name) || strings.ContainsRune(env.Name+env.Value, 0) || len(t.env) == maxEnv {
 			return false
 		}
-		if len(t.env) < maxEnv {
-			t.env = append(t.env, env)
-		}
-		return len(t.env) < maxEnv
+		t.env = append(t.env, env)
+		return true
 	case "pty-req":
 		return s.allocate(t, r.Payload)
 	case "window-change":
