@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -18,14 +19,15 @@ import (
 	"castgate/upload/archive/receive"
 	"castgate/upload/archive/serve"
 	"castgate/upload/archive/web"
+	"castgate/upload/manifest"
 )
 
 // serveCommand receives other hosts' recordings and shows them on a page.
-func serveCommand(env *cli.Env, fs *flag.FlagSet) func() error {
-	load := configFlag(fs)
+func serveCommand(env *cli.Env, flags *flag.FlagSet) func() error {
+	load := configFlag(flags)
 	return func() error {
-		if fs.NArg() > 0 {
-			return cli.Usage("argument %q is too much", fs.Arg(0))
+		if flags.NArg() > 0 {
+			return cli.Usage("argument %q is too much", flags.Arg(0))
 		}
 		cfg, err := load()
 		if err != nil {
@@ -136,6 +138,9 @@ func openIndexed(cfg archive.Config) (*web.Indexed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if dir.Signers, err = readSigners(cfg.Keys); err != nil {
+		return nil, err
+	}
 	index, err := archive.OpenIndex(cfg.Index, true)
 	if err != nil {
 		return nil, err
@@ -176,4 +181,21 @@ func githubOf(cfg *archive.GitHubAuditors) (*web.GitHub, error) {
 	return web.NewGitHub(web.GitHub{
 		Org: cfg.Org, Teams: cfg.Teams, Leads: cfg.Leads, Own: cfg.Own, ClientID: cfg.ClientID, Secret: string(secret),
 	}, cfg.URL)
+}
+
+// readSigners reads whose signatures count; without the file, hashes alone do.
+func readSigners(path string) (*manifest.AllowedSigners, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	signers, err := manifest.ParseAllowedSigners(f)
+	if err != nil {
+		return nil, fmt.Errorf("read %q: %w", path, err)
+	}
+	return signers, nil
 }

@@ -63,8 +63,9 @@ type Hit struct {
 
 // Proof is the outcome of a check. Each item stands for itself.
 type Proof struct {
-	OK    bool
-	Items []Check
+	OK     bool
+	Signed bool // by a key that is known to be the host's
+	Items  []Check
 }
 
 // Check is one thing that was checked.

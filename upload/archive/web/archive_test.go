@@ -39,6 +39,7 @@ func (s *sample) indexed() *Indexed {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { index.Close() })
+	dir.Signers = s.signers()
 	x := &Indexed{Directory: dir, Index: index, Store: store}
 	if err := x.update(s.t.Context(), false, func(err error) { s.t.Error(err) }); err != nil {
 		s.t.Fatal(err)

@@ -5,10 +5,7 @@ package web
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -28,6 +25,9 @@ import (
 // Directory is an Archive without an index: it looks at the files each time.
 // That is enough for one machine's sessions, and needs nothing but the store.
 type Directory struct {
+	// Signers says whose signatures count; nil when that is not known.
+	Signers *manifest.AllowedSigners
+
 	root *os.Root
 
 	mu    sync.Mutex
@@ -263,39 +263,4 @@ func (d *Directory) Search(ctx context.Context, words string, q Query) ([]Hit, e
 		}
 	}
 	return hits, ctx.Err()
-}
-
-// Verify implements Archive: the hashes, which need nothing but the store.
-func (d *Directory) Verify(ctx context.Context, r Recording) (Proof, error) {
-	var p Proof
-	p.add("stored object", r.Manifest.Stored.Object, func() (io.ReadCloser, error) {
-		return d.Object(ctx, r, r.Manifest.StoredSuffix())
-	})
-	if r.State != Sealed {
-		p.add("recording", r.Manifest.Cast, func() (io.ReadCloser, error) { return d.Cast(ctx, r) })
-	}
-	p.OK = !slices.ContainsFunc(p.Items, func(c Check) bool { return !c.OK })
-	return p, nil
-}
-
-func (p *Proof) add(name string, want manifest.Object, open func() (io.ReadCloser, error)) {
-	in, err := open()
-	if err == nil {
-		defer in.Close()
-		var got manifest.Object
-		if got, err = measure(in); err == nil && got != want {
-			err = fmt.Errorf("has %d bytes with SHA-256 %s, the manifest says %d with %s", got.Bytes, got.SHA256, want.Bytes, want.SHA256)
-		}
-	}
-	if err != nil {
-		p.Items = append(p.Items, Check{Name: name, Text: err.Error()})
-		return
-	}
-	p.Items = append(p.Items, Check{Name: name, OK: true, Text: "is the one of the manifest, " + humanBytes(want.Bytes)})
-}
-
-func measure(r io.Reader) (manifest.Object, error) {
-	h := sha256.New()
-	n, err := io.Copy(h, r)
-	return manifest.Object{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
 }

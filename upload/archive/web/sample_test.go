@@ -4,7 +4,9 @@ package web
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/crypto/ssh"
 
 	"castgate/upload/archive/receive"
 	"castgate/upload/manifest"
@@ -22,9 +25,16 @@ import (
 // sample is a store with recordings, made as castgate-wrap and castgate-upload
 // make them.
 type sample struct {
-	t   *testing.T
-	dir string
-	n   int
+	t      *testing.T
+	dir    string
+	n      int
+	key    *manifest.Signer
+	chains map[string]*chainEnd // by host
+}
+
+type chainEnd struct {
+	sequence int64
+	hash     string
 }
 
 func newSample(t *testing.T) *sample {
@@ -33,7 +43,30 @@ func newSample(t *testing.T) *sample {
 	if err := os.MkdirAll(filepath.Join(dir, receive.LiveDir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return &sample{t: t, dir: dir}
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := manifest.NewSigner(pem.EncodeToMemory(block))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &sample{t: t, dir: dir, key: key, chains: map[string]*chainEnd{}}
+}
+
+// signers is the allowed_signers file in which every host has the one key.
+func (s *sample) signers() *manifest.AllowedSigners {
+	s.t.Helper()
+	line := "* namespaces=\"castgate\" " + string(ssh.MarshalAuthorizedKey(s.key.PublicKey()))
+	signers, err := manifest.ParseAllowedSigners(strings.NewReader(line))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return signers
 }
 
 // take is one recording under construction.
@@ -125,10 +158,15 @@ func (s *sample) keep(k *take) string {
 		Term:  manifest.Term{Cols: 100, Rows: 28, Type: "xterm-256color"},
 		Start: start, End: start.Add(k.at), Duration: manifest.Seconds(k.at), Exit: k.exit,
 		Complete: k.exit != nil, Ended: manifest.EndedInterrupted, Events: k.events,
-		Cast:     manifest.Object{Bytes: int64(len(cast)), SHA256: manifest.Hash(cast)},
-		Stored:   manifest.Stored{Object: manifest.Object{Bytes: int64(len(stored)), SHA256: manifest.Hash(stored)}, Encoding: "zstd"},
-		Sequence: 1,
+		Cast:   manifest.Object{Bytes: int64(len(cast)), SHA256: manifest.Hash(cast)},
+		Stored: manifest.Stored{Object: manifest.Object{Bytes: int64(len(stored)), SHA256: manifest.Hash(stored)}, Encoding: "zstd"},
 	}
+	end := s.chains[m.Session.Host]
+	if end == nil {
+		end = new(chainEnd)
+		s.chains[m.Session.Host] = end
+	}
+	m.Sequence, m.Previous = end.sequence+1, end.hash
 	if m.Complete {
 		m.Ended = manifest.EndedExit
 	}
@@ -140,9 +178,14 @@ func (s *sample) keep(k *take) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	end.sequence, end.hash = m.Sequence, manifest.Hash(data)
 	s.write(m.Path(m.StoredSuffix()), stored)
 	if k.signed {
-		s.write(m.Path(manifest.SigSuffix), []byte("-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n"))
+		sig, err := s.key.Sign(data)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.write(m.Path(manifest.SigSuffix), sig)
 	}
 	s.write(m.Path(manifest.JSONSuffix), data)
 	return m.Session.ID
@@ -181,9 +224,11 @@ func (s *sample) fill() map[string]string {
 		}
 		s.keep(k.typed("uptime", " 08:12:40 up 41 days,  3:02,  1 user,  load average: 0.08, 0.03, 0.01\n").end(i % 7 / 6))
 	}
-	ids["interrupted"] = s.keep(s.take("alice", "web2", "alice-gh").typed("vim /etc/nginx/nginx.conf", "\x1b[33m~\x1b[0m\n"))
-	k := s.take("root", "db1", "")
-	k.sealed, k.signed = []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 alice@security", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE6 bob@security"}, false
+	k := s.take("alice", "web2", "alice-gh").typed("vim /etc/nginx/nginx.conf", "\x1b[33m~\x1b[0m\n")
+	k.signed = false
+	ids["interrupted"] = s.keep(k)
+	k = s.take("root", "db1", "")
+	k.sealed = []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 alice@security", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE6 bob@security"}
 	ids["sealed"] = s.keep(k.typed("psql", "").end(0))
 	k = s.take("mallory", "web1", "")
 	k.header.Command = hostile

@@ -76,9 +76,10 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 		Text string `json:"text"`
 	}
 	answer := struct {
-		OK    bool   `json:"ok"`
-		Items []item `json:"items"`
-	}{OK: proof.OK}
+		OK     bool   `json:"ok"`
+		Signed bool   `json:"signed"`
+		Items  []item `json:"items"`
+	}{OK: proof.OK, Signed: proof.Signed}
 	for _, c := range proof.Items {
 		answer.Items = append(answer.Items, item(c))
 	}

@@ -307,24 +307,53 @@ func TestSingleFileHoldsNoMarkupOfTheRecording(t *testing.T) {
 	}
 }
 
-func TestVerifyFindsAChangedByte(t *testing.T) {
-	s := newSample(t)
-	id := s.keep(s.story())
-	v := newVisitor(t, s.page(tokenAuth(t, testToken))).signIn(testToken)
-	if _, text := v.get("/r/" + id + "/verify"); !strings.Contains(text, `"ok":true`) {
-		t.Errorf("a whole one: %s", text)
+func TestVerify(t *testing.T) {
+	glob := func(s *sample, pattern string) string {
+		t.Helper()
+		found, err := filepath.Glob(s.dir + "/deploy/*/*/*/*/" + pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		return found[0]
 	}
-	stored, _ := filepath.Glob(s.dir + "/*/*/*/*/*/*.cast.zst")
-	data, err := os.ReadFile(stored[0])
-	if err != nil {
-		t.Fatal(err)
+	change := func(p string, old, new string) {
+		t.Helper()
+		data, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := strings.Replace(string(data), old, new, 1)
+		if changed == string(data) {
+			t.Fatalf("%q is not in %s", old, p)
+		}
+		if err := os.WriteFile(p, []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	data[len(data)/2] ^= 1
-	if err := os.WriteFile(stored[0], data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, text := v.get("/r/" + id + "/verify"); !strings.Contains(text, `"ok":false`) || !strings.Contains(text, "SHA-256") {
-		t.Errorf("a changed one: %s", text)
+	for name, tt := range map[string]struct {
+		harm func(s *sample)
+		want []string
+	}{
+		"whole":              {func(*sample) {}, []string{`"ok":true,"signed":true`, "number 2 of this host, made after", "by key SHA256:"}},
+		"a changed byte":     {func(s *sample) { change(glob(s, "*.cast.zst"), "\x28\xb5", "\x28\xb6") }, []string{`"ok":false`, "the manifest says"}},
+		"no signature":       {func(s *sample) { _ = os.Remove(glob(s, "*.sig")) }, []string{`"ok":false`, "there is no signature"}},
+		"a changed manifest": {func(s *sample) { change(glob(s, "*.json"), `"uid": 10`, `"uid": 20`) }, []string{`"ok":false`, `"name":"forged"`, "after another manifest"}},
+		"no recording":       {func(s *sample) { _ = os.Remove(glob(s, "*.cast.zst")) }, []string{`"ok":false`, "not there"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSample(t)
+			s.keep(s.take("alice", "web1.example.org", "").end(0))
+			id := s.keep(s.story())
+			s.keep(s.take("alice", "web1.example.org", "").end(0))
+			v := newVisitor(t, s.page(tokenAuth(t, testToken))).signIn(testToken)
+			tt.harm(s)
+			_, text := v.get("/r/" + id + "/verify")
+			for _, want := range tt.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %s in %s", want, text)
+				}
+			}
+		})
 	}
 }
 

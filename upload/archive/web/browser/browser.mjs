@@ -196,7 +196,8 @@ step('a recording of many segments: a far seek fetches few of them', async () =>
 step('verified, and the proof is told', async () => {
   await main.goto(`${url}/r/${ids.main}`);
   await until(main, () => document.getElementById('proof-badge').textContent === 'verified');
-  assert.match(await main.innerText('#proof'), /recording is the one of the manifest/);
+  const proof = await main.innerText('#proof');
+  for (const want of [/signature by key SHA256:.* of host "web1.example.org"/, /recording is the one of the manifest/, /chain the first of this host/]) assert.match(proof, want);
 });
 
 step('hostile text is text', async () => {

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"castgate/upload/archive"
+	"castgate/upload/manifest"
+)
+
+// Verify implements Archive: signature, hashes, and the links of the host's
+// chain to both sides.
+func (d *Directory) Verify(ctx context.Context, r Recording) (Proof, error) {
+	p := Proof{OK: true}
+	if r.State == Live {
+		return Proof{}, errors.New("it is still being written")
+	}
+	v := &manifest.Verifier{
+		Open:    func(name string) (io.ReadCloser, error) { return d.root.Open(name) },
+		Signers: d.Signers,
+	}
+	m, faults := v.Recording(r.base() + manifest.JSONSuffix)
+	for _, f := range faults {
+		p.add(f.Kind, false, f.Text)
+	}
+	if m == nil {
+		return p, nil
+	}
+	wrong := func(kinds ...string) bool {
+		for _, f := range faults {
+			for _, k := range kinds {
+				if f.Kind == k {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if !wrong(manifest.FaultUnsigned, manifest.FaultForged) {
+		d.proveSignature(&p, r)
+	}
+	if !wrong(manifest.FaultMissing, manifest.FaultChanged) {
+		p.add("stored object", true, "is the one of the manifest, "+humanBytes(m.Stored.Bytes))
+		if r.State != Sealed {
+			p.object("recording", m.Cast, func() (io.ReadCloser, error) { return d.Cast(ctx, r) })
+		}
+	}
+	return p, d.proveChain(ctx, &p, r)
+}
+
+func (p *Proof) add(name string, ok bool, text string) {
+	p.Items = append(p.Items, Check{name, ok, text})
+	p.OK = p.OK && ok
+}
+
+// object compares what is there with what the manifest says.
+func (p *Proof) object(name string, want manifest.Object, open func() (io.ReadCloser, error)) {
+	in, err := open()
+	var got manifest.Object
+	if err == nil {
+		defer in.Close()
+		got, err = measure(in)
+	}
+	switch {
+	case err != nil:
+		p.add(name, false, err.Error())
+	case got != want:
+		p.add(name, false, fmt.Sprintf("has %d bytes with SHA-256 %s; the manifest says %d with %s", got.Bytes, got.SHA256, want.Bytes, want.SHA256))
+	default:
+		p.add(name, true, "is the one of the manifest, "+humanBytes(want.Bytes))
+	}
+}
+
+func measure(r io.Reader) (manifest.Object, error) {
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	return manifest.Object{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+}
+
+// proveSignature says by whose key the manifest is signed. The Verifier has
+// found nothing wrong with it.
+func (d *Directory) proveSignature(p *Proof, r Recording) {
+	text, err := d.root.ReadFile(r.base() + manifest.JSONSuffix)
+	if err != nil {
+		p.add("signature", false, err.Error())
+		return
+	}
+	sig, err := d.root.ReadFile(r.base() + manifest.SigSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		p.add("signature", true, "there is none")
+		return
+	}
+	if err != nil {
+		p.add("signature", false, err.Error())
+		return
+	}
+	key, err := manifest.VerifySignature(text, sig)
+	switch {
+	case err != nil:
+		p.add("signature", false, err.Error())
+	case d.Signers == nil:
+		p.add("signature", true, "by key "+ssh.FingerprintSHA256(key)+"; whose that is, this archive has not been told")
+	default:
+		p.Signed = true
+		p.add("signature", true, fmt.Sprintf("by key %s of host %q", ssh.FingerprintSHA256(key), r.Manifest.Session.Host))
+	}
+}
+
+// chainReach is how far from a recording its neighbours in the chain are
+// looked for: a host's manifests follow each other as its sessions end.
+const chainReach = 24 * time.Hour
+
+// proveChain looks for the manifests before and after this one. That the whole
+// chain has no hole is for "castgate verify" to say, which reads all of it.
+func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error {
+	m := r.Manifest
+	text, err := d.root.ReadFile(r.base() + manifest.JSONSuffix)
+	if err != nil {
+		return err
+	}
+	own, before, after, follows := manifest.Hash(text), "", false, false
+	store := &archive.Store{FS: d.root.FS(), Name: d.root.Name()}
+	near := archive.Filter{Host: m.Session.Host, Since: m.Start.Add(-chainReach), Until: m.End.Add(chainReach)}
+	for e, err := range store.Walk(near) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil || e.Manifest.Session.ID == m.Session.ID {
+			continue
+		}
+		switch e.Manifest.Sequence {
+		case m.Sequence - 1:
+			if _, text, err := store.ReadManifest(e.Path); err == nil && manifest.Hash(text) == m.Previous {
+				before = e.Manifest.Session.ID
+			}
+		case m.Sequence + 1:
+			after, follows = true, follows || e.Manifest.Previous == own
+		}
+	}
+	switch {
+	case after && !follows:
+		p.add("chain", false, fmt.Sprintf("recording %d of this host was made after another manifest than this one", m.Sequence+1))
+	case m.Sequence == 1:
+		p.add("chain", true, "the first of this host")
+	case before != "":
+		p.add("chain", true, fmt.Sprintf("number %d of this host, made after %s", m.Sequence, before))
+	default:
+		p.add("chain", true, fmt.Sprintf("number %d of this host; number %d is from another day", m.Sequence, m.Sequence-1))
+	}
+	return nil
+}
