@@ -39,12 +39,13 @@ type s3Target struct {
 	c      S3Config
 	url    *url.URL // of the bucket
 	client *http.Client
-	signer *v4.Signer
 	creds  credentials
 	parts  partSizes
 
-	mu   sync.Mutex
-	skew time.Duration // the server's clock minus ours
+	mu     sync.Mutex
+	skew   time.Duration // the server's clock minus ours
+	signer *v4.Signer
+	signs  credential // what signer has signed with
 }
 
 func newS3Target(c S3Config) (Target, error) {
@@ -70,7 +71,6 @@ func newS3Target(c S3Config) (Target, error) {
 		u.Host = c.Bucket + "." + u.Host
 	}
 	t := &s3Target{c: c, url: u, client: newClient(tlsFiles{}), parts: defaultParts}
-	t.signer = v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }) // S3 signs the path as it is sent
 	if c.CredentialsFile != "" {
 		t.creds = fileCredentials(c.CredentialsFile)
 	} else {
@@ -180,8 +180,20 @@ func (t *s3Target) sign(ctx context.Context, r *http.Request, payload string) er
 		return fmt.Errorf("credentials: %w", err)
 	}
 	r.Header.Set("X-Amz-Content-Sha256", payload)
-	return t.signer.SignHTTP(ctx, aws.Credentials{AccessKeyID: c.id, SecretAccessKey: c.secret, SessionToken: c.token},
+	return t.signerFor(c).SignHTTP(ctx, aws.Credentials{AccessKeyID: c.id, SecretAccessKey: c.secret, SessionToken: c.token},
 		r, payload, "s3", t.c.Region, t.now())
+}
+
+// signerFor returns a signer for the credential. A signer remembers the key
+// that it derived for an id, for a day, whatever the secret is now.
+func (t *s3Target) signerFor(c credential) *v4.Signer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.signer == nil || t.signs != c {
+		t.signs = c
+		t.signer = v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }) // S3 signs the path as it is sent
+	}
+	return t.signer
 }
 
 // emptySHA256 is that of no bytes.

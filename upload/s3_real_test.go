@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"castgate/upload/manifest"
+)
+
+// versitygw is a real S3 server, from the module proxy. It is built once, into
+// .build/ of the repository, which takes some minutes.
+const versitygw = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+
+func buildVersitygw(t *testing.T) string {
+	t.Helper()
+	if os.Getenv("CASTGATE_TEST_SLOW") != "1" {
+		t.Skip("slow: runs with CASTGATE_TEST_SLOW=1 (make test-all)")
+	}
+	dir, err := filepath.Abs("../.build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "versitygw")
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "install", "-p", "1", versitygw)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=-mod=mod", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build versitygw: %v\n%s", err, out)
+	}
+	return path
+}
+
+// realS3 starts the server with a bucket "recordings", locked or not.
+func realS3(t *testing.T, b *bench, locked bool) *s3Target {
+	t.Helper()
+	program := buildVersitygw(t)
+	for _, dir := range []string{"s3", "s3-versions"} {
+		if err := os.Mkdir(b.path(dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	cmd := exec.Command(program, "--port", addr, "posix", "--versioning-dir", b.path("s3-versions"), b.path("s3"))
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=testkey", "ROOT_SECRET_KEY=testsecret")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("versitygw: %.4000s", out.String())
+		}
+	})
+	for range 300 {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			c.Close()
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	b.put("s3-credentials", "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n")
+	c := S3Config{Endpoint: "http://" + addr, Bucket: "recordings", Prefix: "pre fix/é", CredentialsFile: b.path("s3-credentials"), PathStyle: true}
+	if locked {
+		c.Retain = time.Hour
+	}
+	target, err := newS3Target(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s3 := target.(*s3Target)
+	h := http.Header{}
+	if locked {
+		h.Set("X-Amz-Bucket-Object-Lock-Enabled", "true")
+	}
+	answer, err := s3.send(context.Background(), s3Request{method: http.MethodPut, header: h, sha256: emptySHA256})
+	if err != nil || answer.status != http.StatusOK {
+		t.Fatalf("make the bucket: %v %+v", err, answer)
+	}
+	return s3
+}
+
+func (t *s3Target) fetch(ctx context.Context, key string) ([]byte, error) {
+	var b bytes.Buffer
+	answer, err := t.send(ctx, s3Request{method: http.MethodGet, key: key, sha256: emptySHA256, into: &b})
+	if err == nil && answer.status != http.StatusOK {
+		err = answer.failure("get " + key)
+	}
+	return b.Bytes(), err
+}
+
+func TestTheRealS3TakesIt(t *testing.T) {
+	for _, locked := range []bool{false, true} {
+		t.Run(fmt.Sprintf("locked %v", locked), func(t *testing.T) {
+			b := newBench(t)
+			b.config.SigningKey = b.path("key")
+			newKey(t, b.config.SigningKey)
+			s3 := realS3(t, b, locked)
+			h := header(1)
+			h.Session.User = `CORP\bob é+x`
+			d := b.packed(1, recording(h, body))
+			first, err := s3.Deliver(t.Context(), d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := s3.Deliver(t.Context(), d); err != nil || again != first {
+				t.Errorf("again: %+v, %v", again, err)
+			}
+			for _, o := range d.objects() {
+				got, err := s3.fetch(t.Context(), "pre fix/é/"+d.Manifest.Path(o.suffix))
+				if err != nil || manifest.Hash(got) != o.SHA256 {
+					t.Errorf("%s: %v, SHA-256 %s", o.suffix, err, manifest.Hash(got))
+				}
+			}
+			other := *d.Manifest
+			o := inMemory("", []byte("other bytes"))
+			if err := s3.store(t.Context(), "pre fix/é/"+other.Path(manifest.CastSuffix), o); !isRefused(err) {
+				t.Errorf("other bytes: %v", err)
+			}
+			if locked {
+				answer, err := s3.send(t.Context(), s3Request{method: http.MethodHead, key: "pre fix/é/" + d.Manifest.Path(manifest.CastSuffix), sha256: emptySHA256})
+				if err != nil || answer.header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" {
+					t.Errorf("lock: %v, %v", answer.header, err)
+				}
+			}
+			b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=wrong\n")
+			if _, err := s3.Deliver(t.Context(), d); err == nil || isRefused(err) {
+				t.Errorf("wrong secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestTheRealS3TakesParts(t *testing.T) {
+	b := newBench(t)
+	s3 := realS3(t, b, false)
+	const each = 5 << 20 // the least that S3 takes
+	s3.parts = partSizes{from: each, each: each}
+	data := make([]byte, 3*each+1234)
+	_, _ = rand.Read(data)
+	o := inMemory("", data)
+	// The third part is cut off.
+	broken := o
+	opens := 0
+	broken.open = func() (io.ReadSeekCloser, error) {
+		if opens++; opens == 4 { // once for the sums, then part by part
+			return nil, errors.New("cut")
+		}
+		return o.open()
+	}
+	if err := s3.store(t.Context(), "big", broken); err == nil {
+		t.Fatal("the cut try says that all is well")
+	}
+	if err := s3.store(t.Context(), "big", o); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s3.fetch(t.Context(), "big")
+	if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if err := s3.store(t.Context(), "big", o); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	if err := s3.store(t.Context(), "big", inMemory("", data[1:])); !isRefused(err) {
+		t.Errorf("other bytes: %v", err)
+	}
+}
