@@ -18,6 +18,7 @@ type Config struct {
 	Parallel   int            `yaml:"parallel"`    // recordings under way at once
 	AlertAfter time.Duration  `yaml:"alert_after"` // status fails when something waited longer
 	Metrics    string         `yaml:"metrics"`     // textfile for node_exporter; "": in State
+	Seal       any            `yaml:"seal"`        // recipients; see parseSeal
 	Targets    []TargetConfig `yaml:"targets"`
 }
 
@@ -62,8 +63,24 @@ func (c *Config) Validate() error {
 	case c.AlertAfter <= 0:
 		return fmt.Errorf("alert_after: %v is not a time to wait", c.AlertAfter)
 	}
-	_, err := c.targets()
-	return err
+	if _, err := c.targets(); err != nil {
+		return err
+	}
+	return c.validateSeal()
+}
+
+// validateSeal refuses to send in the clear, to somebody else, what is sealed.
+func (c *Config) validateSeal() error {
+	s, err := parseSeal(c.Seal)
+	if err != nil || s == nil {
+		return err
+	}
+	for i, t := range c.Targets {
+		if t.Asciinema != nil || t.TTYSpy != nil {
+			return fmt.Errorf("targets: number %d: this kind of target can't take sealed recordings", i+1)
+		}
+	}
+	return nil
 }
 
 // targets makes the targets and checks their settings.

@@ -95,7 +95,11 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 	stored := newHasher(out)
 	enc := encoders.Get().(*zstd.Encoder)
 	defer encoders.Put(enc)
-	enc.Reset(stored)
+	sealed, err := u.seal.writer(stored)
+	if err != nil {
+		return nil, err
+	}
+	enc.Reset(sealed)
 	f, err := c.scan(enc)
 	if err != nil {
 		return nil, err
@@ -103,15 +107,15 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 	if err := c.check(f.header, u.uidOf); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(enc.Close(), out.Sync()); err != nil {
+	if err := errors.Join(enc.Close(), sealed.Close(), out.Sync()); err != nil {
 		return nil, fmt.Errorf("write to the stage: %w", err)
 	}
 	m := f.manifest()
 	m.Stored = manifest.Stored{
 		Object:   manifest.Object{Bytes: stored.n, SHA256: stored.hex()},
-		Name:     c.id + manifest.CastSuffix,
-		Encoding: "zstd",
+		Encoding: "zstd", Recipients: u.seal.layers(),
 	}
+	m.Stored.Name = c.id + m.StoredSuffix()
 	return m, syncDir(u.state, stageDir)
 }
 

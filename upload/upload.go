@@ -53,6 +53,7 @@ type Uploader struct {
 	tally      tally
 	counted    time.Time // when the metrics were written
 	signer     *manifest.Signer
+	seal       seal
 }
 
 // New opens the spool and the state directory. It waits for another uploader
@@ -66,6 +67,9 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*Uploader, error) {
 	for _, t := range targets {
 		u.targets[t.Name()] = t
 		u.names = append(u.names, t.Name())
+	}
+	if u.seal, err = parseSeal(c.Seal); err != nil {
+		return nil, err
 	}
 	if u.signer, err = loadSigner(c.SigningKey); err != nil {
 		return nil, err

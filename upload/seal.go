@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"golang.org/x/crypto/ssh"
+
+	"castgate/upload/manifest"
+)
+
+// seal is who can open a recording once it has left the spool. Each layer is
+// an age file (https://age-encryption.org/v1) around the next, the first the
+// outermost; one of a layer's recipients opens that layer. Two layers make it
+// take two people.
+type seal []sealLayer
+
+type sealLayer struct {
+	to    []age.Recipient
+	names manifest.Layer // as the manifest says them
+}
+
+// maxLayers bounds the layers: castgate play opens no more.
+const maxLayers = 4
+
+// parseSeal reads the key seal: {recipients: [...]}, or a list of lists.
+func parseSeal(v any) (seal, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case map[string]any:
+		if len(v) != 1 || v["recipients"] == nil {
+			return nil, errors.New("seal: wants the one key recipients, or a list of lists")
+		}
+		return parseLayers([]any{v["recipients"]})
+	case []any:
+		return parseLayers(v)
+	}
+	return nil, errors.New("seal: wants recipients: [...], or a list of lists")
+}
+
+func parseLayers(lists []any) (s seal, err error) {
+	if len(lists) == 0 || len(lists) > maxLayers {
+		return nil, fmt.Errorf("seal: wants 1 to %d layers", maxLayers)
+	}
+	for _, list := range lists {
+		names, ok := list.([]any)
+		if !ok || len(names) == 0 {
+			return nil, errors.New("seal: each layer is a list of recipients")
+		}
+		var l sealLayer
+		for _, n := range names {
+			text, ok := n.(string)
+			if !ok {
+				return nil, fmt.Errorf("seal: %v is not a recipient: age1..., ssh-ed25519 or ssh-rsa", n)
+			}
+			if err := l.add(strings.TrimSpace(text)); err != nil {
+				return nil, err
+			}
+		}
+		s = append(s, l)
+	}
+	return s, nil
+}
+
+func (l *sealLayer) add(text string) error {
+	var r age.Recipient
+	var err error
+	name := text
+	switch {
+	case strings.HasPrefix(text, "age1"):
+		r, err = age.ParseX25519Recipient(text)
+	case strings.HasPrefix(text, "ssh-"):
+		if r, err = agessh.ParseRecipient(text); err == nil {
+			name, err = sshName(text)
+		}
+	default:
+		err = errors.New("it begins with neither age1 nor ssh-")
+	}
+	if err != nil {
+		return fmt.Errorf("seal: recipient %.40q: %w", text, err)
+	}
+	l.to, l.names = append(l.to, r), append(l.names, name)
+	return nil
+}
+
+// sshName names an SSH key as people know it: type, fingerprint, comment.
+func sshName(line string) (string, error) {
+	key, comment, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(key.Type() + " " + ssh.FingerprintSHA256(key) + " " + comment), nil
+}
+
+// layers returns what the manifest says.
+func (s seal) layers() []manifest.Layer {
+	var out []manifest.Layer
+	for _, l := range s {
+		out = append(out, l.names)
+	}
+	return out
+}
+
+// writer returns a writer whose bytes arrive in w sealed, once it is closed.
+func (s seal) writer(w io.Writer) (io.WriteCloser, error) {
+	c := &sealWriter{Writer: w}
+	for _, l := range s {
+		inner, err := age.Encrypt(c.Writer, l.to...)
+		if err != nil {
+			return nil, fmt.Errorf("seal: %w", err)
+		}
+		c.Writer = inner
+		c.layers = append(c.layers, inner)
+	}
+	return c, nil
+}
+
+type sealWriter struct {
+	io.Writer
+	layers []io.Closer // outermost first
+}
+
+// Close ends the innermost layer first: it still writes into the others.
+func (c *sealWriter) Close() error {
+	var err error
+	for _, l := range slices.Backward(c.layers) {
+		err = errors.Join(err, l.Close())
+	}
+	return err
+}
