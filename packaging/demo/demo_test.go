@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package e2e_test
+// Package demo_test runs the demo where it may be run: on a throwaway host.
+package demo_test
 
 import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +18,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"castgate/keys/githubtest"
 	"castgate/packaging/hosttest"
 )
+
+func TestMain(m *testing.M) { hosttest.Main(m) }
 
 // places are where the demo changes something, and their neighbours.
 var places = []string{"/etc", "/home", "/run", "/usr/bin", "/usr/sbin", "/usr/lib/castgate", "/var", "/opt"}
@@ -85,7 +90,7 @@ func difference(a, b string) string {
 }
 
 func demo(args ...string) *exec.Cmd {
-	return exec.Command("../demo/demo", args...)
+	return exec.Command("./demo", args...)
 }
 
 // TestDemo runs `make demo` where nobody answers, and looks at what it leaves.
@@ -143,16 +148,44 @@ func TestDemoOnATerminal(t *testing.T) {
 	}
 }
 
+// TestDemoWithGitHub runs it against a GitHub that somebody else set up.
+func TestDemoWithGitHub(t *testing.T) {
+	key := hosttest.NewKey(t, "ed25519")
+	server := &githubtest.Server{
+		State: func() (githubtest.State, error) {
+			return githubtest.State{
+				Org:   "real",
+				Teams: map[string]githubtest.Team{"crew": {Members: []githubtest.Member{{Login: "Mona", ID: 9}}}},
+				Users: map[string]githubtest.User{"Mona": {ID: 9, Keys: []string{key.Line}}},
+			}, nil
+		},
+		Token: func() string { return "the-token" },
+	}
+	g := httptest.NewServer(server)
+	defer g.Close()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("the-token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := demo()
+	cmd.Env = append(cmd.Environ(), "CASTGATE_DEMO=yes", "GITHUB_URL="+g.URL+"/", "GITHUB_ORG=real", "GITHUB_TEAM=crew", "GITHUB_LOGIN=mona",
+		"GITHUB_TOKEN_FILE="+token, "GITHUB_KEY="+key.Path)
+	got := hosttest.Do(t, cmd, nil)
+	if got.Status != 0 || !strings.Contains(got.Stdout, "uid=") || !strings.Contains(got.Stdout, "mona@") || len(server.Calls()) == 0 {
+		t.Errorf("%s\n%v", show(got), server.Calls())
+	}
+}
+
 // TestDemoRefuses: it does nothing where it shouldn't.
 func TestDemoRefuses(t *testing.T) {
 	hosttest.Need(t)
-	user := hosttest.AddUser(t, account, "/bin/bash")
+	user := hosttest.AddUser(t, "somebody", "/bin/bash")
 	before := snapshot(t)
 	for _, tt := range []struct {
 		name, spoil, undo, want string
 		cmd                     *exec.Cmd
 	}{
-		{"not root", "true", "true", "needs root", user.Command(mustAbs(t, "../demo/demo"))},
+		{"not root", "true", "true", "needs root", user.Command(mustAbs(t, "./demo"))},
 		{"castgate is installed", "mkdir /etc/castgate", "rmdir /etc/castgate", "castgate is installed", demo()},
 		{"somebody's machine", "rm -f /.dockerenv; mkdir -p /run/systemd/system", "rmdir /run/systemd/system /run/systemd; touch /.dockerenv", "CASTGATE_DEMO=yes", demo()},
 	} {
@@ -182,4 +215,8 @@ func mustAbs(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return abs
+}
+
+func show(r hosttest.Result) string {
+	return fmt.Sprintf("status %d\nstdout:\n%s\nstderr:\n%s", r.Status, r.Stdout, r.Stderr)
 }
