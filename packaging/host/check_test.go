@@ -104,6 +104,7 @@ var breakages = []breakage{
 	// GitHub
 	{"unknown key", "cp /etc/castgate/keys.yaml /root/; echo 'temas: [a]' >>/etc/castgate/keys.yaml", []string{"FAIL keys.yaml temas"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml"},
 	{"no such account", "cp /etc/castgate/keys.yaml /root/; sed -i 's/^accounts: {}/accounts: {ghost: {logins: [octocat]}}/' /etc/castgate/keys.yaml", []string{"warn accounts that keys.yaml names ghost"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml"},
+	{"no usable key", "cp /etc/castgate/keys.yaml /root/; sed -i 's/^  types: .*/  types: [sk-ssh-ed25519@openssh.com]/' /etc/castgate/keys.yaml", []string{"warn members' keys octocat"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml"},
 	{"token for everybody", "chmod 0644 /etc/castgate/github-token", []string{"FAIL secrets everybody"}, "chmod 0640 /etc/castgate/github-token"},
 	{"token for root only", "chmod 0600 /etc/castgate/github-token", []string{"FAIL secrets can't read", "FAIL castgate-keys and GitHub"}, "chmod 0640 /etc/castgate/github-token" + forget},
 	{"no token", "mv /etc/castgate/github-token /root/", []string{"FAIL secrets no such file", "FAIL castgate-keys and GitHub"}, "mv /root/github-token /etc/castgate/" + forget},

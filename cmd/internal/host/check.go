@@ -20,6 +20,7 @@ var checks = []func(*Host) []Finding{
 	(*Host).gitHub,
 	(*Host).rate,
 	(*Host).cacheAge,
+	(*Host).members,
 	(*Host).namedAccounts,
 
 	(*Host).forced,

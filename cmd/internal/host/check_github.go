@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"castgate/keys"
 )
 
 // rest is how long castgate-keys leaves GitHub alone after a failure
@@ -141,6 +143,22 @@ func (h *Host) cacheAge() []Finding {
 		return warn(what, "it is empty: the first login waits for GitHub", "systemctl start castgate-keys-refresh.service")
 	case age > h.Keys.Cache.MaxStale/2:
 		return warn(what, fmt.Sprintf("nothing in it is younger than %v; after %v (max_stale) nobody gets in by it", age.Round(time.Minute), h.Keys.Cache.MaxStale), "systemctl status castgate-keys-refresh")
+	}
+	return ok(what)
+}
+
+// members without a usable key only see "Permission denied", and nobody knows why.
+func (h *Host) members() []Finding {
+	const what = "members' keys"
+	if h.keysErr != nil {
+		return nil // keysYAML has said it
+	}
+	without, err := keys.Unusable(h.Keys.Cache.Dir, h.Keys.Keys)
+	switch {
+	case err != nil:
+		return warn(what, err.Error(), "systemctl start castgate-keys-refresh.service")
+	case len(without) > 0:
+		return warn(what, "no key of theirs on GitHub is of a kind that keys.yaml takes: "+names(without), "they add one at github.com/settings/keys; keys.types and keys.min_rsa_bits say which")
 	}
 	return ok(what)
 }

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Unusable lists, from the cache in dir, the members of a team none of whose
+// keys the policy takes: they can't log in and only see "Permission denied".
+// It only reads: the caller may be root, whose files castgate-keys could not
+// replace.
+func Unusable(dir string, p Policy) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, recordName("*")))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, path := range paths {
+		if strings.HasSuffix(path, tmpSuffix) {
+			continue
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		var r record
+		if json.Unmarshal(body, &r) == nil && r.member() && !slices.ContainsFunc(r.Keys, p.takes) {
+			out = append(out, r.Login)
+		}
+	}
+	return out, nil
+}
+
+func (r record) member() bool {
+	for _, m := range r.Teams {
+		if m.State == Active {
+			return true
+		}
+	}
+	return false
+}
+
+func (p Policy) takes(g GitHubKey) bool {
+	k, err := ParseLine(g.Line)
+	return err == nil && p.Refuses(k) == ""
+}

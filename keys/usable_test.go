@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func TestUnusable(t *testing.T) {
+	const good = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBERERERERERERERERERERERERERERERERERERERERER"
+	active := map[string]membership{"developers": {State: Active}}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "people"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []record{
+		{Login: "alice", Teams: active, Keys: []GitHubKey{{Line: good}}},
+		{Login: "bob", Teams: active},
+		{Login: "Carol", Teams: active, Keys: []GitHubKey{{Line: "ssh-rsa nonsense"}}},
+		{Login: "dave", Teams: map[string]membership{"developers": {State: Pending}}},
+	} {
+		body, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, recordName(r.Login)), body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		types []string
+		want  []string
+	}{
+		{[]string{"ssh-ed25519"}, []string{"bob", "Carol"}},
+		{[]string{"sk-ssh-ed25519@openssh.com"}, []string{"alice", "bob", "Carol"}},
+	} {
+		got, err := Unusable(dir, Policy{Types: tt.types, MinRSABits: 2048})
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("types %v: got %v, %v, want %v", tt.types, got, err, tt.want)
+		}
+	}
+	if got, err := Unusable(filepath.Join(dir, "none"), Policy{}); err != nil || got != nil {
+		t.Errorf("no cache: got %v, %v", got, err)
+	}
+}
