@@ -4,7 +4,6 @@ package host
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // change is a file as it is and as it shall be; nil is no file.
@@ -116,38 +114,4 @@ func (all changes) undo() error {
 		errs = append(errs, all[i].undone().apply())
 	}
 	return errors.Join(errs...)
-}
-
-// reload lets the running sshd read its configuration again. Open sessions
-// belong to processes of their own and stay.
-func reload(ctx context.Context) error {
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return hangup()
-	}
-	for _, unit := range []string{"ssh.service", "sshd.service"} {
-		if _, err := output(ctx, "systemctl", "is-active", unit); err == nil {
-			out, err := output(ctx, "systemctl", "reload", unit)
-			if err != nil {
-				return fmt.Errorf("reload %s: %s", unit, said(out, err))
-			}
-			return nil
-		}
-	}
-	// Started by ssh.socket at the next connection: nothing to reload.
-	return nil
-}
-
-func hangup() error {
-	pid, err := os.ReadFile("/run/sshd.pid")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it does not run; a container's own supervisor may start it
-	}
-	if err != nil {
-		return err
-	}
-	out, err := exec.Command("kill", "-HUP", strings.TrimSpace(string(pid))).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("reload sshd: %s", said(strings.TrimSpace(string(out)), err))
-	}
-	return nil
 }

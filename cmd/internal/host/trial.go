@@ -148,9 +148,6 @@ func trialLogin(ctx context.Context, dir string, port int, account string, optio
 	return nil
 }
 
-// settle is how long sshd may take to listen again: on SIGHUP it starts anew.
-const settle = 10 * time.Second
-
 // answers asks the sshd that people use for its banner, wherever it listens.
 func answers(ctx context.Context) error {
 	out, err := output(ctx, sshdPath, "-T")
