@@ -117,7 +117,7 @@ func TestFaultsLeaveTheCache(t *testing.T) {
 		{"202", "", status(202), Broken},
 		{"HTML", "", body("text/html", "<html>captive portal</html>"), Broken},
 		{"HTML that says it is JSON", "", body("application/json", "<html></html>"), Broken},
-		{"JSON that says it is HTML", "", body("text/html", "[]"), Broken},
+		{"JSON that says it is HTML", "", body("text/html", "{}"), Broken},
 		{"empty", "", body("application/json", ""), Broken},
 		{"null", "", body("application/json", "null"), Broken},
 		{"another shape", "", body("application/json", `{"state":{}}`), Broken},

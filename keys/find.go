@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -19,13 +20,13 @@ func (r *REST) Find(ctx context.Context, login string, known int64, teams []stri
 	for _, slug := range teams {
 		state, err := r.membership(ctx, login, slug)
 		if isClass(err, Missing) {
-			state, p.Login, err = r.confirmNone(ctx, login, known, slug)
+			state, err = r.listed(ctx, &p, known, slug)
 		}
 		if err != nil {
 			return p, err
 		}
 		if p.Teams[slug] = state; state == Active {
-			return r.identify(ctx, p)
+			return r.identify(ctx, p, slug)
 		}
 	}
 	return p, nil
@@ -49,43 +50,53 @@ func (r *REST) membership(ctx context.Context, login, slug string) (State, error
 	}
 }
 
-// confirmNone follows a membership's 404, which says no only when the team can
-// be seen: a team that was renamed, or a token that lost its rights, gets the
-// same 404, and must not lock the whole team out. So the team's list is read
-// to its end. It also shows whether the person we knew has a new login.
-func (r *REST) confirmNone(ctx context.Context, login string, known int64, slug string) (State, string, error) {
+// listed follows a membership's 404, which says no only when the team can be
+// seen: a team that was renamed, or a token that lost its rights, gets the same
+// 404, and must not lock the whole team out. So the team's list is read to its
+// end, and it decides: by the id of the person we knew, who may have a new
+// login, else by the login.
+func (r *REST) listed(ctx context.Context, p *Person, known int64, slug string) (State, error) {
 	list, err := r.members(ctx, slug)
 	if err == nil {
 		err = r.believe(slug, list)
 	}
 	if err != nil {
-		return "", login, err
+		return "", err
 	}
-	for _, m := range list {
-		if m.ID == known {
-			return Active, m.Login, nil
-		}
-		if strings.EqualFold(m.Login, login) {
-			err := errors.New("its list and its membership disagree")
-			return "", login, &Fault{Class: Broken, Op: fmt.Sprintf("ask team %q for %q", slug, login), Err: err}
-		}
+	i := slices.IndexFunc(list, func(m Person) bool { return m.ID == known })
+	if i < 0 {
+		i = slices.IndexFunc(list, func(m Person) bool { return strings.EqualFold(m.Login, p.Login) })
 	}
-	return None, login, nil
+	if i < 0 {
+		return None, nil
+	}
+	p.Login, p.ID = list[i].Login, list[i].ID
+	return Active, nil
 }
 
-// identify adds the id and the keys of a member. Login and id may have parted
-// since the last answer; the pinned id (people.go) is what sees that.
-func (r *REST) identify(ctx context.Context, p Person) (Person, error) {
+// identify adds the id and the keys of a member of the team. Login and id may
+// have parted since the last answer; the pinned id (people.go) is what sees that.
+func (r *REST) identify(ctx context.Context, p Person, slug string) (Person, error) {
 	op := fmt.Sprintf("ask who %q is", p.Login)
-	u, resp, err := r.client.Users.Get(ctx, p.Login)
-	if err != nil {
-		return p, r.fault(op, resp, err)
+	var err error
+	if p.ID == 0 || r.suspended {
+		u, resp, uerr := r.client.Users.Get(ctx, p.Login)
+		switch {
+		case uerr == nil:
+			p.Login, p.ID = u.GetLogin(), u.GetID()
+			p.Suspended = u.SuspendedAt != nil // GitHub Enterprise Server
+		case isClass(r.fault(op, resp, uerr), Missing): // a member, whom the list shows too
+			_, err = r.listed(ctx, &p, 0, slug)
+		default:
+			err = r.fault(op, resp, uerr)
+		}
 	}
-	if u.GetID() <= 0 || checkLogin(u.GetLogin()) != nil {
+	if err != nil {
+		return p, err
+	}
+	if p.ID <= 0 || checkLogin(p.Login) != nil {
 		return p, &Fault{Class: Broken, Op: op, Err: errors.New("GitHub answered without a login or an id")}
 	}
-	p.Login, p.ID = u.GetLogin(), u.GetID()
-	p.Suspended = u.SuspendedAt != nil // GitHub Enterprise Server
 	p.Keys, err = r.keys(ctx, p.Login)
 	return p, err
 }

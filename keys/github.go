@@ -184,7 +184,7 @@ func (r *REST) Team(ctx context.Context, slug string, each func(Person) error) e
 	}
 	for _, p := range list {
 		if r.suspended {
-			p, err = r.identify(ctx, p)
+			p, err = r.identify(ctx, p, slug)
 		} else {
 			p.Keys, err = r.keys(ctx, p.Login)
 		}

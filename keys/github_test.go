@@ -103,6 +103,31 @@ func TestTheTokenGoesToOneHostOnly(t *testing.T) {
 	}
 }
 
+// TestEndpointsThatAreNotThere: the list alone tells who is a member, and their
+// ids, where nothing else does.
+func TestEndpointsThatAreNotThere(t *testing.T) {
+	w := newWorld(t)
+	w.github.Break(func(rw http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/memberships/") || strings.HasPrefix(r.URL.Path, "/users/") && !strings.HasSuffix(r.URL.Path, "/keys") {
+			status(404)(rw, r)
+			return true
+		}
+		return false
+	})
+	w.allows("octocat", "OctoCat")
+	w.refuses("invited", "invited", "not a member")
+	w.refuses("stranger", "stranger", "not a member")
+	w.github.Break(fault("/users/OctoCat", func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/keys") {
+			body("application/json", "[]")(rw, r)
+			return
+		}
+		status(404)(rw, r)
+	}))
+	w.later(6 * time.Minute)
+	w.refuses("octocat", "OctoCat", "no keys")
+}
+
 // TestPages: more members and more keys than one page has.
 func TestPages(t *testing.T) {
 	w := newWorld(t)

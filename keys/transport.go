@@ -78,7 +78,7 @@ func document(resp *http.Response) ([]byte, error) {
 		return nil, fmt.Errorf("the answer was cut: %w", err)
 	case len(body) > maxBody:
 		return nil, fmt.Errorf("the answer is longer than %d bytes", maxBody)
-	case kind != "application/json" && kind != "application/vnd.github+json" && kind != "application/vnd.github.v3+json":
+	case kind == "text/html":
 		return nil, fmt.Errorf("the answer is %q, not JSON", resp.Header.Get("Content-Type"))
 	}
 	text := bytes.TrimSpace(body)
