@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type Config struct {
 	Parallel   int            `yaml:"parallel"`    // recordings under way at once
 	AlertAfter time.Duration  `yaml:"alert_after"` // status fails when something waited longer
 	Metrics    string         `yaml:"metrics"`     // textfile for node_exporter; "": in State
+	Stream     bool           `yaml:"stream"`      // live recordings too, to the archives
 	Seal       any            `yaml:"seal"`        // recipients; see parseSeal
 	Targets    []TargetConfig `yaml:"targets"`
 }
@@ -66,7 +68,20 @@ func (c *Config) Validate() error {
 	if _, err := c.targets(); err != nil {
 		return err
 	}
-	return c.validateSeal()
+	return errors.Join(c.validateSeal(), c.validateStream())
+}
+
+// validateStream refuses streams that would go nowhere, or in the clear.
+func (c *Config) validateStream() error {
+	switch {
+	case !c.Stream:
+		return nil
+	case c.Seal != nil:
+		return errors.New("stream: live recordings can't be sealed, so seal and stream exclude each other")
+	case !slices.ContainsFunc(c.Targets, func(t TargetConfig) bool { return t.Archive != nil }):
+		return errors.New("stream: wants a target of the kind archive")
+	}
+	return nil
 }
 
 // validateSeal refuses to send in the clear, to somebody else, what is sealed.

@@ -32,6 +32,12 @@ func (u *Uploader) Drain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	streaming, stop := context.WithCancel(ctx)
+	streams := u.startStreams(streaming)
+	defer func() {
+		stop()
+		streams.Wait()
+	}()
 	for {
 		seen, progress, err := u.pass(ctx)
 		switch {
@@ -43,6 +49,9 @@ func (u *Uploader) Drain(ctx context.Context) error {
 			continue
 		case seen > 0:
 			u.rest(ctx, wake, time.Until(u.schedule.next()))
+			continue
+		case u.Config.Stream:
+			u.rest(ctx, wake, idleScan)
 			continue
 		}
 		if woken := u.rest(ctx, wake, linger); !woken && ctx.Err() == nil {
