@@ -2,6 +2,8 @@
 
 package screen
 
+import "slices"
+
 // arg returns parameter i, def when it is not given or 0.
 func (p *parser) arg(i, def int) int {
 	if i < len(p.params) && p.params[i].n > 0 {
@@ -38,12 +40,13 @@ func (s *Screen) dispatch(final byte, last rune) {
 
 // repeat prints a character again; more than the screen holds changes nothing.
 func (s *Screen) repeat(r rune, n int) {
-	if r == 0 {
+	n = min(n, s.cols*s.rows)
+	if r == 0 || !s.spend(n) {
 		return
 	}
 	saved := s.charset
 	s.charset = charset{} // r has been through it
-	for range min(n, s.cols*s.rows) {
+	for range n {
 		s.print(r)
 	}
 	s.charset = saved
@@ -216,16 +219,24 @@ func (s *Screen) shiftRows(final byte, n int) {
 		top = b.y
 		b.x = 0
 	}
-	for range min(n, b.bottom-top+1) {
-		if final == 'L' || final == 'T' {
-			s.scrollDown(top, b.bottom)
-			continue
-		}
-		gone := b.lines[top]
-		s.loseRows(b, top, top+1)
-		copy(b.lines[top:b.bottom], b.lines[top+1:b.bottom+1])
-		gone.clear(s.pen)
-		b.lines[b.bottom] = gone
+	region := b.lines[top : b.bottom+1]
+	n = min(n, len(region))
+	rest := len(region) - n
+	if final == 'L' || final == 'T' {
+		s.loseRows(b, top+rest, b.bottom+1)
+		gone := slices.Clone(region[rest:])
+		copy(region[n:], region[:rest])
+		copy(region, gone)
+		region = region[:n]
+	} else {
+		s.loseRows(b, top, top+n)
+		gone := slices.Clone(region[:n])
+		copy(region, region[n:])
+		copy(region[rest:], gone)
+		region = region[rest:]
+	}
+	for _, r := range region {
+		r.clear(s.pen)
 	}
 }
 

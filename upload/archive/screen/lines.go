@@ -83,7 +83,7 @@ func (s *Screen) touch(b *buffer, r *row, x, end int) {
 	if !r.finished {
 		return
 	}
-	if r.old == "" && !(&row{cells: r.cells[x:min(end, len(r.cells))]}).isBlank() {
+	if r.old == "" && !r.blankIn(x, end) {
 		r.old, r.oldAt = string(r.text(nil, true)), r.at
 	}
 	r.finished = false

@@ -92,10 +92,14 @@ func (s *Screen) reset() {
 
 // alignment is DECALN: a screen of E.
 func (s *Screen) alignment() {
+	if !s.spend(s.cols * s.rows) {
+		return
+	}
 	s.b.x, s.b.y = 0, 0
 	s.loseRows(s.b, 0, s.rows)
 	for _, r := range s.b.lines {
 		r.clear(look{})
+		r.ink()
 		for x := range s.cols {
 			r.cells[x].r = 'E'
 		}

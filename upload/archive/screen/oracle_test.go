@@ -129,6 +129,9 @@ func rowStyles(r *row) string {
 		}
 		return fmt.Sprintf("r%x", uint32(c&0xffffff))
 	}
+	if r.empty {
+		return ""
+	}
 	for x := range r.cells {
 		c := &r.cells[x]
 		if c.width == 0 || (c.r == 0 || c.r == ' ') && c.marks == "" {

@@ -70,6 +70,10 @@ func (p *painter) goTo(x, y int) { p.dst = fmt.Appendf(p.dst, "\x1b[%d;%dH", y+1
 // buffer paints rows; blank cells in the default colours are skipped.
 func (p *painter) buffer(b *buffer, cols int) {
 	for y, r := range b.lines {
+		if r.empty && r.bg == 0 {
+			continue
+		}
+		r.ink()
 		at := -1 // the column where the terminal's cursor is
 		for x := 0; x < cols; x++ {
 			c := &r.cells[x]
@@ -106,6 +110,7 @@ func (p *painter) cursor(b *buffer, x, y, cols int) {
 		return
 	}
 	x = cols - 1
+	b.lines[y].ink()
 	if x > 0 && b.lines[y].cells[x].width == 0 {
 		x--
 	}

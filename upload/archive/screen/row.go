@@ -3,6 +3,7 @@
 package screen
 
 import (
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -48,9 +49,14 @@ const maxMarks = 64
 
 func blank(l look) cell { return cell{width: 1, look: look{bg: l.bg}} }
 
-// row is one line of the screen.
+// row is one line of the screen. An empty row has no cells but knows their
+// colour: clearing is quick however large the screen is, and a screen that is
+// never written on takes no memory.
 type row struct {
-	cells   []cell
+	width   int
+	cells   []cell // of no meaning while empty
+	empty   bool
+	bg      colour        // of the cells of an empty row
 	wrapped bool          // it continues the row above
 	at      time.Duration // when a character was last put on it
 
@@ -60,26 +66,39 @@ type row struct {
 	oldAt    time.Duration
 }
 
-func newRow(cols int, l look) *row {
-	r := &row{cells: make([]cell, cols)}
-	r.clear(l)
-	return r
-}
+func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l.bg} }
 
 func (r *row) clear(l look) {
-	for i := range r.cells {
-		r.cells[i] = blank(l)
-	}
+	r.empty, r.bg = true, l.bg
 	r.wrapped, r.finished, r.old, r.at = false, false, "", 0
+}
+
+// ink gives an empty row its cells, before it is written on.
+func (r *row) ink() {
+	if !r.empty {
+		return
+	}
+	r.empty = false
+	if cap(r.cells) < r.width {
+		r.cells = make([]cell, r.width)
+	}
+	r.cells = r.cells[:r.width]
+	for i := range r.cells {
+		r.cells[i] = blank(look{bg: r.bg})
+	}
 }
 
 // fit gives the row another width.
 func (r *row) fit(cols int) {
+	if r.empty {
+		r.width = cols
+		return
+	}
 	for len(r.cells) < cols {
 		r.cells = append(r.cells, blank(look{}))
 	}
-	r.cells = r.cells[:cols]
-	if cols > 0 && r.cells[cols-1].width == 2 {
+	r.cells, r.width = r.cells[:cols], cols
+	if r.cells[cols-1].width == 2 {
 		r.cells[cols-1] = blank(look{})
 	}
 }
@@ -87,6 +106,9 @@ func (r *row) fit(cols int) {
 // halves blanks the other half of a wide character when a change of the cells
 // from x to end would leave it alone.
 func (r *row) halves(x, end int, l look) {
+	if r.empty {
+		return
+	}
 	if x > 0 && x <= len(r.cells) && r.cells[x-1].width == 2 {
 		r.cells[x-1] = blank(l)
 	}
@@ -96,10 +118,15 @@ func (r *row) halves(x, end int, l look) {
 }
 
 func (r *row) erase(from, to int, l look) {
-	to = min(to, len(r.cells))
-	if from >= to {
+	to = min(to, r.width)
+	switch {
+	case from >= to || r.empty && r.bg == l.bg:
+		return
+	case from == 0 && to == r.width:
+		r.empty, r.bg = true, l.bg
 		return
 	}
+	r.ink()
 	r.halves(from, to, l)
 	for i := from; i < to; i++ {
 		r.cells[i] = blank(l)
@@ -109,9 +136,10 @@ func (r *row) erase(from, to int, l look) {
 // insert moves the cells from x to the right within cols.
 func (r *row) insert(x, n, cols int, l look) {
 	n = min(n, cols-x)
-	if n <= 0 {
+	if n <= 0 || r.empty && r.bg == l.bg {
 		return
 	}
+	r.ink()
 	r.halves(x, x, l)
 	copy(r.cells[x+n:cols], r.cells[x:cols-n])
 	for i := x; i < x+n; i++ {
@@ -125,9 +153,10 @@ func (r *row) insert(x, n, cols int, l look) {
 // remove deletes cells at x and fills up at the right.
 func (r *row) remove(x, n, cols int, l look) {
 	n = min(n, cols-x)
-	if n <= 0 {
+	if n <= 0 || r.empty && r.bg == l.bg {
 		return
 	}
+	r.ink()
 	r.halves(x, x+n, l)
 	copy(r.cells[x:cols], r.cells[x+n:cols])
 	for i := cols - n; i < cols; i++ {
@@ -138,6 +167,12 @@ func (r *row) remove(x, n, cols int, l look) {
 // text appends what the row shows. trim leaves out the blanks at its end.
 func (r *row) text(dst []byte, trim bool) []byte {
 	end := len(dst)
+	if r.empty {
+		if !trim {
+			dst = append(dst, strings.Repeat(" ", r.width)...)
+		}
+		return dst
+	}
 	for i := range r.cells {
 		c := &r.cells[i]
 		switch {
@@ -160,8 +195,14 @@ func (r *row) text(dst []byte, trim bool) []byte {
 	return dst
 }
 
-func (r *row) isBlank() bool {
-	for i := range r.cells {
+func (r *row) isBlank() bool { return r.blankIn(0, r.width) }
+
+// blankIn says that there is no character from x to end.
+func (r *row) blankIn(x, end int) bool {
+	if r.empty {
+		return true
+	}
+	for i := x; i < min(end, r.width); i++ {
 		if c := &r.cells[i]; c.r != 0 && c.r != ' ' || c.marks != "" {
 			return false
 		}

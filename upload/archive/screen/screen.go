@@ -38,6 +38,7 @@ type Screen struct {
 	hidden     bool // the cursor
 	last       rune // for REP: the character printed just before
 	parse      parser
+	credit     int // see spend
 	record     recorder
 }
 
@@ -65,7 +66,7 @@ type charset struct {
 // New returns a blank screen.
 func New(cols, rows int) *Screen {
 	cols, rows = asciicast.Clamp(cols, rows)
-	s := &Screen{cols: cols, rows: rows}
+	s := &Screen{cols: cols, rows: rows, credit: firstCredit}
 	s.main = s.newBuffer()
 	s.b = s.main
 	s.resetTabs()
@@ -137,7 +138,7 @@ func (s *Screen) resize(b *buffer, cols, rows int) {
 		b.lines = append(b.lines, newRow(cols, look{}))
 	}
 	for _, r := range b.lines {
-		if cols < len(r.cells) && !(&row{cells: r.cells[cols:]}).isBlank() {
+		if cols < r.width && !r.blankIn(cols, r.width) {
 			s.lose(b, r, false) // what a narrower window cuts off
 		}
 		r.fit(cols)
@@ -146,8 +147,27 @@ func (s *Screen) resize(b *buffer, cols, rows int) {
 	b.top, b.bottom = 0, rows-1
 }
 
+// Few bytes can ask for much work: filling a screen of a million cells takes
+// three. Such work is paid for with what was written before; a program that
+// does nothing else, which only a hostile one does, isn't followed for ever.
+const (
+	firstCredit   = 1 << 24 // cells
+	creditForByte = 64
+	maxCredit     = 1 << 30
+)
+
+// spend says whether work on n cells may be done.
+func (s *Screen) spend(n int) bool {
+	if n > s.credit {
+		return false
+	}
+	s.credit -= n
+	return true
+}
+
 // Write runs output of the session. It never fails.
 func (s *Screen) Write(p []byte) (int, error) {
+	s.credit = min(s.credit+creditForByte*len(p), maxCredit)
 	for i := 0; i < len(p); {
 		if s.parse.state == ground && s.parse.n == 0 {
 			n := 0
@@ -182,6 +202,7 @@ func (s *Screen) printASCII(p []byte) {
 		b, r := s.b, s.b.lines[s.b.y]
 		n := min(len(p), s.cols-b.x)
 		s.touch(b, r, b.x, b.x+n)
+		r.ink()
 		r.halves(b.x, b.x+n, s.pen)
 		for i, c := range p[:n] {
 			r.cells[b.x+i] = cell{r: rune(c), width: 1, look: s.pen}
@@ -225,6 +246,7 @@ func (s *Screen) print(r rune) {
 		l.insert(b.x, n, s.cols, s.pen)
 	}
 	s.touch(b, l, b.x, b.x+n)
+	l.ink()
 	l.halves(b.x, b.x+n, s.pen)
 	l.cells[b.x] = cell{r: r, width: uint8(n), look: s.pen}
 	if n == 2 {
@@ -238,6 +260,7 @@ func (s *Screen) print(r rune) {
 // combine adds r to the character before the cursor.
 func (s *Screen) combine(r rune) {
 	x, l := s.b.x-1, s.b.lines[s.b.y]
+	l.ink()
 	if x > 0 && l.cells[x].width == 0 {
 		x--
 	}

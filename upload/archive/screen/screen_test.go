@@ -189,3 +189,25 @@ func FuzzScreen(f *testing.F) {
 		s.Close()
 	})
 }
+
+// Sequences of a few bytes that clear, fill, scroll or resize a huge screen
+// must not cost what the screen has cells: 64 KiB of them would be hours.
+func TestFewBytesDontMakeMuchWork(t *testing.T) {
+	for _, seq := range []string{
+		"\x1bc", "\x1b[2J", "\x1b[44m\x1b[2J\x1b[45m\x1b[2J", "\x1b#8", "x\x1b[9999b", "\x1b[?1049hx\x1b[?1049l", "\x1b[999L", "\x1b[999S", "\x1b[999T",
+		"x\x1b[999@", "\x1b[H\x1b[J", "\x1b[1J", "\x1bM", "\n", "x\x1b[2;1Hy\x1b[H", "\x1b[H\x1b[K\x1b[999;1H\x1b[1K", "漢", "\x1b[999P",
+	} {
+		s := New(asciicast.MaxCells, asciicast.MaxCells)
+		lines := 0
+		s.Lines = func(Line) { lines++ }
+		_, _ = s.Write([]byte(strings.Repeat(seq, 64<<10/len(seq))))
+		s.Close()
+	}
+	s := New(1, 1)
+	s.Lines = func(Line) {}
+	for range 2000 {
+		s.Resize(asciicast.MaxCells, asciicast.MaxCells)
+		_, _ = s.Write([]byte("x"))
+		s.Resize(1, 1)
+	}
+}
