@@ -4,6 +4,7 @@ package web
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -59,4 +60,30 @@ func visible(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// span is a part of a line; Hit when it is one of the words looked for.
+type span struct {
+	Text string
+	Hit  bool
+}
+
+// marks divides a line at the words, in any case, as visible text.
+func marks(line, words string) (spans []span) {
+	var quoted []string
+	for _, w := range searchable(words) {
+		quoted = append(quoted, regexp.QuoteMeta(strings.TrimSuffix(w, "*")))
+	}
+	if len(quoted) == 0 {
+		return []span{{Text: visible(line)}}
+	}
+	at := 0
+	for _, m := range regexp.MustCompile("(?i)"+strings.Join(quoted, "|")).FindAllStringIndex(line, -1) {
+		if m[0] > at {
+			spans = append(spans, span{Text: visible(line[at:m[0]])})
+		}
+		spans = append(spans, span{visible(line[m[0]:m[1]]), true})
+		at = m[1]
+	}
+	return append(spans, span{Text: visible(line[at:])})
 }

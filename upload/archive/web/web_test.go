@@ -494,6 +494,27 @@ func TestVisible(t *testing.T) {
 	}
 }
 
+func TestMarks(t *testing.T) {
+	for _, tt := range []struct{ line, words, want string }{
+		{"see the Nginx log", "nginx", "see the |[Nginx]| log"},
+		{"a.b axb", "a.b", "[a.b]| axb"},
+		{"sudo nginx -t", `"sudo nginx" t`, "[sudo nginx]| -|[t]|"},
+		{"\x1b[1m x", "-- x", "␛[1m |[x]|"},
+		{"plain", "::", "plain"},
+	} {
+		var got []string
+		for _, s := range marks(tt.line, tt.words) {
+			if s.Hit {
+				s.Text = "[" + s.Text + "]"
+			}
+			got = append(got, s.Text)
+		}
+		if joined := strings.Join(got, "|"); joined != tt.want {
+			t.Errorf("%q in %q: %s, want %s", tt.words, tt.line, joined, tt.want)
+		}
+	}
+}
+
 func TestCacheForgetsTheOldest(t *testing.T) {
 	c, err := NewCache(t.TempDir())
 	if err != nil {

@@ -23,7 +23,7 @@ let expectRefusal = false;
 
 async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
-  context.setDefaultTimeout(8000);
+  context.setDefaultTimeout(15000);
   const page = await context.newPage();
   page.on('console', (m) => {
     const refused = expectRefusal && /status of 40[34]/.test(m.text());
@@ -49,7 +49,7 @@ const shot = (page, name) => page.screenshot({ path: `${shots}/${name}.png` });
 const ready = (page) => page.waitForSelector('#show[data-ready="yes"]');
 const nowAt = (page) => page.evaluate(() => Number(document.getElementById('show').dataset.now));
 const screenText = (page) => page.evaluate(() => document.getElementById('player').textContent);
-const until = (page, fn, arg) => page.waitForFunction(fn, arg, { timeout: 10000 });
+const until = (page, fn, arg) => page.waitForFunction(fn, arg, { timeout: 20000 });
 const showsText = (page, text) => until(page, (t) => document.getElementById('player').textContent.replace(/\s+/g, ' ').includes(t), text);
 
 const steps = [];
@@ -237,7 +237,7 @@ step('live: joins, goes on without a gap, from the start, ends', async () => {
 step('downloads: cast, text, single page; the page works alone', async () => {
   await main.goto(`${url}/r/${ids.main}`);
   const get = async (text) => {
-    const [d] = await Promise.all([main.waitForEvent('download'), main.click(`.downloads a:has-text("${text}")`)]);
+    const [d] = await Promise.all([main.waitForEvent('download', { timeout: 20000 }), main.click(`.downloads a:has-text("${text}")`)]);
     const path = await d.path();
     return [d.suggestedFilename(), path, readFileSync(path, 'utf8')];
   };
