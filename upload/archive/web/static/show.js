@@ -39,6 +39,7 @@ function source() {
 }
 
 function create(startAt, autoPlay) {
+  show.dataset.mode = mode; // what makes no sense live is not shown then
   player?.dispose();
   $('player').replaceChildren();
   const options = { fit: 'width', autoPlay, controls: 'auto', preload: true };
