@@ -34,12 +34,18 @@ func (c *Config) Validate() error {
 // lowerTeams writes slugs as GitHub does. The keys of maps are in lower case
 // already: the configuration's reader makes them so.
 func (c *Config) lowerTeams() {
-	for i, slug := range c.Teams {
-		c.Teams[i] = strings.ToLower(slug)
-	}
+	lower(c.Teams)
 	for _, a := range c.Accounts {
-		for i, slug := range a.Teams {
-			a.Teams[i] = strings.ToLower(slug)
+		lower(a.Teams)
+	}
+}
+
+// lower writes only what changes: a configuration that is right already may be
+// validated while others read it.
+func lower(slugs []string) {
+	for i, slug := range slugs {
+		if l := strings.ToLower(slug); l != slug {
+			slugs[i] = l
 		}
 	}
 }
