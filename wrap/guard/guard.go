@@ -62,7 +62,9 @@ type session struct {
 // Serve answers recorders on l until ctx ends. It returns when the sweeps
 // under way have ended, too; sessions it knew go on without it.
 func (g *Guard) Serve(ctx context.Context, l *os.File) error {
+	g.mu.Lock()
 	g.peers, g.sessions, g.shells = map[uint32]int{}, map[procID]*session{}, map[procID][]process{}
+	g.mu.Unlock()
 	g.sweeping = make(chan struct{}, maxSweeps)
 	stop := context.AfterFunc(ctx, func() { _ = l.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
