@@ -26,10 +26,10 @@ func announce(ctx context.Context, command, line string, port int, environ []str
 	cmd.Stdin = strings.NewReader("") // not /dev/null, which a container may not have
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = time.Second // for what it left behind holding out
-	if err := cmd.Start(); err != nil {
+	if err := cmd.Start(); err != nil && ctx.Err() == nil {
 		return fault(StatusAnnounceAbsent, "run the announce command %q: %w", command, unwrapExec(err))
 	}
-	err = cmd.Wait()
+	err = cmd.Wait() // an error, too, when it never started
 	var exit *exec.ExitError
 	switch {
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):

@@ -115,7 +115,7 @@ func (s *server) ready() *server {
 	hosttest.WaitFor(s.t, "castgate-once to listen: "+s.stderr.String(), func() bool {
 		_, rest, ok := strings.Cut(s.stderr.String(), "address=127.0.0.1:")
 		s.port, _, _ = strings.Cut(rest, " ")
-		return ok && strings.Contains(rest, "\n")
+		return ok && strings.Contains(rest, "\n") && strings.Contains(s.stdout.String(), "\n")
 	})
 	s.line, _, _ = strings.Cut(s.stdout.String(), "\n")
 	s.known = filepath.Join(s.t.TempDir(), "known_hosts")
