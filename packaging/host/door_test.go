@@ -74,7 +74,8 @@ func (d *door) startGitHub() {
 	d.Sh("systemctl daemon-reload; systemctl enable --now github.service 2>/dev/null")
 }
 
-func (d *door) configure() {
+// edit is what an administrator's editor does to keys.yaml.
+func (d *door) edit() {
 	d.t.Helper()
 	yaml := d.Read("/etc/castgate/keys.yaml")
 	for from, to := range map[string]string{"https://api.github.com/": "http://" + gitHub + "/", "teams: [developers, operations]": "teams: [developers]"} {
@@ -84,6 +85,11 @@ func (d *door) configure() {
 		yaml = strings.Replace(yaml, from, to, 1)
 	}
 	d.Write("/etc/castgate/keys.yaml", yaml, 0o640)
+}
+
+func (d *door) configure() {
+	d.t.Helper()
+	d.edit()
 	d.Sh("cp /opt/token /etc/castgate/github-token; chown root:castgate-keys /etc/castgate/github-token; chmod 640 /etc/castgate/github-token")
 }
 
