@@ -54,7 +54,7 @@ func TestReadme(t *testing.T) {
 			"editor":         func(string) { d.edit() },
 			"useradd":        func(c string) { d.Sh(c) },
 			"castgate-keys explain": func(c string) {
-				if out := d.Sh(c); !strings.Contains(out, "allowed") {
+				if out := d.Sh(c); !strings.Contains(out, "is opened by 1 key") {
 					t.Errorf("%s: %s", c, out)
 				}
 			},
