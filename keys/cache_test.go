@@ -119,6 +119,27 @@ func TestARestAfterAFailure(t *testing.T) {
 	}
 }
 
+// TestWhatWasMendedWorksSoon: a failure that was quick costs little to repeat.
+func TestWhatWasMendedWorksSoon(t *testing.T) {
+	w := newWorld(t)
+	w.allows("octocat", "OctoCat")
+	w.later(6 * time.Minute)
+	w.write(w.conf.GitHub.TokenFile, "ghp_wrong")
+	w.failsAs("alice", "alice-gh", BadToken)
+	w.calls()
+	w.failsAs("alice", "alice-gh", BadToken)
+	w.allows("octocat", "OctoCat")
+	if n := w.calls(); n != 0 {
+		t.Errorf("%d calls at once after a failure", n)
+	}
+	w.issue(testToken)
+	w.later(3 * time.Second)
+	w.allows("alice", "alice-gh")
+	if d := w.allows("octocat", "OctoCat"); d.Source != "github" { // alice's answer ended the rest
+		t.Errorf("answered from %q", d.Source)
+	}
+}
+
 func TestNotBeforeIsKeptForAllProcesses(t *testing.T) {
 	w := newWorld(t)
 	w.github.Break(fault("", status(429, "Retry-After", "600")))

@@ -30,6 +30,7 @@ type Fault struct {
 	Class Class
 	Op    string    // what was asked, for people
 	Until time.Time // for Limited: when GitHub will answer again
+	Slow  bool      // for Broken: it took all the time there was
 	Err   error
 }
 
@@ -114,8 +115,10 @@ func brokenFault(op string, err error) *Fault {
 	if f := faultOf(err); f != nil {
 		return f
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	var timeout interface{ Timeout() bool }
+	slow := errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+	if slow {
 		err = errors.New("GitHub did not answer in time")
 	}
-	return &Fault{Class: Broken, Op: op, Err: err}
+	return &Fault{Class: Broken, Op: op, Slow: slow, Err: err}
 }

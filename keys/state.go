@@ -15,6 +15,8 @@ type state struct {
 	NotBefore time.Time `json:"not_before,omitzero"` // GitHub's own word: no call before
 	Failed    time.Time `json:"failed,omitzero"`     // when a call last got no answer
 	Spare     time.Time `json:"spare,omitzero"`      // until then the calls left are for logins (rate.go)
+	Slow      bool      `json:"slow,omitempty"`      // and it took its whole time
+	Class     Class     `json:"class,omitempty"`
 	Why       string    `json:"why,omitempty"`
 }
 
@@ -23,11 +25,13 @@ const stateName = "state"
 // rest is how long nobody asks again after a call that got no answer, so that a
 // dead GitHub costs one login its deadline and not every login. Who has nothing
 // stored to fall back to gets another try sooner: for him a wait is a refusal.
-type rest struct{ time.Duration }
+// And after a failure that was quick, as a wrong token is, another try costs
+// little, so that what was mended works again soon.
+type rest struct{ slow, quick time.Duration }
 
 var (
-	restWarm = rest{time.Minute}
-	restCold = rest{10 * time.Second}
+	restWarm = rest{time.Minute, 10 * time.Second}
+	restCold = rest{10 * time.Second, 2 * time.Second}
 )
 
 // mayAsk returns why GitHub must not be asked now, nil when it may be. A time
@@ -40,8 +44,12 @@ func (c *Cache) mayAsk(now time.Time, r rest) error {
 	if now.Before(st.NotBefore) && st.NotBefore.Before(now.Add(maxWait+clockSkew)) {
 		return &Fault{Class: Limited, Op: "ask GitHub", Until: st.NotBefore, Err: fmt.Errorf("not before %s: %s", st.NotBefore.Format(time.TimeOnly), st.Why)}
 	}
-	if since, ok := age(now, st.Failed); ok && since < r.Duration {
-		return &Fault{Class: Broken, Op: "ask GitHub", Err: fmt.Errorf("not again so soon after: %s", st.Why)}
+	wait := r.quick
+	if st.Slow {
+		wait = r.slow
+	}
+	if since, ok := age(now, st.Failed); ok && since < wait {
+		return &Fault{Class: st.Class, Op: "ask GitHub", Err: fmt.Errorf("not again so soon after: %s", st.Why)}
 	}
 	return nil
 }
@@ -72,7 +80,7 @@ func (c *Cache) heard(err error, now time.Time) {
 	case f.Class == Limited:
 		st.NotBefore, st.Why = f.Until, f.Error()
 	case f.Class == Broken || f.Class == BadToken || f.Class == Forbidden:
-		st.Failed, st.Why = now, f.Error()
+		st.Failed, st.Slow, st.Class, st.Why = now, f.Slow, f.Class, f.Error()
 	default:
 		return // it concerns one team; the others may still be asked
 	}

@@ -37,11 +37,11 @@ func init() {
 	}
 	syslog(r.LogLine("castgate-keys", os.Getpid(), now))
 	// Package cli, whose task it is to exit, is not initialised yet.
-	syscall.Exit(print(r.Lines))
+	syscall.Exit(put(r.Lines))
 }
 
-// print writes all or fails: sshd takes half a line for a whole one.
-func print(lines []byte) (status int) {
+// put writes all or fails: sshd takes half a line for a whole one.
+func put(lines []byte) (status int) {
 	for len(lines) > 0 {
 		n, err := syscall.Write(1, lines)
 		if err != nil && err != syscall.EINTR {
