@@ -44,7 +44,7 @@ func newArchiveTarget(c ArchiveConfig) (Target, error) {
 	if c.CertFile == "" || c.KeyFile == "" || c.CAFile == "" {
 		return nil, errors.New("archive: wants ca_file, cert_file and key_file")
 	}
-	return &archiveTarget{u, newClient(tlsFiles{c.CAFile, c.CertFile, c.KeyFile})}, nil
+	return &archiveTarget{u, newClient(tlsFiles{c.CAFile, c.CertFile, c.KeyFile, u.Hostname()})}, nil
 }
 
 func (t *archiveTarget) Name() string { return "archive:" + t.url.String() }

@@ -17,8 +17,8 @@ func (u *Uploader) putAside(id, why string) bool {
 
 // putAsideStranger moves what is no recording out of incoming/: a path unit
 // that watches the directory would start the uploader for it without end.
-func (u *Uploader) putAsideStranger(name string) {
-	u.moveAside(name, "its name is not a recording's")
+func (u *Uploader) putAsideStranger(name string) bool {
+	return u.moveAside(name, "its name is not a recording's")
 }
 
 func (u *Uploader) moveAside(file, why string) bool {

@@ -117,7 +117,8 @@ func (u *Uploader) pass(ctx context.Context) (seen int, progress bool, err error
 		})
 		return nil
 	}
-	err = u.each(handle)
+	stuck, err := u.each(handle)
+	seen += stuck // status 0 means that the directory is empty
 	wg.Wait()
 	if errors.Is(err, errEnough) {
 		err = nil
@@ -134,21 +135,26 @@ func (u *Uploader) pass(ctx context.Context) (seen int, progress bool, err error
 }
 
 // each calls yield for what is packed already and then for the rest of
-// incoming/. What doesn't belong there is put aside.
-func (u *Uploader) each(yield func(id string) error) error {
+// incoming/. What doesn't belong there is put aside; stuck counts what can't be.
+func (u *Uploader) each(yield func(id string) error) (stuck int, err error) {
 	packed := map[string]bool{}
 	for _, id := range u.journal.ids() {
 		packed[id] = true
 		if err := yield(id); err != nil {
-			return err
+			return stuck, err
 		}
 	}
-	return u.spool.Names(spoolIncoming, func(id string) error {
+	err = u.spool.Names(spoolIncoming, func(id string) error {
 		if packed[id] {
 			return nil
 		}
 		return yield(id)
-	}, u.putAsideStranger)
+	}, func(name string) {
+		if !u.putAsideStranger(name) {
+			stuck++
+		}
+	})
+	return stuck, err
 }
 
 // takeOrphans moves what dead recorders left in live/ to incoming/.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,6 +25,10 @@ import (
 
 // childEnv makes the test binary an uploader: it holds a Config in JSON.
 const childEnv = "CASTGATE_UPLOAD_TEST_CONFIG"
+
+// sizeEnv bounds the files that it can write: a disk that is full in the middle
+// of one. Go ignores the signal, and the write fails.
+const sizeEnv = "CASTGATE_UPLOAD_TEST_FSIZE"
 
 func TestMain(m *testing.M) {
 	if text := os.Getenv(childEnv); text != "" {
@@ -37,6 +42,15 @@ func child(text string) int {
 	var c Config
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		panic(err)
+	}
+	if size := os.Getenv(sizeEnv); size != "" {
+		n, err := strconv.ParseUint(size, 10, 64)
+		if err == nil {
+			err = unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: n, Max: n})
+		}
+		if err != nil {
+			panic(err)
+		}
 	}
 	u, err := New(context.Background(), c, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
@@ -56,7 +70,8 @@ func child(text string) int {
 func (b *bench) run() {
 	b.t.Helper()
 	if status := b.trace(0, nil); !status.Exited() || status.ExitStatus() != 0 {
-		b.t.Fatalf("the uploader ended with %#x", status)
+		said, _ := os.ReadFile(b.path("said"))
+		b.t.Fatalf("the uploader ended with %#x: %s", status, said)
 	}
 }
 
@@ -76,6 +91,12 @@ func (b *bench) trace(n int, counts func(nr uint64) bool) unix.WaitStatus {
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), childEnv+"="+string(text), "GORACE=atexit_sleep_ms=0")
+	said, err := os.Create(b.path("said"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer said.Close()
+	cmd.Stderr = said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
 	if err := cmd.Start(); err != nil {
 		b.t.Fatal(err)
@@ -266,4 +287,38 @@ func leftBehind(dir string) error {
 		err = fmt.Errorf("left behind: %s", out)
 	}
 	return err
+}
+
+// TestDiskFullAtEveryWrite lets the uploader write fewer bytes than it needs,
+// and then all it wants: nothing is lost, nothing is there twice or by half.
+func TestDiskFullAtEveryWrite(t *testing.T) {
+	k := newKilling(t)
+	// Files are some 240 (the cast) to 2000 bytes (the manifest's line in the
+	// journal, which is the same file from round to round).
+	for n := int64(0); n < 12; n++ {
+		k.n++
+		k.b.incoming(k.n, whole(k.n))
+		size := n * 150
+		if info, err := os.Stat(k.b.path("state/journal")); err == nil && n%3 == 0 {
+			size = info.Size() + n*150
+		}
+		t.Setenv(sizeEnv, strconv.FormatInt(size, 10))
+		status := k.b.trace(0, nil)
+		if !status.Exited() {
+			t.Fatalf("%d bytes: ended with %#x", size, status)
+		}
+		os.Unsetenv(sizeEnv)
+		k.b.run()
+		d := k.delivered()
+		for name, p := range k.places {
+			if n, err := p.copies(d); err != nil || n < 1 {
+				t.Errorf("%d bytes: %s has %d copies, %v", size, name, n, err)
+			}
+		}
+		if files := k.b.list("spool"); len(files) > 0 {
+			t.Fatalf("%d bytes: the spool still has %v", size, files)
+		}
+	}
+	k.kills = 20 // none was meant to be
+	k.finish()
 }

@@ -646,3 +646,31 @@ func TestTargetConfigRefuses(t *testing.T) {
 		t.Error("dir's name")
 	}
 }
+
+// TestAnotherHostsCertificateIsRefused connects to a server of the right
+// authority with the wrong name: by address, for which TLS sends no name, and
+// by name.
+func TestAnotherHostsCertificateIsRefused(t *testing.T) {
+	b := newBench(t)
+	d := b.packed(1, whole(1))
+	served := false
+	srv := mutual(t, b, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true }))
+	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The certificate is for 127.0.0.1.
+	for _, host := range []string{"localhost", "127.0.0.2"} {
+		target, err := newArchiveTarget(ArchiveConfig{"https://" + host + ":" + port, b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := target.(*archiveTarget).client.Transport.(*http.Transport)
+		client.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", srv.Listener.Addr().String())
+		}
+		if _, err := target.Deliver(t.Context(), d); err == nil || !strings.Contains(err.Error(), "certificate") || served {
+			t.Errorf("%s: %v, served %v", host, err, served)
+		}
+	}
+}

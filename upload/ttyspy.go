@@ -47,7 +47,7 @@ func newTTYSpyTarget(c TTYSpyConfig) (Target, error) {
 	if c.CertFile == "" || c.KeyFile == "" || c.CAFile == "" {
 		return nil, errors.New("ttyspy: wants ca_file, cert_file and key_file")
 	}
-	return &ttyspyTarget{u, newClient(tlsFiles{c.CAFile, c.CertFile, c.KeyFile}), gecos}, nil
+	return &ttyspyTarget{u, newClient(tlsFiles{c.CAFile, c.CertFile, c.KeyFile, u.Hostname()}), gecos}, nil
 }
 
 func (t *ttyspyTarget) Name() string { return "ttyspy:" + t.url.String() }

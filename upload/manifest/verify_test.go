@@ -272,3 +272,14 @@ func TestParseAllowedSignersRefuses(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseAllowedSigners(f *testing.F) {
+	s := newSigner(f)
+	f.Add("# comment\n\n" + signersFile(s, "web*,!web9"))
+	f.Fuzz(func(t *testing.T, text string) {
+		a, err := ParseAllowedSigners(strings.NewReader(text))
+		if err == nil && a.Allows(s.PublicKey(), "web1") && !strings.Contains(text, "ssh-ed25519") {
+			t.Errorf("%q allows a key that it does not have", text)
+		}
+	})
+}
