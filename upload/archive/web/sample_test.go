@@ -370,3 +370,17 @@ func TestPrepareOddRecordings(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkPrepare reads a recording of scrolling text, as prepare does when
+// somebody first opens it.
+func BenchmarkPrepare(b *testing.B) {
+	head := `{"version":3,"term":{"cols":120,"rows":40}}` + "\n"
+	line := `[0.010, "o", "\u001b[32mrow\u001b[0m ` + strings.Repeat("lorem ipsum dolor ", 50) + `\r\n"]` + "\n"
+	cast := head + strings.Repeat(line, 50_000)
+	b.SetBytes(int64(len(cast)))
+	for b.Loop() {
+		if err := prepare(strings.NewReader(cast), gzDir(b.TempDir())); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

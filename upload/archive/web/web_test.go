@@ -283,6 +283,12 @@ func TestDownloadsAreAttachments(t *testing.T) {
 			t.Errorf("%s: %s %q", kind, resp.Status, resp.Header.Get("Content-Disposition"))
 		}
 	}
+	// A host that was destroyed never delivers more than its live parts.
+	for _, kind := range []string{"cast", "txt"} {
+		if status, text := v.get("/r/" + ids["live"] + "/download/" + kind); status != http.StatusOK || !strings.Contains(text, "/var/log/nginx/access.log") && kind == "txt" {
+			t.Errorf("a live one's %s: %d %q", kind, status, text)
+		}
+	}
 	if status, _ := v.get("/r/" + ids["sealed"] + "/download/cast"); status != http.StatusInternalServerError {
 		t.Errorf("a sealed one is unpacked: %d", status)
 	}
