@@ -26,7 +26,7 @@ func (s *Service) Accounts() error {
 	if !s.seenWithin(s.Config.Teams, s.Config.Cache.MaxStale) {
 		return errors.New("userdb: nothing is known of the teams: accounts stay as they are")
 	}
-	c, err := rootDir(u.Dir, 0o755)
+	c, err := s.rootDir(u.Dir, 0o755)
 	if err != nil {
 		return err
 	}

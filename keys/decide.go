@@ -22,7 +22,8 @@ type Service struct {
 	// (hot.ConfigID); "" makes none.
 	ConfigID string
 
-	rate *rate
+	rate     *rate
+	cacheErr error // why Cache is nil
 }
 
 // New puts the service together as the configuration says. It makes no call.
@@ -34,7 +35,7 @@ func New(c *Config) (*Service, error) {
 	if cache != nil {
 		cache.origin = c.GitHub.origin()
 	}
-	s := &Service{Config: c, Cache: cache, Passwd: passwdFile, Now: time.Now, rate: &rate{}}
+	s := &Service{Config: c, Cache: cache, Passwd: passwdFile, Now: time.Now, rate: &rate{}, cacheErr: cacheErr}
 	now := func() time.Time { return s.Now() }
 	hc, err := newClient(c.GitHub, cache, s.rate, now)
 	if err != nil {

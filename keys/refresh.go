@@ -13,7 +13,7 @@ import (
 // runs when the failure is mended, but never before GitHub allowed it.
 func (s *Service) Refresh(ctx context.Context) error {
 	if s.Cache == nil {
-		return errors.New("there is no cache to refresh")
+		return s.cacheErr
 	}
 	unlock, err := s.Cache.lock(ctx, "refresh")
 	if err != nil {

@@ -24,13 +24,13 @@ const marker = "# written by castgate-keys refresh -files; it will be replaced\n
 // What the cache knows nothing about stays as it is: a wiped cache locks nobody
 // out.
 func (s *Service) Render(dir string) error {
-	c, err := rootDir(dir, 0o755)
+	c, err := s.rootDir(dir, 0o755)
 	if err != nil {
 		return err
 	}
 	defer c.root.Close()
 	wanted := map[string]bool{}
-	unsure := s.Cache == nil
+	unsure := false
 	for _, account := range s.renderable() {
 		text, known := s.renderAccount(account)
 		wanted[account] = text != "" || !known
@@ -48,10 +48,18 @@ func (s *Service) Render(dir string) error {
 	return c.prune(wanted)
 }
 
-// rootDir opens a directory of root's, that nobody else can write.
-func rootDir(dir string, mode os.FileMode) (*Cache, error) {
+// rootDir opens a directory of root's, that nobody else can write, for what is
+// made of the cache: which must be root's or castgate-keys' then, because
+// whoever else could write it would write for root.
+func (s *Service) rootDir(dir string, mode os.FileMode) (*Cache, error) {
 	if os.Geteuid() != 0 {
 		return nil, advise(errors.New("what sshd and the name service read must belong to root"), "run it as root")
+	}
+	if s.Cache == nil {
+		return nil, s.cacheErr
+	}
+	if uid, err := localUID(passwdFile, owner); err != nil || s.Cache.uid != 0 && s.Cache.uid != uid {
+		return nil, advise(fmt.Errorf("the cache %q belongs to uid %d", s.Cache.dir, s.Cache.uid), "chown -R %s %s", owner, s.Cache.dir)
 	}
 	c, err := openDir(dir, mode, "")
 	if err != nil {

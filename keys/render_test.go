@@ -125,6 +125,24 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
+// TestRenderBelievesNobodysCache: a cache that an ordinary user owns decides
+// nothing for root.
+func TestRenderBelievesNobodysCache(t *testing.T) {
+	asRoot(t)
+	w := newWorld(t)
+	if err := w.refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(w.conf.Cache.Dir, 4711, 4711); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	dir := t.TempDir()
+	if err := w.svc.Render(dir); err == nil || len(ls(t, dir)) > 0 {
+		t.Errorf("wrote %q, %v", ls(t, dir), err)
+	}
+}
+
 func TestAccounts(t *testing.T) {
 	asRoot(t)
 	w := newWorld(t)

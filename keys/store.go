@@ -123,7 +123,8 @@ func (c *Cache) save(name string, mode fs.FileMode, v any) error {
 // write replaces a file whole: temporary file, then rename. The data is not
 // synced: after a crash a file may be empty, which load takes for absent.
 func (c *Cache) write(name string, mode fs.FileMode, body []byte) error {
-	tmp := name + "." + strconv.Itoa(os.Getpid()) + tmpSuffix
+	// The time as well: pids are not unique across containers.
+	tmp := name + "." + strconv.Itoa(os.Getpid()) + "." + strconv.FormatInt(time.Now().UnixNano(), 36) + tmpSuffix
 	f, err := c.create(tmp, mode)
 	if err != nil {
 		return fmt.Errorf("write the cache: %w", err)
