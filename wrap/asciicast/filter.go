@@ -28,10 +28,18 @@ type Filter struct {
 	length int    // of the control string being read
 	part   [utf8.UTFMax]byte
 	n      int // bytes in part
-	g      [2]bool
-	shift  int
-	alt    byte // the private mode that switched to the alternate screen, as an index of altModes
+	chars  charsets
+	saved  charsets // by ESC 7, with the cursor
+	alt    byte     // the private mode that switched to the alternate screen, as an index of altModes
 }
+
+// charsets says of G0 and G1 whether they are line drawing, and which is used.
+type charsets struct {
+	g     [2]bool
+	shift int
+}
+
+func (c *charsets) drawing() bool { return c.g[c.shift] }
 
 type filterState uint8
 
@@ -69,7 +77,7 @@ func (f *Filter) Append(dst, p []byte) []byte {
 			}
 			continue
 		}
-		if f.state == ground && b >= 0x20 && b < 0x7f && !f.g[f.shift] {
+		if f.state == ground && b >= 0x20 && b < 0x7f && !f.chars.drawing() {
 			dst = append(dst, b)
 			continue
 		}
@@ -149,7 +157,7 @@ func (f *Filter) control(dst []byte, b byte) []byte {
 	if b == 0x7f {
 		return dst
 	}
-	if f.g[f.shift] {
+	if f.chars.drawing() {
 		return utf8.AppendRune(dst, LineDrawing(b))
 	}
 	return append(dst, b)
@@ -162,9 +170,9 @@ func (f *Filter) c0(dst []byte, b byte) []byte {
 	case '\v', '\f': // as LF on every terminal
 		return append(dst, '\n')
 	case 0x0e:
-		f.shift = 1
+		f.chars.shift = 1
 	case 0x0f:
-		f.shift = 0
+		f.chars.shift = 0
 	}
 	return dst
 }
@@ -204,9 +212,10 @@ func (f *Filter) afterEscape(dst []byte, b byte) []byte {
 	case 'P', 'X', '^', '_':
 		f.state, f.length = str, 0
 	case '7', '8', 'D', 'E', 'M':
+		f.keepCharsets(b)
 		return append(dst, 0x1b, b)
 	case 'c': // a full reset would take the auditor's scrollback and settings too
-		f.g, f.shift = [2]bool{}, 0
+		f.chars = charsets{}
 		return append(dst, "\x1b[!p\x1b[m\x1b[H\x1b[2J"...)
 	default:
 		if b >= 0x20 && b <= 0x2f {
@@ -214,6 +223,17 @@ func (f *Filter) afterEscape(dst []byte, b byte) []byte {
 		}
 	}
 	return dst
+}
+
+// keepCharsets does for the charsets, which the terminal never sees, what ESC 7
+// and ESC 8 do for the rest.
+func (f *Filter) keepCharsets(b byte) {
+	switch b {
+	case '7':
+		f.saved = f.chars
+	case '8':
+		f.chars = f.saved
+	}
 }
 
 // escapeSequence takes what follows an intermediate. Only the charsets G0 and
@@ -227,7 +247,7 @@ func (f *Filter) escapeSequence(dst []byte, b byte) []byte {
 	}
 	f.state = ground
 	if len(f.seq) == 1 && (f.seq[0] == '(' || f.seq[0] == ')') {
-		f.g[f.seq[0]-'('] = b == '0'
+		f.chars.g[f.seq[0]-'('] = b == '0'
 	}
 	return dst
 }

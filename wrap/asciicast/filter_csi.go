@@ -52,7 +52,7 @@ func (f *Filter) sequence(dst []byte, final byte) []byte {
 	case len(f.seq) > 0 && f.seq[0] == '?':
 		return f.modes(dst, string(f.seq[1:]), final)
 	case string(f.seq) == "!" && final == 'p': // soft reset
-		f.g, f.shift = [2]bool{}, 0
+		f.chars = charsets{}
 		return append(dst, "\x1b[!p"...)
 	case final == 'h' || final == 'l':
 		if string(f.seq) == "4" { // insert mode

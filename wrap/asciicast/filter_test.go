@@ -69,6 +69,7 @@ func TestFilterPasses(t *testing.T) {
 		{"\xe2\x82\x1b[1mx", "\ufffd\x1b[1mx"},
 		{"\x1b(0lqk\x1b(Blqk", "┌─┐lqk"},
 		{"\x1b)0\x0eqx\x0fqx", "─│qx"},
+		{"\x1b(0\x1b7\x1b(Bq\x1b8q", "\x1b7q\x1b8─"},
 		{"\v\f", "\n\n"},
 		{"\x1b[1\n;2Hx", "\n\x1b[1;2Hx"},
 		{"\x1bcx", "\x1b[!p\x1b[m\x1b[H\x1b[2Jx"},
