@@ -42,7 +42,7 @@ import (
 // Host is one Debian. Its root can be read and written at Root while it runs
 // or not; what the inner system mounts (/run, /tmp) is not seen there.
 type Host struct {
-	Name, Addr, Root string
+	Name, Suite, Addr, Root string
 
 	t      testing.TB
 	number int
@@ -63,7 +63,7 @@ func New(t testing.TB, suite string) *Host {
 		t.Skipf("the packages of %s can't be had here", suite)
 	}
 	count++
-	h := &Host{t: t, number: count, Name: fmt.Sprintf("host%d", count), Addr: fmt.Sprintf("198.18.%d.2", count)}
+	h := &Host{t: t, number: count, Suite: suite, Name: fmt.Sprintf("host%d", count), Addr: fmt.Sprintf("198.18.%d.2", count)}
 	dir := filepath.Join(stageDir, h.Name)
 	h.Root = filepath.Join(dir, "root")
 	for _, sub := range []string{"root", "upper", "work"} {
