@@ -31,6 +31,11 @@ func (d *Decision) refuse(format string, args ...any) {
 	}
 }
 
+// remark adds to the last step what is for its reader alone.
+func (d *Decision) remark(format string, args ...any) {
+	d.Steps[len(d.Steps)-1].Text += fmt.Sprintf(format, args...)
+}
+
 // Explain writes how a decision came about: a line for each step with its
 // verdict, and one sentence at the end that says why. err is the fault that
 // Decide returned.

@@ -49,7 +49,7 @@ func (s *Service) grant(ctx context.Context, d *Decision, g grant, offered *Key)
 			fault = err
 			continue
 		}
-		s.add(d, g, found{r, how, g.need, id}, offered)
+		s.add(d, g, found{r, how, g.need, id, login}, offered)
 	}
 	if len(g.teams) == 0 || offered != nil && d.Allowed() {
 		return fault
@@ -66,7 +66,8 @@ type found struct {
 	record
 	how    answer
 	teams  []string
-	pinned int64 // by the configuration; 0 takes the cache's
+	pinned int64  // by the configuration; 0 takes the cache's
+	asked  string // the login by which they were looked for
 }
 
 // add puts a person's keys into the decision, or the reason why not.
@@ -81,8 +82,10 @@ func (s *Service) add(d *Decision, g grant, f found, offered *Key) {
 	switch {
 	case !member:
 		d.refuse("%s", f.outside(f.teams))
+		d.remark(" (%s)", f.how)
 	case f.ID != f.pinned:
 		d.refuse("%q is now GitHub id %d and was %d: another person may have taken the login", f.Login, f.ID, f.pinned)
+		d.remark(" (%s); if the account is meant to be theirs, remove %s from the cache", f.how, recordName(f.asked))
 	case f.Suspended:
 		d.refuse("%q is suspended", f.Login)
 	default:

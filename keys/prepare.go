@@ -59,7 +59,7 @@ func (s *Service) addStored(d *Decision, g grant, find func(login string, need [
 			return
 		}
 		oldest = max(oldest, how.age)
-		s.add(d, g, found{r, how, teams, id}, nil)
+		s.add(d, g, found{r, how, teams, id, login}, nil)
 	}
 	for _, entry := range g.logins {
 		login, id, _ := splitLogin(entry)

@@ -47,7 +47,7 @@ func (s *Service) addOwner(ctx context.Context, d *Decision, g grant, offered *K
 		d.no("%q: %s", login, err)
 		return true, err
 	}
-	s.add(d, g, found{record: r, how: how, teams: g.teams}, offered)
+	s.add(d, g, found{record: r, how: how, teams: g.teams, asked: login}, offered)
 	return true, nil
 }
 
@@ -110,7 +110,7 @@ func (s *Service) addAll(ctx context.Context, d *Decision, g grant, offered *Key
 			if age >= s.Config.Cache.TTL {
 				how.source = "stale"
 			}
-			s.add(d, g, found{record: r, how: how, teams: g.teams}, offered)
+			s.add(d, g, found{record: r, how: how, teams: g.teams, asked: m.Login}, offered)
 		}
 	}
 	return nil
