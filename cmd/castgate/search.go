@@ -6,11 +6,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"runtime"
 	"time"
 
@@ -79,7 +77,8 @@ func (f *searchFlags) search(env *cli.Env, w io.Writer, cfg archive.Config, word
 }
 
 // searchable opens the index, makes it when there is none, and puts in what is
-// new. One that can't be written is searched as it is.
+// new: of a new index all, else what came where new recordings usually come.
+// One that can't be written is searched as it is.
 func searchable(env *cli.Env, cfg archive.Config) (*archive.Index, error) {
 	store, err := openStore(cfg)
 	if err != nil {
@@ -87,15 +86,16 @@ func searchable(env *cli.Env, cfg archive.Config) (*archive.Index, error) {
 	}
 	ctx := context.Background()
 	complain := func(err error) { env.Log.Warn("not indexed", "why", err) }
-	ix, err := archive.OpenIndex(cfg.Index, false)
-	made := errors.Is(err, fs.ErrNotExist)
-	if made {
-		ix, err = archive.OpenIndex(cfg.Index, true)
-	}
+	ix, err := archive.OpenIndex(cfg.Index, true)
 	if err != nil {
 		return nil, err
 	}
-	if err = ix.Update(ctx, store, !made, complain); err == nil {
+	all, _, err := ix.Count()
+	if err != nil {
+		ix.Close()
+		return nil, err
+	}
+	if err = ix.Update(ctx, store, all > 0, complain); err == nil {
 		_, err = ix.UpdateText(ctx, store, fewNew, runtime.NumCPU(), complain)
 	}
 	if err != nil {

@@ -29,7 +29,9 @@ import (
 // docs their words. The number of a document grows with the time at which its
 // session began, so that "the newest first" is the index's own order and a
 // range of time is a range of numbers. What a filter may ask for (account,
-// login, host) is in the full-text index, too, as words of a second column.
+// login, host) is in the full-text index, too, as words of a second column; and
+// each index of recordings has all of it, so that only rows that are wanted are
+// read.
 type Index struct {
 	db  *sql.DB
 	dec *zstd.Decoder
@@ -38,7 +40,7 @@ type Index struct {
 
 // schemaVersion is raised with every change of schema; an index of another
 // version is made anew.
-const schemaVersion = 1
+const schemaVersion = 2
 
 const schema = `
 CREATE TABLE recordings (
@@ -68,9 +70,9 @@ CREATE TABLE recordings (
 	done INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX by_start ON recordings(start);
-CREATE INDEX by_user ON recordings(user, start);
-CREATE INDEX by_login ON recordings(login, start);
-CREATE INDEX by_host ON recordings(host, start);
+CREATE INDEX by_user ON recordings(user, start, host, login, stop);
+CREATE INDEX by_login ON recordings(login, start, user, host, stop);
+CREATE INDEX by_host ON recordings(host, start, user, login, stop);
 CREATE INDEX by_dir ON recordings(dir);
 CREATE INDEX not_done ON recordings(done) WHERE done = 0;
 CREATE TABLE dirs (n INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, mtime INTEGER NOT NULL);
