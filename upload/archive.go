@@ -4,14 +4,17 @@ package upload
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -34,6 +37,7 @@ type ArchiveConfig struct {
 type archiveTarget struct {
 	url    *url.URL
 	client *http.Client
+	cert   string // the file of our certificate
 }
 
 func newArchiveTarget(c ArchiveConfig) (Target, error) {
@@ -44,13 +48,16 @@ func newArchiveTarget(c ArchiveConfig) (Target, error) {
 	if c.CertFile == "" || c.KeyFile == "" || c.CAFile == "" {
 		return nil, errors.New("archive: wants ca_file, cert_file and key_file")
 	}
-	return &archiveTarget{u, newClient(tlsFiles{c.CAFile, c.CertFile, c.KeyFile, u.Hostname()})}, nil
+	return &archiveTarget{u, newClient(tlsFiles{c.CAFile, c.CertFile, c.KeyFile, u.Hostname()}), c.CertFile}, nil
 }
 
 func (t *archiveTarget) Name() string { return "archive:" + t.url.String() }
 
 // Deliver implements Target.
 func (t *archiveTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
+	if err := t.ours(d.Manifest.Session.Host); err != nil {
+		return Receipt{}, err
+	}
 	var first Receipt
 	for _, o := range d.objects() {
 		receipt, err := t.put(ctx, d.Manifest, o)
@@ -62,6 +69,40 @@ func (t *archiveTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, erro
 		}
 	}
 	return first, nil
+}
+
+// ours refuses to send under another host's certificate. The server would
+// refuse it for good, but it is the certificate that is wrong, and every
+// recording would end in bad/.
+func (t *archiveTarget) ours(host string) error {
+	text, err := os.ReadFile(t.cert)
+	if err != nil {
+		return fmt.Errorf("the client certificate: %w", err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return fmt.Errorf("the client certificate: %q has none", t.cert)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return fmt.Errorf("the client certificate: %w", err)
+	}
+	name := cert.Subject.CommonName // as the server reads it
+	if len(cert.DNSNames) > 0 {
+		name = cert.DNSNames[0]
+	}
+	if !sameHost(name, host) {
+		return fmt.Errorf("the client certificate is for %q, but this host is %q", name, host)
+	}
+	return nil
+}
+
+// sameHost compares two names of a host, one of which may lack the domain.
+func sameHost(a, b string) bool {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	shortA, domainA, _ := strings.Cut(a, ".")
+	shortB, domainB, _ := strings.Cut(b, ".")
+	return a == b || shortA == shortB && (domainA == "" || domainB == "")
 }
 
 // at returns the URL of an object.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"castgate/upload/archive/ca"
@@ -97,5 +98,21 @@ func TestTheRealArchiveTakesIt(t *testing.T) {
 	}
 	if second, err := target.Deliver(t.Context(), d); err != nil || second != first {
 		t.Errorf("again: %+v, %v; want %+v", second, err, first)
+	}
+}
+
+func TestAnotherHostsCertificateKeepsTheRecording(t *testing.T) {
+	b := newBench(t)
+	c, store := realArchive(t, b, "db1")
+	b.config.Targets = []TargetConfig{{Archive: &c}}
+	b.incoming(1, whole(1))
+	if left := b.once(); left != 1 {
+		t.Errorf("%d left", left)
+	}
+	if got := b.list("spool"); got["incoming/"+testID(1)+".cast"] != whole(1) || !strings.Contains(b.log.String(), `is for \"db1\", but this host is \"web1\"`) {
+		t.Errorf("the spool has %v\n%s", got, b.log)
+	}
+	if _, err := os.Stat(filepath.Join(store, "nobody-of-this-host")); err == nil {
+		t.Error("something was stored")
 	}
 }

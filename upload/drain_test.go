@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -424,6 +425,22 @@ func TestJournalSurvivesATornLine(t *testing.T) {
 	}
 	if m, _ := b.archived(2); m.Sequence != 2 {
 		t.Errorf("sequence %d", m.Sequence)
+	}
+}
+
+func TestADamagedJournalIsNotWorkedWith(t *testing.T) {
+	b := newBench(t)
+	b.incoming(1, whole(1))
+	if left := b.once(); left != 0 {
+		t.Fatal(left)
+	}
+	text := []byte(b.list("state")["journal"])
+	text[10] = 0
+	b.put("state/journal", string(text))
+	_, err := New(t.Context(), b.config, slog.New(slog.DiscardHandler))
+	var h interface{ Hint() string }
+	if !errors.As(err, &h) || !strings.Contains(h.Hint(), "castgate verify") {
+		t.Errorf("got %v", err)
 	}
 }
 

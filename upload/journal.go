@@ -202,7 +202,10 @@ func openJournal(root *os.Root) (*journal, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("read the journal: %w", err)
+		return nil, &hintError{
+			fmt.Errorf("read the journal: %w", err),
+			fmt.Sprintf("when its disk has damaged it, move %s away: the chain then begins anew, and castgate verify says so", f.Name()),
+		}
 	}
 	return &journal{root: root, ledger: l, file: f, size: size, base: size}, nil
 }
