@@ -51,10 +51,12 @@ deb: web ## dist/castgate_VERSION_ARCH.deb, for amd64 and arm64
 rpm: web ## the same as .rpm
 	packaging/build rpm amd64 arm64
 
-docs: ## docs/attacks.md, from what the tests find (root)
+docs: ## docs/attacks.md and docs/sessions.md, from what the tests find (root)
 	mkdir -p .build/hosttest docs
 	go test -count=1 -run TestAttacks ./packaging/attacks -args -update
 	cp .build/hosttest/attacks.md docs/attacks.md
+	go test -count=1 -timeout 30m -run EveryWay ./packaging/e2e -args -update
+	cat packaging/e2e/sessions.head.txt .build/hosttest/sessions-*.md >docs/sessions.md
 
 bench: ## castgate-wrap beside its peers; writes BENCHMARKS.md (root; BENCHFLAGS='-rounds 5 -mb 200')
 	.ci/deps asciinema tlog ttyrec sudo bsdutils

@@ -49,10 +49,12 @@ func TestOddCasesAreTheSameEveryWay(t *testing.T) {
 	keys := "AuthorizedKeysFile /etc/ssh/" + account + ".keys"
 	hosttest.Run(t, "cp", m.user.Home+"/.ssh/authorized_keys", "/etc/ssh/"+account+".keys")
 	m.listen(t, keys)
+	found := table{part: "4-odd", title: "Odd clients, homes and ends"}
 	for _, o := range odd {
 		t.Run(o.name, func(t *testing.T) {
 			m.t = t
 			var plain string
+			l := line{what: o.name}
 			for i, w := range m.ways[:3] {
 				forget(t)
 				m.enter(w)
@@ -75,9 +77,12 @@ func TestOddCasesAreTheSameEveryWay(t *testing.T) {
 				if text != plain {
 					t.Errorf("%s: %s\nplain: %s", w.name, text, plain)
 				}
+				l.add(i, text == plain, "")
 			}
+			found.add(l)
 		})
 	}
+	found.hold(t)
 }
 
 // TestTwoGigabytes moves what no buffer holds.

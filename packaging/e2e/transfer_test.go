@@ -115,9 +115,11 @@ func TestTransfersAreTheSameEveryWay(t *testing.T) {
 	m := newMatrix(t)
 	m.as("/bin/bash")
 	payload := random(3<<20 + 17)
+	found := table{part: "3-transfers", title: "Transfers"}
 	for _, row := range transfers {
-		t.Run(row.name, func(t *testing.T) { m.transfer(t, row.run, payload) })
+		t.Run(row.name, func(t *testing.T) { found.add(line{row.name, m.transfer(t, row.run, payload)}) })
 	}
+	found.hold(t)
 }
 
 // TestFiftyMegabytes is the promise of binary clean pipes at size.
@@ -143,10 +145,12 @@ func TestSftpServers(t *testing.T) {
 	}
 }
 
-// transfer runs one row every way, compares what was printed, and the files.
-func (m *matrix) transfer(t *testing.T, run func(*transfer), payload []byte) {
+// transfer runs one row every way, compares what was printed, and the files,
+// and tells how each way compared.
+func (m *matrix) transfer(t *testing.T, run func(*transfer), payload []byte) []string {
 	t.Helper()
 	m.t = t
+	var l line
 	var first string
 	for i, w := range m.ways {
 		x := &transfer{t: t, m: m, way: w, dir: t.TempDir()}
@@ -169,7 +173,9 @@ func (m *matrix) transfer(t *testing.T, run func(*transfer), payload []byte) {
 		if got != first || strings.Contains(got, "status 1") {
 			t.Errorf("%s:\n%s\nplain:\n%s", w.name, got, first)
 		}
+		l.add(i, err == nil && got == first, "")
 	}
+	return l.ways
 }
 
 var clock = regexp.MustCompile(`\w{3} +\d+ \d\d:\d\d`)
