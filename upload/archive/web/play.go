@@ -8,29 +8,63 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"castgate/upload/archive/screen"
 	"castgate/wrap/asciicast"
 )
 
-// play answers with a prepared file of a recording. The first one that a page
-// asks for is what the audit log calls playing.
+// watching remembers who has been written down as playing what, so that one
+// playing is one event however many segments it takes.
+type watching struct {
+	mu  sync.Mutex
+	who map[string]time.Time
+}
+
+// maxWatching bounds it. To forget somebody means to write them down again.
+const maxWatching = 10_000
+
+// known reports whether this has been written down within a session's time.
+func (w *watching) known(key string, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last, ok := w.who[key]
+	return ok && now.Sub(last) < sessionMax
+}
+
+func (w *watching) written(key string, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.who == nil || len(w.who) >= maxWatching {
+		w.who = map[string]time.Time{}
+	}
+	w.who[key] = now
+}
+
+// play answers with a prepared file of a recording: its index, which the audit
+// log calls playing, its outline with the transcript, which it calls reading,
+// or a segment. Who asks for a segment without having asked for the index plays
+// it all the same.
 func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 	rec, ok := s.recording(w, r)
 	if !ok {
 		return
 	}
 	name := r.PathValue("file")
-	if name == "outline.json" || name == "index.json" {
-		what := map[string]string{"outline.json": "read", "index.json": "play"}[name]
-		if !s.note(w, r, Event{What: what, ID: rec.ID()}) {
-			return
-		}
-	}
 	if rec.State == Live || rec.State == Sealed {
 		s.notFound(w, r)
 		return
+	}
+	what, key := "play", who(r).Name+" "+rec.ID()
+	if name == "outline.json" {
+		what, key = "read", "" // each time
+	}
+	if key == "" || name == "index.json" || !s.watching.known(key, s.now()) {
+		if !s.note(w, r, Event{What: what, ID: rec.ID()}) {
+			return
+		}
+		s.watching.written(key, s.now())
 	}
 	err := s.cache.serve(w, r, rec.Manifest.Cast.SHA256, name, func() (io.ReadCloser, error) {
 		// Not the request's context: others may be waiting for the same.

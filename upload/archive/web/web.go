@@ -19,6 +19,7 @@ type Server struct {
 	audit    *Audit
 	sessions *sessions
 	cache    *Cache
+	watching watching
 	pages    *pages
 	log      *slog.Logger
 	handler  http.Handler

@@ -248,11 +248,22 @@ func TestEveryLookIsWrittenDown(t *testing.T) {
 	if _, page := v.get("/r/" + id); !regexp.MustCompile(`<strong>ann</strong> download\s+<span class="muted">txt`).MatchString(page) {
 		t.Error("the page doesn't say who downloaded")
 	}
+	// A segment alone is a look as well, but a hundred of them are one.
+	v = newVisitor(t, s.page(tokenAuth(t, "bob bob-token-0123456789"))).signIn("bob-token-0123456789")
+	for range 3 {
+		if status, _ := v.get("/r/" + id + "/play/s0.json"); status != http.StatusOK {
+			t.Errorf("a segment: %d", status)
+		}
+	}
+	if n := strings.Count(s.auditLog(), `"who":"bob","role":"all","what":"play"`); n != 1 {
+		t.Errorf("three segments are %d events", n)
+	}
 	// Who can't be written down doesn't look.
+	v = newVisitor(t, s.page(tokenAuth(t, "eve eve-token-0123456789"))).signIn("eve-token-0123456789")
 	if err := os.RemoveAll(filepath.Join(s.dir, ".castgate/audit")); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []string{"/", "/r/" + id, "/r/" + id + "/download/txt", "/search?q=nginx"} {
+	for _, p := range []string{"/", "/r/" + id, "/r/" + id + "/download/txt", "/search?q=nginx", "/r/" + id + "/play/s0.json", "/r/" + id + "/play/s0.json"} {
 		if status, text := v.get(p); status != http.StatusInternalServerError || strings.Contains(text, "nginx") {
 			t.Errorf("%s without an audit log: %d", p, status)
 		}
