@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -112,6 +113,12 @@ func (s *session) askGuard() error {
 	}
 	h.Key, h.Login, h.Parent = facts.Key, facts.Login, facts.Nested
 	h.Nested = facts.Standing == guard.Nested
+	if facts.Standing != guard.Direct {
+		h.Standing = string(facts.Standing)
+	}
+	for _, p := range facts.Holders {
+		h.Holders = append(h.Holders, strings.ToValidUTF8(fmt.Sprintf("%s %d %d", p.Comm, p.PID, p.UID), "\ufffd"))
+	}
 	if facts.Standing != guard.Direct || len(facts.Holders) > 0 || facts.Refuse != "" {
 		s.log.Warn("guard report", s.who("standing", string(facts.Standing), "between", facts.Between,
 			"holders", fmt.Sprint(facts.Holders), "refuse", facts.Refuse)...)
