@@ -25,15 +25,7 @@ func (s *Server) recording(w http.ResponseWriter, r *http.Request) {
 	}
 	s.receipt(w, r, created, rec)
 	if created {
-		s.stored(n)
-	}
-}
-
-// stored tells those who wait for n.
-func (s *Server) stored(n name) {
-	s.finish(n)
-	if s.Stored != nil {
-		s.Stored(n.path())
+		s.finish(n)
 	}
 }
 

@@ -80,10 +80,6 @@ type Server struct {
 	log    *slog.Logger
 	mux    *http.ServeMux
 	now    func() time.Time
-
-	// Stored is called after a recording or manifest has been stored under its
-	// name; an index listens here. May be nil.
-	Stored func(path string)
 }
 
 // New returns a receiver that stores into dir.

@@ -42,7 +42,7 @@ func (s *Server) transcript(w http.ResponseWriter, r *http.Request) {
 	}
 	s.log.Info("receive", "what", "stored", "host", host, "path", rec.Path, "bytes", rec.Bytes,
 		"sha256", rec.SHA256, "client", r.RemoteAddr, "status", http.StatusOK, "why", "")
-	s.stored(n)
+	s.finish(n)
 	w.WriteHeader(http.StatusOK) // ttyspy reads no body
 }
 
