@@ -118,6 +118,18 @@ func newHTTP(g GitHub) (*http.Client, *http.Transport, error) {
 	return &http.Client{Timeout: g.Timeout, CheckRedirect: maxRedirects}, net, nil
 }
 
+// HTTP is a client for a single question that the operator's check asks: the
+// same way to GitHub as a login's, and no redirect at all.
+func (g GitHub) HTTP() (*http.Client, error) {
+	hc, net, err := newHTTP(g)
+	if err != nil {
+		return nil, err
+	}
+	hc.Transport = net
+	hc.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return hc, nil
+}
+
 func maxRedirects(_ *http.Request, via []*http.Request) error {
 	if len(via) > 3 {
 		return errors.New("GitHub redirected us more than 3 times")

@@ -111,8 +111,10 @@ func (h *Host) askLimits() (*http.Response, budget, error) {
 	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	req.Header.Set("User-Agent", "castgate")
 	req.Header.Set("Accept", "application/vnd.github+json")
-	// Never to another host: a redirect would take the token along.
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client, err := h.Keys.GitHub.HTTP() // never to another host: a redirect would take the token along
+	if err != nil {
+		return nil, b, err
+	}
 	res, err := client.Do(req)
 	if err != nil {
 		return nil, b, err
