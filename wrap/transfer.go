@@ -36,19 +36,26 @@ func ParseTransfer(command, home string) (Transfer, bool) {
 		return Transfer{}, false
 	}
 	name := argv[0].text
-	plain := texts(argv)
+	// What the program is given is what is judged: a wildcard can become any
+	// word, an option too, since file names are the user's.
+	args := expand(argv[1:], home)
+	given := append([]string{name}, args...)
 	switch {
 	case name == "internal-sftp" || slices.Contains(sftpServers, name):
-		return transfer(sftpServers, plain, true)
-	case name == "scp" && scpArgs(plain[1:]):
-		return transfer(inSystemPath("scp"), append(plain[:1:1], expand(argv[1:], home)...), false)
-	case name == "rsync" && len(plain) > 1 && plain[1] == "--server" && !slices.ContainsFunc(plain[2:], rsyncRuns):
-		return transfer(inSystemPath("rsync"), append(plain[:1:1], expand(argv[1:], home)...), false)
-	case slices.Contains([]string{"git-upload-pack", "git-receive-pack", "git-upload-archive"}, name) && len(plain) == 2:
-		return transfer(inSystemPath(name), append(plain[:1:1], expand(argv[1:], home)...), false)
+		return transfer(sftpServers, texts(argv), true)
+	case name == "scp" && scpArgs(args):
+		return transfer(inSystemPath("scp"), given, false)
+	case name == "rsync" && len(args) > 0 && args[0] == "--server" && !slices.ContainsFunc(args[1:], rsyncRuns):
+		return transfer(inSystemPath("rsync"), given, false)
+	case slices.Contains([]string{"git-upload-pack", "git-receive-pack", "git-upload-archive"}, name) && gitArgs(args):
+		return transfer(inSystemPath(name), given, false)
 	}
 	return Transfer{}, false
 }
+
+// gitArgs accepts a repository and no option: --help starts the viewer that the
+// user's configuration names (git-help(1), man.viewer).
+func gitArgs(args []string) bool { return len(args) == 1 && !strings.HasPrefix(args[0], "-") }
 
 // scpArgs accepts the flags with which scp(1) starts its other half.
 func scpArgs(args []string) bool {
@@ -67,10 +74,17 @@ func scpArgs(args []string) bool {
 }
 
 // rsyncRuns finds the arguments that make rsync read a configuration with
-// programs of the user's in it (rsyncd.conf(5), "pre-xfer exec").
+// programs of the user's in it (rsyncd.conf(5), "pre-xfer exec"), and those that
+// make it take further arguments, such as these, from its standard input
+// (rsync(1), --secluded-args, the letter s).
 func rsyncRuns(arg string) bool {
+	if letters, ok := strings.CutPrefix(arg, "-"); ok && !strings.HasPrefix(letters, "-") {
+		letters, _, _ = strings.Cut(letters, "e") // what follows is e's value: what the client can do
+		return strings.Contains(letters, "s")
+	}
 	return strings.HasPrefix(arg, "--daemon") || strings.HasPrefix(arg, "--config") || strings.HasPrefix(arg, "--rsh") ||
-		strings.HasPrefix(arg, "--rsync-path") || strings.HasPrefix(arg, "--dparam")
+		strings.HasPrefix(arg, "--rsync-path") || strings.HasPrefix(arg, "--dparam") ||
+		strings.HasPrefix(arg, "--secluded-args") || strings.HasPrefix(arg, "--protect-args")
 }
 
 func inSystemPath(name string) []string {

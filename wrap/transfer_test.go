@@ -13,7 +13,7 @@ import (
 
 func TestParseTransfer(t *testing.T) {
 	home := t.TempDir()
-	for _, f := range []string{"a.txt", "b.txt", ".c.txt", "d*.txt"} {
+	for _, f := range []string{"a.txt", "b.txt", ".c.txt", "d*.txt", "--daemon", "--config=x"} {
 		if err := os.WriteFile(filepath.Join(home, f), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,16 @@ func TestParseTransfer(t *testing.T) {
 		{"PATH=/tmp scp -t /x", ""},
 		{"rsync --server --daemon .", ""},
 		{"rsync --server --config=/x --daemon .", ""},
+		{"rsync --server -s", ""},
+		{"rsync --server -vlogDtprse.iLfxCIvu . x", ""},
+		{"rsync --server --secluded-args", ""},
+		{"rsync --server --protect-args", ""},
+		{"rsync --server --d?emon .", ""},
+		{"rsync --server --c* x", ""},
 		{"rsync --version", ""},
+		{"git-upload-pack --help", ""},
+		{"git-upload-pack --d?emon", ""},
+		{"git-upload-pack *.txt", ""},
 		{"git-upload-pack a b", ""},
 		{"git-shell -c x", ""},
 		{"/tmp/sftp-server", ""},
