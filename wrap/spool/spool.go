@@ -85,7 +85,12 @@ func (d *Dir) Create(id string) (*os.File, error) {
 	if err != nil {
 		return nil, hint(fmt.Errorf("create a recording: %w", err), d.Path)
 	}
-	if err := lockNew(f); err != nil {
+	// The uploader reads by the group, which the person's umask may have taken away.
+	err = f.Chmod(0o640)
+	if err == nil {
+		err = lockNew(f)
+	}
+	if err != nil {
 		f.Close()
 		_ = d.root.Remove(name(Live, id))
 		return nil, fmt.Errorf("lock the new recording: %w", err)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const id = "01935b7e-0000-7000-8000-000000000001"
@@ -33,6 +35,22 @@ func open(t *testing.T) *Dir {
 func exists(d *Dir, sub string) bool {
 	_, err := os.Lstat(filepath.Join(d.Path, sub, id+Suffix))
 	return err == nil
+}
+
+// A host may give its people a umask of 077 (login.defs, pam_umask): the uploader
+// reads by the group all the same.
+func TestAUmaskHidesNothingFromTheUploader(t *testing.T) {
+	d := open(t)
+	old := unix.Umask(0o077)
+	f, err := d.Create(id)
+	unix.Umask(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
 }
 
 func TestLifeOfARecording(t *testing.T) {
