@@ -159,6 +159,51 @@ func TestDeathBySignal(t *testing.T) {
 	}
 }
 
+// endLurker tries the terminal of sshd until it can be opened, and then stops the
+// recorder, whose end would end sshd's session.
+const endLurker = `
+import os, signal, sys
+tty, recorder = sys.argv[1], int(sys.argv[2])
+print("watching", flush=True)
+while True:
+    try: fd = os.open(tty, os.O_RDWR | os.O_NOCTTY)
+    except FileNotFoundError: break
+    except OSError: continue
+    try: os.kill(recorder, signal.SIGSTOP)
+    except ProcessLookupError: break
+    os.write(fd, b"UNRECORDED\n")
+    print("opened", flush=True)
+    os.kill(recorder, signal.SIGCONT)
+    break
+print("over", flush=True)
+`
+
+// Between the end of the program and the end of the recorder, which has
+// left-overs to end and a file to sync, sshd's terminal is still the person's
+// screen.
+func TestOuterTerminalStaysClosed(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	hosttest.Config(t, "wrap", "leftovers: end\nlimits: {free: 1MiB}\n")
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, h.user.Name, nil), 80, 24)
+	x.Type("echo re''ady\r")
+	x.Expect("ready")
+	x.Type("nohup sleep 600 &\r") // the recorder is some time about it
+	x.Expect("nohup:")
+	recorder := strings.TrimSpace(hosttest.Run(t, "pgrep", "-u", h.user.Name, "-x", "castgate-wrap"))
+	outer, err := os.Readlink("/proc/" + recorder + "/fd/0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lurker := hosttest.StartTerminal(t, h.user.Command("/usr/bin/python3", "-c", endLurker, outer, recorder), 80, 24)
+	lurker.Expect("watching")
+	x.Type("exit\r")
+	lurker.Expect("over")
+	x.Wait()
+	if strings.Contains(lurker.Output(), "opened") {
+		t.Errorf("the terminal was open to others; the person saw %q", x.Output())
+	}
+}
+
 func TestTerminal(t *testing.T) {
 	h := newHost(t, "/bin/bash")
 	x := hosttest.StartTerminal(t, h.Ssh(h.key, h.user.Name, nil), 100, 30)

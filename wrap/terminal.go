@@ -4,6 +4,7 @@ package wrap
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -78,7 +79,12 @@ func takeTerminal(fd int) (restore func(), err error) {
 		return nil, fmt.Errorf("make the terminal exclusive: %w", err)
 	}
 	return func() {
-		_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
+		// sshd's terminal stays exclusive: until the recorder has ended it is the
+		// person's screen, and its session leader's end hangs it up. Another's is
+		// used on.
+		if sid, err := unix.Getsid(0); err != nil || sid != os.Getpid() {
+			_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
+		}
 		_ = withTTOUBlocked(fd, func() error { return term.Restore(fd, old) })
 	}, nil
 }
