@@ -215,7 +215,8 @@ func TestCheckSessions(t *testing.T) {
 		open.Wait()
 		// What an escape looks like: sshd starts something else. The recording
 		// that is made by hand in there does not hide it.
-		d.Sh("printf 'ForceCommand none\n' >" + earlier + "; systemctl reload ssh")
+		d.Sh("echo ForceCommand none >" + earlier)
+		d.reload()
 		got := hosttest.Do(t, d.Ssh(d.key, "octocat", nil, "castgate-wrap >/dev/null 2>&1; echo unseen"), nil)
 		if !strings.Contains(got.Stdout, "unseen") {
 			t.Fatalf("got %+v", got)
