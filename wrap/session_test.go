@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -248,6 +249,43 @@ func TestFastExitLosesNothing(t *testing.T) {
 				t.Fatalf("%v: shown %d bytes, recorded %d", opts, len(got.Stdout), len(rec.output))
 			}
 		}
+	}
+}
+
+// Git runs programs of the user's for a transfer. What they say through it is
+// recorded, or they are not run.
+func TestProgramsOfGitAreRecorded(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	const hook = "uploadpack.packObjectsHook"
+	got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, `git init -q --bare r.git && git init -q w && cd w &&
+		git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x && git push -q ../r.git HEAD:main &&
+		printf '#!/bin/sh\necho HOOK''RAN\n' >../r.git/hooks/pre-receive && chmod +x ../r.git/hooks/pre-receive &&
+		git config --global `+hook+` 'touch ~/ran; exec "$@" #'`), nil)
+	if got.Status != 0 {
+		t.Fatalf("got %d %q", got.Status, got.Stderr)
+	}
+	one(t)
+	remote := "ssh://" + h.user.Name + "@127.0.0.1/~/r.git"
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		what, says string
+		args       []string
+	}{
+		{"git-upload-pack", "", []string{"clone", "-q", "-b", "main", remote, dir}},
+		{"git-receive-pack", "HOOKRAN", []string{"-C", dir, "push", "-q", remote, "HEAD:other"}},
+	} {
+		cmd := exec.Command("git", tt.args...)
+		cmd.Env = append(os.Environ(), "GIT_SSH_COMMAND="+h.Shell(h.key), "HOME="+dir)
+		if got := hosttest.Do(t, cmd, nil); got.Status != 0 || !strings.Contains(got.Stderr, tt.says) {
+			t.Fatalf("%s: got %d %q", tt.what, got.Status, got.Stderr)
+		}
+		rec := one(t)
+		if rec.header.Session.Kind != "transfer" || !strings.Contains(string(rec.output), tt.says) || tt.says == "" && len(rec.output) > 0 {
+			t.Errorf("%s: recorded %q as %q", tt.what, rec.output, rec.header.Session.Kind)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(h.user.Home, "ran")); err == nil {
+		t.Errorf("%s was run", hook)
 	}
 }
 

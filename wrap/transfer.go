@@ -18,6 +18,10 @@ type Transfer struct {
 	Path      string // of the program, in a directory that only root writes
 	Argv      []string
 	Subsystem bool // sftp
+	// Shows: programs of the user's may talk through it: hooks that
+	// git-receive-pack runs (githooks(5)), filters of git-upload-archive
+	// (git-archive(1), tar.<format>.command). What it says is recorded.
+	Shows bool
 }
 
 // systemPath is where transfer programs are looked for. The user's PATH is the
@@ -47,11 +51,15 @@ func ParseTransfer(command, home string) (Transfer, bool) {
 		return transfer(inSystemPath("scp"), given, false)
 	case name == "rsync" && len(args) > 0 && args[0] == "--server" && !slices.ContainsFunc(args[1:], rsyncRuns):
 		return transfer(inSystemPath("rsync"), given, false)
-	case slices.Contains([]string{"git-upload-pack", "git-receive-pack", "git-upload-archive"}, name) && gitArgs(args):
-		return transfer(inSystemPath(name), given, false)
+	case slices.Contains([]string{gitUploadPack, "git-receive-pack", "git-upload-archive"}, name) && gitArgs(args):
+		t, ok := transfer(inSystemPath(name), given, false)
+		t.Shows = name != gitUploadPack
+		return t, ok
 	}
 	return Transfer{}, false
 }
+
+const gitUploadPack = "git-upload-pack"
 
 // gitArgs accepts a repository and no option: --help starts the viewer that the
 // user's configuration names (git-help(1), man.viewer).
@@ -108,12 +116,18 @@ func transfer(paths, argv []string, subsystem bool) (Transfer, bool) {
 }
 
 // Environment takes from env what would make a transfer program load or run
-// something of the user's.
+// something of the user's. The user's ~/.gitconfig may name a program that talks
+// in the place of git-pack-objects; env(1) in its place runs just that
+// (git-config(1), uploadpack.packObjectsHook and GIT_CONFIG_COUNT).
 func (t Transfer) Environment(env []string) []string {
-	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+	env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		key, _, _ := strings.Cut(kv, "=")
 		return strings.HasPrefix(key, "LD_") || strings.HasPrefix(key, "GIT_") || strings.HasPrefix(key, "RSYNC_")
 	})
+	if filepath.Base(t.Path) == gitUploadPack {
+		env = append(env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=uploadpack.packObjectsHook", "GIT_CONFIG_VALUE_0=/usr/bin/env")
+	}
+	return env
 }
 
 // word is a word of a command line; quoted letters have no second meaning.

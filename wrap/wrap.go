@@ -68,6 +68,7 @@ type session struct {
 	policy  Policy
 	shell   string
 	command Program
+	moved   Transfer // what a transfer runs
 	tty     bool
 	id      string
 	header  asciicast.Header
@@ -202,7 +203,7 @@ func (s *session) describe() {
 			if t.Subsystem {
 				kind = asciicast.KindSubsystem
 			}
-			s.command.Path, s.command.Argv = t.Path, t.Argv
+			s.command.Path, s.command.Argv, s.moved = t.Path, t.Argv, t
 		}
 	}
 	client, server := endpoints(s.getenv("SSH_CONNECTION"))
@@ -274,11 +275,11 @@ func (s *session) program() (End, error) {
 	s.command.Env = Environment(s.inv.Environ, s.account, s.shell, "", s.id)
 	metadata := s.policy.Record.Commands == "metadata" || s.isTransfer()
 	if s.isTransfer() {
-		s.command.Env = Transfer{}.Environment(s.command.Env)
+		s.command.Env = s.moved.Environment(s.command.Env)
 	}
 	p := &Pipes{
 		Rec: s.rec, In: 0, Out: 1, Err: 2, Wake: s.wake,
-		Output: !metadata, Input: !metadata && s.policy.Record.Input == "all",
+		Output: !metadata || s.moved.Shows && s.policy.Record.Commands != "metadata", Input: !metadata && s.policy.Record.Input == "all",
 		OutputLimit: int64(s.policy.Limits.CommandOutput), Facts: metadata,
 	}
 	end, err := p.Run(s.command)
