@@ -22,6 +22,7 @@ type Config struct {
 	Keys      Policy             `yaml:"keys"`
 	Emergency map[string]string  `yaml:"emergency"`
 	Userdb    Userdb             `yaml:"userdb"`
+	SealTeams []string           `yaml:"seal_teams"` // whose keys recordings may be sealed to
 }
 
 // GitHub says where the organisation is and how to ask about it.

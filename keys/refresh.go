@@ -64,6 +64,7 @@ func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) (err
 		func() error { return s.storeWhole(seen, whole, start) },
 		s.Cache.relist,
 		func() error { return s.Cache.save(bulkName, 0o644, stamps) },
+		func() error { return s.Cache.writeRecipients(s.Config.SealTeams, whole) },
 		s.prepareAll,
 	)
 	return errors.Join(append(faults, err)...)

@@ -24,8 +24,9 @@ import (
 //	locks/           empty files to lock
 //	bulk, state      when all was last asked; what GitHub asked us to wait for
 //	logins           which key belongs to whom (logins.go)
+//	recipients/      the keys of the teams in seal_teams (recipients.go)
 //
-// Only logins is for others to read: who is in which team is not theirs to know.
+// Only the last two are for others to read: who is in which team is not theirs to know.
 // All of it may be deleted at any time. Whatever can't be read, or doesn't
 // parse, or claims to be from the future, counts as not there.
 type Cache struct {

@@ -13,7 +13,7 @@ import (
 // sweep removes what processes that were killed have left, and answers to
 // revalidate that no question has used for a week.
 func (s *Service) sweep() {
-	for _, dir := range []string{".", "people", "teams", "accounts", etagDir} {
+	for _, dir := range []string{".", "people", "teams", "accounts", recipientsDir, etagDir} {
 		entries, _ := fs.ReadDir(s.Cache.root.FS(), dir)
 		for _, e := range entries {
 			info, err := e.Info()

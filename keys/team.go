@@ -92,9 +92,10 @@ func (s *Service) age(at time.Time, from origin) (time.Duration, bool) {
 	return d, ok
 }
 
-// AllTeams lists every team the configuration names, each once.
+// AllTeams lists every team the configuration names, each once. Those of
+// seal_teams are only asked about: no login is let in for being in one.
 func (c *Config) AllTeams() []string {
-	all := slices.Clone(c.Teams)
+	all := slices.Concat(c.Teams, c.SealTeams)
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		all = append(all, c.Accounts[name].Teams...)
 	}

@@ -35,6 +35,7 @@ func (c *Config) Validate() error {
 // already: the configuration's reader makes them so.
 func (c *Config) lowerTeams() {
 	lower(c.Teams)
+	lower(c.SealTeams)
 	for _, a := range c.Accounts {
 		lower(a.Teams)
 	}
@@ -64,6 +65,11 @@ func (c *Config) validateTeams() error {
 	for _, slug := range c.Teams {
 		if err := checkSlug(slug); err != nil {
 			return fmt.Errorf("key %q: %w", "teams", err)
+		}
+	}
+	for _, slug := range c.SealTeams {
+		if err := checkSlug(slug); err != nil {
+			return fmt.Errorf("key %q: %w", "seal_teams", err)
 		}
 	}
 	return nil

@@ -21,6 +21,7 @@ type Config struct {
 	Metrics    string         `yaml:"metrics"`     // textfile for node_exporter; "": in State
 	Stream     bool           `yaml:"stream"`      // live recordings too, to the archives
 	Seal       any            `yaml:"seal"`        // recipients; see parseSeal
+	KeysCache  string         `yaml:"keys_cache"`  // castgate-keys' cache, for teams in seal
 	Targets    []TargetConfig `yaml:"targets"`
 }
 
@@ -40,6 +41,7 @@ func Defaults() Config {
 		State:      "/var/lib/castgate/upload",
 		Parallel:   4,
 		AlertAfter: time.Hour,
+		KeysCache:  "/var/cache/castgate-keys",
 	}
 }
 
@@ -56,6 +58,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("spool: %q is not an absolute path", c.Spool)
 	case !filepath.IsAbs(c.State):
 		return fmt.Errorf("state: %q is not an absolute path", c.State)
+	case !filepath.IsAbs(c.KeysCache):
+		return fmt.Errorf("keys_cache: %q is not an absolute path", c.KeysCache)
 	case c.Metrics != "" && !filepath.IsAbs(c.Metrics):
 		return fmt.Errorf("metrics: %q is not an absolute path", c.Metrics)
 	case c.Parallel < 1 || c.Parallel > maxParallel:

@@ -228,7 +228,12 @@ func (u *Uploader) notPacked(id string, err error) bool {
 		u.schedule.forget(id) // somebody else took it
 		return false
 	}
-	u.Log.Error("can't take a recording from the spool", "session", id, "why", err)
+	hint := ""
+	var h *hintError
+	if errors.As(err, &h) {
+		hint = h.hint
+	}
+	u.Log.Error("can't take a recording from the spool", "session", id, "why", err, "hint", hint)
 	return false
 }
 

@@ -25,6 +25,7 @@ type seal []sealLayer
 type sealLayer struct {
 	to    []age.Recipient
 	names manifest.Layer // as the manifest says them
+	teams []string       // whose keys are looked up when a recording is sealed
 }
 
 // maxLayers bounds the layers: castgate play opens no more.
@@ -57,9 +58,9 @@ func parseLayers(lists []any) (s seal, err error) {
 		}
 		var l sealLayer
 		for _, n := range names {
-			text, ok := n.(string)
+			text, ok := recipientText(n)
 			if !ok {
-				return nil, fmt.Errorf("seal: %v is not a recipient: age1..., ssh-ed25519 or ssh-rsa", n)
+				return nil, fmt.Errorf("seal: %v is not a recipient: age1..., ssh-ed25519, ssh-rsa or github-team: TEAM", n)
 			}
 			if err := l.add(strings.TrimSpace(text)); err != nil {
 				return nil, err
@@ -70,7 +71,26 @@ func parseLayers(lists []any) (s seal, err error) {
 	return s, nil
 }
 
+// recipientText reads an item of a list: text, or what YAML makes of
+// "github-team: security" without quotes.
+func recipientText(v any) (string, bool) {
+	if m, ok := v.(map[string]any); ok && len(m) == 1 {
+		team, ok := m[strings.TrimSuffix(teamPrefix, ":")].(string)
+		return teamPrefix + team, ok
+	}
+	text, ok := v.(string)
+	return text, ok
+}
+
 func (l *sealLayer) add(text string) error {
+	if after, ok := strings.CutPrefix(text, teamPrefix); ok {
+		team, err := teamName(after)
+		if err != nil {
+			return fmt.Errorf("seal: %w", err)
+		}
+		l.teams = append(l.teams, team)
+		return nil
+	}
 	var r age.Recipient
 	var err error
 	name := text
@@ -82,7 +102,7 @@ func (l *sealLayer) add(text string) error {
 			name, err = sshName(text)
 		}
 	default:
-		err = errors.New("it begins with neither age1 nor ssh-")
+		err = errors.New("it begins with none of age1, ssh- and github-team")
 	}
 	if err != nil {
 		return fmt.Errorf("seal: recipient %.40q: %w", text, err)

@@ -82,6 +82,10 @@ func (u *Uploader) openCast(id string) (*cast, error) {
 // compress writes the stage's file and returns the manifest, but for its place
 // in the chain.
 func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
+	to, err := u.seal.withTeams(u.Config.KeysCache)
+	if err != nil {
+		return nil, err
+	}
 	out, err := u.state.OpenFile(stageName(c.id), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("write to the stage: %w", err)
@@ -95,7 +99,7 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 	stored := newHasher(out)
 	enc := encoders.Get().(*zstd.Encoder)
 	defer encoders.Put(enc)
-	sealed, err := u.seal.writer(stored)
+	sealed, err := to.writer(stored)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +117,7 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 	m := f.manifest()
 	m.Stored = manifest.Stored{
 		Object:   manifest.Object{Bytes: stored.n, SHA256: stored.hex()},
-		Encoding: "zstd", Recipients: u.seal.layers(),
+		Encoding: "zstd", Recipients: to.layers(),
 	}
 	m.Stored.Name = c.id + m.StoredSuffix()
 	return m, syncDir(u.state, stageDir)
