@@ -50,13 +50,14 @@ const (
 // session is one recorder that has been introduced.
 type session struct {
 	Hello
-	peer     process
-	uid      uint32
-	place    place
-	scope    scope
-	tty      terminal // zero: none was taken
-	started  bool     // the recorder has read the facts and goes on
-	rootSeen bool     // the watch has told of a process of root at the terminal
+	peer    process
+	uid     uint32
+	place   place
+	scope   scope
+	tty     terminal // zero: none was taken
+	started bool     // the recorder has read the facts and goes on
+	// the watch has told of a process of root or of a daemon at the terminal
+	sparedSeen bool
 }
 
 // Serve answers recorders on l until ctx ends. It returns when the sweeps

@@ -134,14 +134,25 @@ func (w wanted) controlling(p process) terminal {
 	return terminal{}
 }
 
+// aDaemons says that uid is one of the host's services: a system account
+// (login.defs(5), UID_MIN) or one that systemd made up (systemd.exec(5),
+// DynamicUser=), nobody among them.
+func aDaemons(uid uint32) bool { return uid < 1000 || uid >= 61184 && uid < 65536 }
+
+// spared says that a holder of s's terminal is told of and not ended.
+func (h hold) spared(s *session) bool { return h.uid == 0 || aDaemons(h.uid) && h.uid != s.uid }
+
 // evict ends a process that holds somebody's terminal. Root's are left alone:
 // whoever is root needs no terminal held open to see everything, and an
-// administrator's tool is none of our business. The order of the checks is
+// administrator's tool is none of our business. So are the host's daemons, unless
+// the session is such an account's own: any person can pass a descriptor to the
+// bus (D-Bus, UNIX_FD), and would have us kill it. The session is in doubt then,
+// and when the descriptor comes out at a person's process the watch finds it. The order of the checks is
 // what makes it safe: the pidfd names whoever has the pid, which is h; it has
 // the terminal open; and since the recorder lives, which has it open too, its
 // number was not given to another terminal meanwhile.
 func (h hold) evict(want wanted) bool {
-	if h.uid == 0 {
+	if s := want[h.tty]; s == nil || h.spared(s) {
 		return false
 	}
 	fd, err := unix.PidfdOpen(h.pid, 0)

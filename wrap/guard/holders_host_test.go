@@ -121,3 +121,32 @@ func TestRootMayLook(t *testing.T) {
 	}
 	root.Type("\x03")
 }
+
+// TestDaemonsAreNotEnded: a lurker may pass the terminal to the bus or to
+// another of the host's daemons. That one is not to be killed for it; the
+// session is what is in doubt.
+func TestDaemonsAreNotEnded(t *testing.T) {
+	runs := func() bool { return exec("pgrep", "-U", "101", "-x", "-f", "sleep 1000.3").Run() == nil }
+	h := start(t, "/bin/bash", forced)
+	h.user.Write(t, ".bashrc", "touch /tmp/ready-$$; until test -e /tmp/go; do sleep 0.01; done\n")
+	hosttest.Run(t, "rm", "-f", "/tmp/go")
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}), 80, 24)
+	var tty string
+	hosttest.WaitFor(t, "the terminal", func() bool {
+		tty = strings.TrimSpace(hosttest.Run(t, "sh", "-c", "ps -u alice -o tty= | grep pts | head -1 || true"))
+		return strings.HasPrefix(tty, "pts/")
+	})
+	daemon := hosttest.StartTerminal(t, exec("sh", "-c", "exec setpriv --reuid 101 --regid 101 --clear-groups sleep 1000.3 9<>/dev/"+tty), 80, 24)
+	hosttest.WaitFor(t, "the daemon", func() bool { return runs() })
+	hosttest.Run(t, "touch", "/tmp/go")
+	x.Expect("FACTS")
+	x.Expect("\n")
+	f := facts(t, x.Output(), 1)
+	if len(f.Holders) != 1 || f.Holders[0].UID != 101 || f.Holders[0].Ended || f.Refuse == "" {
+		t.Errorf("facts %+v", f)
+	}
+	if !runs() {
+		t.Error("the daemon was ended")
+	}
+	daemon.Type("\x03")
+}

@@ -47,10 +47,10 @@ func (g *Guard) look() {
 		if !ok {
 			continue // of a session that began meanwhile, which looks for itself
 		}
-		if h.uid == 0 && s.rootSeen {
+		if h.spared(s) && s.sparedSeen {
 			continue
 		}
-		s.rootSeen = s.rootSeen || h.uid == 0
+		s.sparedSeen = s.sparedSeen || h.spared(s)
 		ended := h.evict(want)
 		g.Log.Warn("terminal held by another", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
 			"holder", h.pid, "holder uid", h.uid, "holder name", h.comm, "ended", ended)
