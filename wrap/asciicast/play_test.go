@@ -195,12 +195,26 @@ func TestPlayFaults(t *testing.T) {
 	}
 }
 
+// untilSeen calls then as soon as seen has been written.
+type untilSeen struct {
+	bytes.Buffer
+	seen string
+	then func()
+}
+
+func (w *untilSeen) Write(p []byte) (int, error) {
+	n, err := w.Buffer.Write(p)
+	if strings.Contains(w.String(), w.seen) {
+		w.then()
+	}
+	return n, err
+}
+
 func TestPlayGivesTheTerminalBack(t *testing.T) {
-	var out bytes.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
+	out := untilSeen{seen: "\x1b[?1049h", then: cancel}
 	keys := make(chan Action) // never used: the recording is silent after its first event
 	p := Player{Open: opener(cast("\x1b[?1049h", "b")), Out: &out, Speed: 1e-6, Tidy: true, Keys: keys, Raw: true}
-	time.AfterFunc(10*time.Millisecond, cancel)
 	if err := p.Play(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
