@@ -21,13 +21,21 @@ import (
 // `castgate ca`, and returns the target's settings and the store.
 func realArchive(t *testing.T, b *bench, host string) (ArchiveConfig, string) {
 	t.Helper()
-	store, out := filepath.Join(b.dir, "store"), filepath.Join(b.dir, "tls")
-	for _, dir := range []string{store, out} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
+	store := b.path("store")
+	if err := os.Mkdir(store, 0o700); err != nil {
+		t.Fatal(err)
 	}
-	authority, err := ca.Init(filepath.Join(b.dir, "ca"), "test")
+	dir, err := receive.OpenDir(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveArchive(t, b, host, dir), store
+}
+
+func serveArchive(t *testing.T, b *bench, host string, dir *receive.Dir) ArchiveConfig {
+	t.Helper()
+	out := t.TempDir()
+	authority, err := ca.Init(filepath.Join(out, "ca"), "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,16 +47,12 @@ func realArchive(t *testing.T, b *bench, host string) (ArchiveConfig, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := receive.OpenDir(store)
-	if err != nil {
-		t.Fatal(err)
-	}
 	srv := httptest.NewUnstartedServer(receive.New(dir, receive.Limits{Free: 1}, slog.New(slog.NewTextHandler(b.log, nil))))
 	pair, err := tls.LoadX509KeyPair(server[1], server[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := filepath.Join(b.dir, "ca", ca.CertFile)
+	root := filepath.Join(out, "ca", ca.CertFile)
 	pem, err := os.ReadFile(root)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +62,7 @@ func realArchive(t *testing.T, b *bench, host string) (ArchiveConfig, string) {
 	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	return ArchiveConfig{srv.URL, root, client[1], client[0]}, store
+	return ArchiveConfig{srv.URL, root, client[1], client[0]}
 }
 
 func TestTheRealArchiveTakesIt(t *testing.T) {

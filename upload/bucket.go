@@ -5,6 +5,8 @@ package upload
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -16,33 +18,50 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"castgate/upload/manifest"
 )
 
-// bucketFS is a bucket to read from, seen as a file system: what an S3 target
-// delivered, for the archive's readers. A directory is the part of the keys
+// BucketFS is a bucket seen as a file system: what an S3 target delivered, for
+// the archive's readers and its receiver. A directory is the part of the keys
 // between two slashes, as in every S3 browser. It has no times of its own.
-type bucketFS struct{ t *s3Target }
+type BucketFS struct{ t *s3Target }
 
-// Bucket opens the bucket of an S3 target for reading. What fs.FS can't carry,
-// a deadline, each request has of its own.
-func Bucket(c S3Config) (fs.FS, error) {
-	c.Retain = 0
+// Bucket opens the bucket of an S3 target. What fs.FS can't carry, a deadline,
+// each request has of its own.
+func Bucket(c S3Config) (*BucketFS, error) {
 	t, err := newS3Target(c)
 	if err != nil {
 		return nil, err
 	}
-	return &bucketFS{t.(*s3Target)}, nil
+	return &BucketFS{t.(*s3Target)}, nil
+}
+
+// Put stores an object under a new name; open gives its bytes, as often as they
+// are needed. It never replaces: created is false when the same bytes are there
+// already, and the error is fs.ErrExist when others are. The server checks the
+// bytes against the hash.
+func (b *BucketFS) Put(name string, size int64, sum [sha256.Size]byte, open func() (io.ReadSeekCloser, error)) (created bool, err error) {
+	if !fs.ValidPath(name) || name == "." {
+		return false, &fs.PathError{Op: "put", Path: name, Err: fs.ErrInvalid}
+	}
+	o := object{path.Base(name), manifest.Object{Bytes: size, SHA256: hex.EncodeToString(sum[:])}, open}
+	created, err = b.t.store(context.Background(), b.key(name), o)
+	if errors.Is(err, errOther) {
+		err = &fs.PathError{Op: "put", Path: name, Err: fs.ErrExist}
+	}
+	return created, err
 }
 
 // maxPage bounds one page of a list: 1,000 keys of 1,024 bytes, escaped.
 const maxPage = 16 << 20
 
-func (b *bucketFS) key(name string) string {
+func (b *BucketFS) key(name string) string {
 	return strings.TrimPrefix(path.Join(b.t.c.Prefix, name), "/")
 }
 
 // Open implements fs.FS.
-func (b *bucketFS) Open(name string) (fs.File, error) {
+func (b *BucketFS) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
@@ -63,7 +82,7 @@ func (b *bucketFS) Open(name string) (fs.File, error) {
 }
 
 // ReadDir implements fs.ReadDirFS.
-func (b *bucketFS) ReadDir(name string) ([]fs.DirEntry, error) {
+func (b *BucketFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
 	}
@@ -78,7 +97,7 @@ func (b *bucketFS) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 // Stat implements fs.StatFS.
-func (b *bucketFS) Stat(name string) (fs.FileInfo, error) {
+func (b *BucketFS) Stat(name string) (fs.FileInfo, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrInvalid}
 	}
@@ -90,10 +109,28 @@ func (b *bucketFS) Stat(name string) (fs.FileInfo, error) {
 	if err == nil && len(entries) > 0 {
 		return dir, nil
 	}
-	if err == nil {
-		err = fs.ErrNotExist // whoever asks about objects opens them
+	if err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	info, err := b.head(b.key(name))
+	if err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return info, nil
+}
+
+func (b *BucketFS) head(key string) (info bucketInfo, err error) {
+	answer, err := b.t.send(context.Background(), s3Request{method: http.MethodHead, key: key, sha256: emptySHA256})
+	switch {
+	case err != nil:
+		return info, err
+	case answer.status == http.StatusNotFound:
+		return info, fs.ErrNotExist
+	case answer.status != http.StatusOK:
+		return info, answer.failure("look at " + key)
+	}
+	modified, _ := http.ParseTime(answer.header.Get("Last-Modified"))
+	return bucketInfo{path.Base(key), max(answer.resp.ContentLength, 0), modified, false}, nil
 }
 
 // listPage is a page of ListObjectsV2's answer.
@@ -109,7 +146,7 @@ type listPage struct {
 }
 
 // list lists a directory; at most one entry when most is 1.
-func (b *bucketFS) list(name string, most int) ([]fs.DirEntry, error) {
+func (b *BucketFS) list(name string, most int) ([]fs.DirEntry, error) {
 	prefix := b.key(name) + "/"
 	if name == "." && b.t.c.Prefix == "" {
 		prefix = ""
@@ -146,7 +183,7 @@ func add(entries []fs.DirEntry, name string, info bucketInfo) []fs.DirEntry {
 	return append(entries, fs.FileInfoToDirEntry(info))
 }
 
-func (b *bucketFS) page(q url.Values, into *listPage) error {
+func (b *BucketFS) page(q url.Values, into *listPage) error {
 	resp, err := b.get("", q)
 	if err != nil {
 		return err
@@ -164,7 +201,7 @@ func (b *bucketFS) page(q url.Values, into *listPage) error {
 
 // get sends a GET request; the answer's body is the caller's to close. The
 // body of a recording may be read for as long as it is played.
-func (b *bucketFS) get(key string, q url.Values) (*http.Response, error) {
+func (b *BucketFS) get(key string, q url.Values) (*http.Response, error) {
 	u := *b.t.url
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + key
 	u.RawPath = strings.TrimSuffix(b.t.url.EscapedPath(), "/") + "/" + escapeKey(key)
@@ -207,7 +244,7 @@ func (f *bucketFile) Stat() (fs.FileInfo, error) { return f.info, nil }
 
 // bucketDir is a directory that was opened.
 type bucketDir struct {
-	b    *bucketFS
+	b    *BucketFS
 	name string
 }
 

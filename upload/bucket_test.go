@@ -131,6 +131,12 @@ func TestBucketIsAFileSystem(t *testing.T) {
 		if info, err := fs.Stat(fsys, "u 1&/h"); err != nil || !info.IsDir() {
 			t.Errorf("stat: %v %v", info, err)
 		}
+		if info, err := fs.Stat(fsys, want[0]); err != nil || info.IsDir() || info.Size() != int64(len(want[0])) {
+			t.Errorf("stat of an object: %v %v", info, err)
+		}
+		if _, err := fs.Stat(fsys, "u 1&/none"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("stat of nothing: %v", err)
+		}
 		dir, err := fsys.Open("u 1&")
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -85,7 +86,7 @@ func (t *s3Target) Name() string { return "s3:" + t.url.Host + path.Join("/", t.
 func (t *s3Target) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 	for _, o := range d.objects() {
 		key := path.Join(t.c.Prefix, d.Manifest.Path(o.suffix))
-		if err := t.store(ctx, key, o); err != nil {
+		if _, err := t.store(ctx, key, o); err != nil {
 			return Receipt{}, err
 		}
 	}
@@ -93,7 +94,8 @@ func (t *s3Target) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 	return Receipt{stored.SHA256, stored.Bytes, "s3://" + t.c.Bucket + "/" + path.Join(t.c.Prefix, d.Manifest.Path(d.Manifest.StoredSuffix()))}, nil
 }
 
-func (t *s3Target) store(ctx context.Context, key string, o object) error {
+// store puts o at key, or finds that it is there.
+func (t *s3Target) store(ctx context.Context, key string, o object) (created bool, err error) {
 	if o.Bytes > t.parts.from {
 		return t.multipart(ctx, key, o)
 	}
@@ -102,16 +104,16 @@ func (t *s3Target) store(ctx context.Context, key string, o object) error {
 	answer, err := t.send(ctx, req)
 	switch {
 	case err != nil:
-		return fmt.Errorf("put %s: %w", key, err)
+		return false, fmt.Errorf("put %s: %w", key, err)
 	case answer.status == http.StatusOK:
 		if got := answer.header.Get("X-Amz-Checksum-Sha256"); got != "" && got != toBase64(o.SHA256) {
-			return fmt.Errorf("put %s: the server says that it stored SHA-256 %q", key, got)
+			return false, fmt.Errorf("put %s: the server says that it stored SHA-256 %q", key, got)
 		}
-		return nil
+		return true, nil
 	case answer.status == http.StatusPreconditionFailed:
-		return t.compare(ctx, key, o, toBase64(o.SHA256))
+		return false, t.compare(ctx, key, o, toBase64(o.SHA256))
 	}
-	return answer.failure("put " + key)
+	return false, answer.failure("put " + key)
 }
 
 // createOnly returns the headers that make an object new and lasting.
@@ -128,6 +130,8 @@ func (t *s3Target) lock(h http.Header) {
 		h.Set("X-Amz-Object-Lock-Retain-Until-Date", t.now().Add(t.c.Retain).UTC().Format(time.RFC3339))
 	}
 }
+
+var errOther = errors.New("the bucket has another")
 
 // compare looks at what is at key already: an earlier try of ours, whose answer
 // was lost, or something else.
@@ -150,7 +154,7 @@ func (t *s3Target) compare(ctx context.Context, key string, o object, checksum s
 		return err
 	}
 	if got != o.SHA256 {
-		return refuse("the bucket has another %q (SHA-256 %s, not %s)", key, got, o.SHA256)
+		return refuse("%w %q (SHA-256 %s, not %s)", errOther, key, got, o.SHA256)
 	}
 	return nil
 }

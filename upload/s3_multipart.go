@@ -42,22 +42,22 @@ type part struct {
 	Size     int64  `xml:",omitempty"`
 }
 
-func (t *s3Target) multipart(ctx context.Context, key string, o object) error {
+func (t *s3Target) multipart(ctx context.Context, key string, o object) (created bool, err error) {
 	count := int((o.Bytes + t.parts.each - 1) / t.parts.each)
 	if count > maxParts {
-		return refuse("%d bytes are more than %d parts", o.Bytes, maxParts)
+		return false, refuse("%d bytes are more than %d parts", o.Bytes, maxParts)
 	}
 	sums, err := partSums(o, t.parts.each)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// Is it there already? Completing would say so only after all is sent.
 	if err := t.compare(ctx, key, o, composite(sums)); err == nil || isRefused(err) {
-		return err
+		return false, err
 	}
 	id, have, err := t.resume(ctx, key)
 	if err != nil {
-		return err
+		return false, err
 	}
 	parts := make([]part, count)
 	for i := range parts {
@@ -66,10 +66,11 @@ func (t *s3Target) multipart(ctx context.Context, key string, o object) error {
 			continue
 		}
 		if parts[i], err = t.putPart(ctx, key, id, o, i, sums[i]); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return t.complete(ctx, key, id, o, parts, composite(sums))
+	err = t.complete(ctx, key, id, o, parts, composite(sums))
+	return err == nil, err
 }
 
 // partSums returns the checksums of the parts, and checks that all together

@@ -5,12 +5,15 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"path"
 
 	"castgate/cmd/internal/config"
 	"castgate/upload"
 	"castgate/upload/archive"
+	"castgate/upload/archive/receive"
+	"castgate/upload/archive/web"
 )
 
 // configFlag registers -config, which every command that reads the archive has,
@@ -29,12 +32,44 @@ func configFlag(flags *flag.FlagSet) func() (archive.Config, error) {
 
 // openStore opens the recordings that the configuration names.
 func openStore(cfg archive.Config) (*archive.Store, error) {
-	if c := cfg.Store.S3; c != nil {
-		bucket, err := upload.Bucket(upload.S3Config{
-			Endpoint: c.Endpoint, Region: c.Region, Bucket: c.Bucket, Prefix: c.Prefix,
-			CredentialsFile: c.CredentialsFile, PathStyle: c.PathStyle,
-		})
-		return &archive.Store{FS: bucket, Name: "s3://" + path.Join(c.Bucket, c.Prefix)}, err
+	c := cfg.Store.S3
+	if c == nil {
+		return archive.OpenDir(cfg.Store.Dir)
 	}
-	return archive.OpenDir(cfg.Store.Dir)
+	bucket, err := openBucket(c)
+	if err != nil {
+		return nil, err
+	}
+	return &archive.Store{FS: bucket, Name: "s3://" + path.Join(c.Bucket, c.Prefix)}, nil
+}
+
+func openBucket(c *archive.S3Config) (*upload.BucketFS, error) {
+	b, err := upload.Bucket(upload.S3Config{
+		Endpoint: c.Endpoint, Region: c.Region, Bucket: c.Bucket, Prefix: c.Prefix,
+		CredentialsFile: c.CredentialsFile, Retain: c.Retain, PathStyle: c.PathStyle,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return b, nil
+}
+
+// openReceived opens the store to receive into.
+func openReceived(cfg archive.Config) (*receive.Dir, error) {
+	if cfg.Store.S3 == nil {
+		return receive.OpenDir(cfg.Store.Dir)
+	}
+	bucket, err := openBucket(cfg.Store.S3)
+	if err != nil {
+		return nil, err
+	}
+	return receive.OpenBucket(cfg.Store.Dir, bucket)
+}
+
+// openWatched opens the store for the page.
+func openWatched(cfg archive.Config, store *archive.Store) (*web.Directory, error) {
+	if cfg.Store.S3 == nil {
+		return web.OpenDirectory(cfg.Store.Dir)
+	}
+	return web.OpenBucket(cfg.Store.Dir, store.FS)
 }

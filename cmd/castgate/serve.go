@@ -57,9 +57,6 @@ func cacheDir(env *cli.Env, cfg archive.Config) string {
 }
 
 func doorsOf(ctx context.Context, cfg archive.Config, cache string, log *slog.Logger) (doors []serve.Door, err error) {
-	if cfg.Store.Dir == "" {
-		return nil, errors.New("serve works on store.dir")
-	}
 	if cfg.Web.Listen != "" {
 		d, err := webDoor(ctx, cfg, cache, log)
 		if err != nil {
@@ -87,7 +84,7 @@ func receiveDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
 	if err != nil {
 		return d, err
 	}
-	dir, err := receive.OpenDir(cfg.Store.Dir)
+	dir, err := openReceived(cfg)
 	if err != nil {
 		return d, err
 	}
@@ -130,11 +127,11 @@ func webDoor(ctx context.Context, cfg archive.Config, cache string, log *slog.Lo
 }
 
 func openIndexed(cfg archive.Config) (*web.Indexed, error) {
-	dir, err := web.OpenDirectory(cfg.Store.Dir)
+	store, err := openStore(cfg)
 	if err != nil {
 		return nil, err
 	}
-	store, err := archive.OpenDir(cfg.Store.Dir)
+	dir, err := openWatched(cfg, store)
 	if err != nil {
 		return nil, err
 	}

@@ -133,6 +133,8 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 		"two ways":      {"store: {dir: " + dir + "}\nauditors: {token_file: /x, header: {name: X, from: [127.0.0.1]}}", "want one of"},
 		"no token file": {"store: {dir: " + dir + "}\nauditors: {token_file: " + dir + "/none}", "no such file"},
 		"no store":      {"store: {dir: " + dir + "/none}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "none"},
+		"clear bucket":  {"store: {dir: " + dir + ", s3: {endpoint: \"http://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "is not https"},
+		"no side":       {"store: {dir: " + dir + "/none, s3: {endpoint: \"https://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "none"},
 		"no key":        {"store: {dir: " + dir + "}\nweb: {listen: \"\"}\nreceive: {listen: \"127.0.0.1:0\"}", "castgate ca init"},
 		"nothing":       {"store: {dir: " + dir + "}\nweb: {listen: \"\"}", "nothing to serve"},
 	} {
@@ -145,5 +147,30 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 				t.Errorf("%d %s", code, errs)
 			}
 		})
+	}
+}
+
+// TestServeBeforeABucket: the wiring only; what such a server does is tested
+// where the stand-in for S3 is.
+func TestServeBeforeABucket(t *testing.T) {
+	dir := t.TempDir()
+	cfg := archive.Defaults()
+	cfg.Index = filepath.Join(dir, "index.sqlite")
+	cfg.Store = archive.StoreConfig{Dir: dir, S3: &archive.S3Config{Endpoint: "http://127.0.0.1:1", Bucket: "b"}}
+	cfg.Auditors.Header = &archive.HeaderAuditors{Name: "X", From: []string{"127.0.0.1"}}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop() // the index follows nothing
+	doors, err := doorsOf(ctx, cfg, filepath.Join(dir, "cache"), slog.New(slog.DiscardHandler))
+	if err != nil || len(doors) != 1 {
+		t.Fatalf("%v, %v", doors, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, ".castgate", "audit")); err != nil {
+		t.Error(err)
+	}
+	if _, err := openReceived(cfg); err != nil {
+		t.Error(err)
 	}
 }

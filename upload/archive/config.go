@@ -25,7 +25,8 @@ type Config struct {
 	Auditors AuditorsConfig `yaml:"auditors"`
 }
 
-// StoreConfig says where recordings are: exactly one of the two.
+// StoreConfig says where recordings are: in the bucket when there is one, and
+// then the directory has what a server keeps beside it (receive.SideDir).
 type StoreConfig struct {
 	Dir string    `yaml:"dir"`
 	S3  *S3Config `yaml:"s3"`
@@ -97,12 +98,10 @@ func Defaults() Config {
 // Validate checks what the reading commands need.
 func (c *Config) Validate() error {
 	s3 := c.Store.S3
-	if s3 != nil {
-		c.Store.Dir = "" // the default stands there when only s3 is written
-		if s3.Endpoint == "" || s3.Bucket == "" {
-			return errors.New(`key "store.s3" needs an endpoint and a bucket`)
-		}
-	} else if !filepath.IsAbs(c.Store.Dir) {
+	if s3 != nil && (s3.Endpoint == "" || s3.Bucket == "") {
+		return errors.New(`key "store.s3" needs an endpoint and a bucket`)
+	}
+	if !filepath.IsAbs(c.Store.Dir) {
 		return fmt.Errorf(`key "store.dir" must be an absolute path, not %q`, c.Store.Dir)
 	}
 	if !filepath.IsAbs(c.Index) {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"path"
 	"sync"
@@ -37,12 +36,14 @@ const (
 	fileMode = 0o640
 )
 
-// Dir is a store in a directory. All names are looked up within it (os.Root):
-// a symbolic link that somebody planted can't lead out.
+// Dir is a store in a directory, or in a bucket with a directory at its side.
+// All names are looked up within it (os.Root): a symbolic link that somebody
+// planted can't lead out.
 type Dir struct {
-	root *os.Root
-	path string
-	free int64
+	root    *os.Root
+	path    string
+	free    int64
+	objects Objects // nil: recordings are in the directory
 
 	locks   liveLocks
 	chainMu sync.Mutex
@@ -61,6 +62,34 @@ func OpenDir(p string) (*Dir, error) {
 		}
 	}
 	return d, d.sweep()
+}
+
+// Objects is a bucket for the recordings.
+type Objects interface {
+	fs.FS
+	// Put stores bytes under a new name, once they are known to have that hash.
+	// It never replaces: created is false when the same bytes are there already,
+	// and the error is fs.ErrExist when others are.
+	Put(name string, size int64, sum [sha256.Size]byte, open func() (io.ReadSeekCloser, error)) (created bool, err error)
+}
+
+// OpenBucket opens a store whose recordings are in a bucket; SideDir is in the
+// directory side. Several servers may have the same bucket, each with a side of
+// its own.
+func OpenBucket(side string, bucket Objects) (*Dir, error) {
+	d, err := OpenDir(side)
+	if err == nil {
+		d.objects = bucket
+	}
+	return d, err
+}
+
+// open opens a recording or its papers.
+func (d *Dir) open(p string) (fs.File, error) {
+	if d.objects != nil {
+		return d.objects.Open(p)
+	}
+	return d.root.Open(p)
 }
 
 // sweep removes what uploads left behind when the server died under them. They
@@ -117,6 +146,9 @@ func (t *temp) discard() {
 // keep gives the file its name, durably. It never replaces: link(2) fails when
 // the name is taken, and then the bytes are compared.
 func (d *Dir) keep(t *temp, n name, sum [sha256.Size]byte) (created bool, err error) {
+	if d.objects != nil {
+		return d.put(t, n, sum)
+	}
 	if err := t.f.Sync(); err != nil {
 		return false, err
 	}
@@ -133,6 +165,19 @@ func (d *Dir) keep(t *temp, n name, sum [sha256.Size]byte) (created bool, err er
 	return true, d.syncUp(n.dir())
 }
 
+// put is keep for a bucket. Only when the bucket has it all is there a receipt.
+func (d *Dir) put(t *temp, n name, sum [sha256.Size]byte) (created bool, err error) {
+	st, err := t.f.Stat()
+	if err != nil {
+		return false, err
+	}
+	created, err = d.objects.Put(n.path(), st.Size(), sum, func() (io.ReadSeekCloser, error) { return d.root.Open(t.name) })
+	if errors.Is(err, fs.ErrExist) {
+		return false, errTaken
+	}
+	return created, err
+}
+
 // same says whether the file at p has those bytes.
 func (d *Dir) same(p string, sum [sha256.Size]byte) error {
 	f, err := d.root.Open(p)
@@ -145,7 +190,7 @@ func (d *Dir) same(p string, sum [sha256.Size]byte) error {
 		return err
 	}
 	if !bytes.Equal(h.Sum(nil), sum[:]) {
-		return &refusal{http.StatusConflict, errors.New("other bytes are there under that name")}
+		return errTaken
 	}
 	return nil
 }

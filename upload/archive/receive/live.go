@@ -71,6 +71,9 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, host, err)
 		return
 	}
+	if offset == 0 {
+		s.tidy(host)
+	}
 	mu := s.dir.locks.of(id)
 	mu.Lock()
 	size, err := s.dir.appendLive(host, id, offset, part, s.limits.Unpacked)
@@ -193,7 +196,7 @@ func (s *Server) finish(n name) {
 }
 
 func (d *Dir) beginsWith(n name, parts io.Reader) error {
-	f, err := d.root.Open(n.path())
+	f, err := d.open(n.path())
 	if err != nil {
 		return err
 	}

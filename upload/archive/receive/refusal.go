@@ -28,6 +28,7 @@ func wrong(format string, args ...any) error {
 
 var (
 	errFull  = &refusal{http.StatusInsufficientStorage, errors.New("the store is full")}
+	errTaken = &refusal{http.StatusConflict, errors.New("other bytes are there under that name")}
 	errLarge = &refusal{http.StatusRequestEntityTooLarge, errors.New("too large")}
 )
 

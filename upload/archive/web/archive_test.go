@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -21,7 +22,12 @@ func (s *sample) archives() map[string]Archive {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return map[string]Archive{"directory": dir, "indexed": s.indexed()}
+	bucket := s.indexed()
+	if bucket.Directory, err = OpenBucket(s.dir, os.DirFS(s.dir)); err != nil {
+		s.t.Fatal(err)
+	}
+	bucket.Signers = s.signers()
+	return map[string]Archive{"directory": dir, "indexed": s.indexed(), "bucket": bucket}
 }
 
 func (s *sample) indexed() *Indexed {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"castgate/upload/archive"
 	"castgate/upload/archive/receive"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
@@ -28,7 +29,9 @@ type Directory struct {
 	// Signers says whose signatures count; nil when that is not known.
 	Signers *manifest.AllowedSigners
 
-	root *os.Root
+	root    *os.Root // for what is no recording yet
+	objects fs.FS    // the recordings: the same directory, or a bucket
+	bucket  bool
 
 	mu    sync.Mutex
 	known map[string]known // manifests by path
@@ -48,12 +51,22 @@ func OpenDirectory(p string) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Directory{root: root, known: map[string]known{}}, nil
+	return &Directory{root: root, objects: root.FS(), known: map[string]known{}}, nil
+}
+
+// OpenBucket opens recordings in a bucket; live ones are in the directory side,
+// where this server received them.
+func OpenBucket(side string, bucket fs.FS) (*Directory, error) {
+	d, err := OpenDirectory(side)
+	if err == nil {
+		d.objects, d.bucket = bucket, true
+	}
+	return d, err
 }
 
 // all returns every recording, newest first.
 func (d *Directory) all() ([]Recording, error) {
-	names, err := fs.Glob(d.root.FS(), "*/*/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*"+manifest.JSONSuffix)
+	names, err := fs.Glob(d.objects, "*/*/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*"+manifest.JSONSuffix)
 	if err != nil {
 		return nil, err
 	}
@@ -78,34 +91,74 @@ func (d *Directory) all() ([]Recording, error) {
 }
 
 func (d *Directory) read(name string) (Recording, error) {
-	st, err := d.root.Stat(name)
+	if d.bucket {
+		return d.readObject(name)
+	}
+	st, err := fs.Stat(d.objects, name)
 	if err != nil {
 		return Recording{}, err
 	}
-	_, sigErr := d.root.Stat(strings.TrimSuffix(name, manifest.JSONSuffix) + manifest.SigSuffix)
-	d.mu.Lock()
-	k, ok := d.known[name]
-	d.mu.Unlock()
+	_, sigErr := fs.Stat(d.objects, strings.TrimSuffix(name, manifest.JSONSuffix)+manifest.SigSuffix)
+	k, ok := d.remembered(name)
 	if !ok || !k.mod.Equal(st.ModTime()) {
-		data, err := d.root.ReadFile(name)
-		if err != nil {
+		if k.rec, err = d.parse(name); err != nil {
 			return Recording{}, err
 		}
-		m, err := manifest.Parse(data)
-		if err != nil {
-			return Recording{}, err
-		}
-		k = known{st.ModTime(), Recording{Manifest: m, Host: hostOf(name)}}
-		d.mu.Lock()
-		if len(d.known) >= maxKnown {
-			clear(d.known)
-		}
-		d.known[name] = k
-		d.mu.Unlock()
+		k.mod = st.ModTime()
+		d.remember(name, k)
 	}
 	rec := k.rec
-	rec.Signed, rec.State = sigErr == nil, stateOf(rec.Manifest)
+	rec.Signed = sigErr == nil
 	return rec, nil
+}
+
+// readObject is read for a bucket, where each look costs a request, and nothing
+// is ever replaced: what has been read once is so. The signature was there
+// before the manifest.
+func (d *Directory) readObject(name string) (Recording, error) {
+	if k, ok := d.remembered(name); ok {
+		return k.rec, nil
+	}
+	rec, err := d.parse(name)
+	if err != nil {
+		return Recording{}, err
+	}
+	sig, err := d.objects.Open(strings.TrimSuffix(name, manifest.JSONSuffix) + manifest.SigSuffix)
+	switch {
+	case err == nil:
+		rec.Signed = true
+		err = sig.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	}
+	if err == nil {
+		d.remember(name, known{rec: rec})
+	}
+	return rec, err
+}
+
+func (d *Directory) parse(name string) (Recording, error) {
+	e, _, err := (&archive.Store{FS: d.objects, Name: d.root.Name()}).ReadManifest(name)
+	if err != nil {
+		return Recording{}, err
+	}
+	return Recording{Manifest: e.Manifest, Host: hostOf(name), State: stateOf(e.Manifest)}, nil
+}
+
+func (d *Directory) remembered(name string) (known, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, ok := d.known[name]
+	return k, ok
+}
+
+func (d *Directory) remember(name string, k known) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.known) >= maxKnown {
+		clear(d.known)
+	}
+	d.known[name] = k
 }
 
 func stateOf(m *manifest.Manifest) string {
@@ -202,7 +255,7 @@ func (r Recording) base() string {
 
 // Object implements Archive.
 func (d *Directory) Object(_ context.Context, r Recording, suffix string) (io.ReadCloser, error) {
-	return d.root.Open(r.base() + suffix)
+	return d.objects.Open(r.base() + suffix)
 }
 
 // Cast implements Archive.
@@ -213,7 +266,7 @@ func (d *Directory) Cast(_ context.Context, r Recording) (io.ReadCloser, error) 
 	case Sealed:
 		return nil, errors.New("the recording is sealed")
 	}
-	f, err := d.root.Open(r.base() + manifest.CastSuffix)
+	f, err := d.objects.Open(r.base() + manifest.CastSuffix)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"castgate/upload/archive"
+	"castgate/upload/manifest"
 )
 
 // Indexed is a Directory that is listed and searched through an index, which
@@ -75,7 +76,7 @@ func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Re
 
 func (x *Indexed) matchingLive(q Query) (rows []Recording) {
 	for _, rec := range x.live() {
-		if _, err := x.delivered(rec.ID()); err != nil && q.Matches(rec) {
+		if _, err := x.read(rec.base() + manifest.JSONSuffix); err != nil && q.Matches(rec) {
 			rows = append(rows, rec)
 		}
 	}
@@ -96,20 +97,6 @@ func (q Query) filter() archive.Filter {
 
 // Get implements Archive.
 func (x *Indexed) Get(_ context.Context, id string) (Recording, error) {
-	if rec, err := x.delivered(id); err == nil {
-		return rec, nil
-	}
-	for _, rec := range x.live() {
-		if rec.ID() == id {
-			return rec, nil
-		}
-	}
-	return Recording{}, fs.ErrNotExist
-}
-
-// delivered finds a recording by its id, which says when it began: where the
-// index does not have it yet, a few directories are looked at.
-func (x *Indexed) delivered(id string) (Recording, error) {
 	if !archive.IsID(id) || len(id) != 36 {
 		return Recording{}, fs.ErrNotExist
 	}
@@ -118,6 +105,21 @@ func (x *Indexed) delivered(id string) (Recording, error) {
 			return x.read(row.Path)
 		}
 	}
+	for _, live := range x.live() {
+		if live.ID() != id {
+			continue
+		}
+		if rec, err := x.read(live.base() + manifest.JSONSuffix); err == nil {
+			return rec, nil
+		}
+		return live, nil
+	}
+	return x.unindexed(id)
+}
+
+// unindexed finds a recording by its id, which says when it began: a few
+// directories are looked at.
+func (x *Indexed) unindexed(id string) (Recording, error) {
 	for e, err := range x.Store.Walk(archive.Filter{ID: id}) {
 		if err == nil {
 			return x.read(e.Path)
@@ -177,6 +179,7 @@ func searchable(s string) (terms []string) {
 // and once a day all of it is compared, for what arrived out of its time.
 const (
 	followEvery = 5 * time.Second
+	bucketEvery = time.Minute // each look is a request for every account and host
 	fullEvery   = 24 * time.Hour
 	textsAtOnce = 200
 )
@@ -184,6 +187,10 @@ const (
 // Follow keeps the index up to date until ctx ends.
 func (x *Indexed) Follow(ctx context.Context, log *slog.Logger) {
 	complain := func(err error) { log.Warn("index", "why", err.Error()) }
+	every := followEvery
+	if x.bucket {
+		every = bucketEvery
+	}
 	var full time.Time
 	for {
 		recent := time.Since(full) < fullEvery
@@ -196,7 +203,7 @@ func (x *Indexed) Follow(ctx context.Context, log *slog.Logger) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(followEvery):
+		case <-time.After(every):
 		}
 	}
 }

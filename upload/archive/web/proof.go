@@ -26,7 +26,7 @@ func (d *Directory) Verify(ctx context.Context, r Recording) (Proof, error) {
 		return Proof{}, errors.New("it is still being written")
 	}
 	v := &manifest.Verifier{
-		Open:    func(name string) (io.ReadCloser, error) { return d.root.Open(name) },
+		Open:    func(name string) (io.ReadCloser, error) { return d.objects.Open(name) },
 		Signers: d.Signers,
 	}
 	m, faults := v.Recording(r.base() + manifest.JSONSuffix)
@@ -90,12 +90,12 @@ func measure(r io.Reader) (manifest.Object, error) {
 // proveSignature says by whose key the manifest is signed. The Verifier has
 // found nothing wrong with it.
 func (d *Directory) proveSignature(p *Proof, r Recording) {
-	text, err := d.root.ReadFile(r.base() + manifest.JSONSuffix)
+	text, err := fs.ReadFile(d.objects, r.base()+manifest.JSONSuffix)
 	if err != nil {
 		p.add("signature", false, err.Error())
 		return
 	}
-	sig, err := d.root.ReadFile(r.base() + manifest.SigSuffix)
+	sig, err := fs.ReadFile(d.objects, r.base()+manifest.SigSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.add("signature", true, "there is none")
 		return
@@ -124,12 +124,12 @@ const chainReach = 24 * time.Hour
 // chain has no hole is for "castgate verify" to say, which reads all of it.
 func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error {
 	m := r.Manifest
-	text, err := d.root.ReadFile(r.base() + manifest.JSONSuffix)
+	text, err := fs.ReadFile(d.objects, r.base()+manifest.JSONSuffix)
 	if err != nil {
 		return err
 	}
 	own, before, after, follows := manifest.Hash(text), "", false, false
-	store := &archive.Store{FS: d.root.FS(), Name: d.root.Name()}
+	store := &archive.Store{FS: d.objects, Name: d.root.Name()}
 	near := archive.Filter{Host: m.Session.Host, Since: m.Start.Add(-chainReach), Until: m.End.Add(chainReach)}
 	for e, err := range store.Walk(near) {
 		if ctx.Err() != nil {
