@@ -31,7 +31,7 @@ var odd = []struct {
 	{name: "mosh", script: "%s -tt 'LC_ALL=C.UTF-8 mosh-server new -p 60000:60099 -- true' | grep -ac 'MOSH CONNECT'", want: "1\n"},
 	{name: "sudo without terminal", script: "%s 'sudo -n id -un; sudo -n sh -c \"exit 5\"'; echo $?", want: "root\n5\n"},
 	{name: "stale locale directory", script: "%s 'LC_ALL=xx_YY perl -e 1 2>/dev/null; echo $?'", want: "0\n"},
-	{name: "background job that holds stdout", script: "%s 'sleep 1 & echo $!' >pid; ps -o stat= -p $(cat pid) | grep -qv Z && echo lives || echo gone", want: "gone\n"},
+	{name: "background job that holds stdout", script: "%s 'sleep 3 & echo $!' >pid; sleep 0.3; ps -o stat= -p $(cat pid) | grep -qv Z && echo lives || echo gone", want: "gone\n"},
 	{name: "background job on a terminal", script: "%s -tt 'sleep 50 & echo $!' >pid; sleep 0.3; test -e /proc/$(tr -dc 0-9 <pid) && echo lives || echo gone", want: "gone\n"},
 	{name: "background job that ignores the hang-up", script: "%s -tt 'nohup sleep 50 >/dev/null 2>&1 </dev/null & echo $!; sleep 0.2' >pid; p=$(tr -dc 0-9 <pid); sleep 0.3; test -e /proc/$p && echo lives || echo gone; kill $p", want: "lives\n"},
 	{name: "daemon", script: "%s 'setsid sleep 50 >/dev/null 2>&1 </dev/null & echo $!' >pid; sleep 0.3; pgrep -u tester -x sleep >/dev/null && echo lives; pkill -u tester -x sleep", want: "lives\n"},
