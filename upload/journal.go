@@ -334,6 +334,7 @@ func (j *journal) compact() error {
 	}
 	f, err := replaceFile(j.root, journalName, b.Bytes())
 	if err != nil {
+		j.broken = err // which of the two files has the name may be unknown
 		return fmt.Errorf("write the journal anew: %w", err)
 	}
 	j.file.Close()

@@ -102,7 +102,7 @@ func Run(inv Invocation) (End, error) {
 	}
 	s.describe()
 	if err := errors.Join(broken, s.begin(broken == nil)); err != nil {
-		if !s.mayGoOn() {
+		if !s.mayGoOn() || s.wake == nil { // without a Waker nothing can run
 			s.discard()
 			return End{}, s.refuse(err)
 		}
