@@ -98,6 +98,7 @@ func TestInstall(t *testing.T) {
 			"castgate-upload.path": "enabled active", "castgate-upload.timer": "enabled active",
 			"castgate-keys-refresh.timer": "enabled active", "castgate-guard.socket": "enabled active",
 			"castgate-serve.socket": "disabled inactive", "castgate-serve.service": "disabled inactive",
+			"castgate-index.timer": "disabled inactive",
 		} {
 			enabled, _ := h.Try("systemctl", "is-enabled", unit)
 			active, _ := h.Try("systemctl", "is-active", unit)
@@ -126,13 +127,13 @@ func TestUnits(t *testing.T) {
 		h.Boot()
 		install(h, built(t, "new"))
 		units := strings.Fields(h.Sh("cd /usr/lib/systemd/system && ls castgate-*"))
-		if len(units) < 9 {
+		if len(units) < 11 {
 			t.Errorf("only these units: %v", units)
 		}
 		if out, err := h.Try(append([]string{"systemd-analyze", "verify", "--man=no"}, units...)...); err != nil || strings.TrimSpace(out) != "" {
 			t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 		}
-		for _, service := range []string{"castgate-upload.service", "castgate-serve.service", "castgate-keys-refresh.service"} {
+		for _, service := range []string{"castgate-upload.service", "castgate-serve.service", "castgate-index.service", "castgate-keys-refresh.service"} {
 			if out, err := h.Try("systemd-analyze", "security", "--threshold=20", "--no-pager", service); err != nil {
 				t.Errorf("%s is exposed more than 2.0: %v\n%s", service, err, out)
 			}
