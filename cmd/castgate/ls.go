@@ -18,6 +18,7 @@ type lsFlags struct {
 	config        func() (archive.Config, error)
 	filter        archive.Filter
 	since, until  string
+	spool         string
 	json, noPager bool
 }
 
@@ -51,6 +52,7 @@ func times(f *archive.Filter, since, until string, now time.Time) error {
 func lsCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	f := lsFlags{config: configFlag(fs)}
 	filterFlags(fs, &f.filter, &f.since, &f.until)
+	fs.StringVar(&f.spool, "spool", spoolDir, "spool `DIR` of this host, for live and waiting sessions")
 	fs.BoolVar(&f.json, "json", false, "a JSON object for each recording")
 	fs.BoolVar(&f.noPager, "no-pager", false, "write to the terminal as it comes")
 	return func() error {
@@ -73,6 +75,7 @@ func lsCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 }
 
 func (f *lsFlags) list(env *cli.Env, w io.Writer, cfg archive.Config) error {
+	waiting := spoolRows(f.spool, f.filter, time.Now()) // before the archive: what moves meanwhile is in one of them
 	list, err := openListing(env, cfg)
 	if err != nil {
 		return explain(err)
@@ -81,7 +84,7 @@ func (f *lsFlags) list(env *cli.Env, w io.Writer, cfg archive.Config) error {
 	out := bufio.NewWriter(w)
 	defer out.Flush()
 	n, bad := 0, 0
-	for r, err := range list.List(f.filter) {
+	for r, err := range merge(waiting, list.List(f.filter)) {
 		if err != nil {
 			bad++
 			env.Complain(err)
@@ -104,15 +107,16 @@ func (f *lsFlags) list(env *cli.Env, w io.Writer, cfg archive.Config) error {
 }
 
 const (
-	heading   = "ID                                    START                TIME      HOST          USER          LOGIN         EXIT  WHAT"
-	rowFormat = "%s  %s  %8s  %-12s  %-12s  %-12s  %4s  %s\n"
+	heading   = "ID                                    START                TIME      HOST          USER          LOGIN         STATE        EXIT  WHAT"
+	rowFormat = "%s  %s  %8s  %-12s  %-12s  %-12s  %-11s  %4s  %s\n"
 )
 
 func (f *lsFlags) row(w io.Writer, r archive.Row) error {
+	r.State = r.Status()
 	if f.json {
 		return json.NewEncoder(w).Encode(r)
 	}
 	_, err := fmt.Fprintf(w, rowFormat, r.ID, r.Start.Local().Format("2006-01-02 15:04:05"), archive.Clock(time.Duration(r.Duration)),
-		archive.Plain(r.Host), archive.Plain(r.User), archive.Plain(r.Login), r.Outcome(), r.What())
+		archive.Plain(r.Host), archive.Plain(r.User), archive.Plain(r.Login), r.State, r.Outcome(), r.What())
 	return err
 }

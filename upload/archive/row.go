@@ -34,7 +34,8 @@ type Row struct {
 	Bytes    int64            `json:"bytes"`
 	SHA256   string           `json:"sha256"` // of the cast
 	Sealed   bool             `json:"sealed"`
-	Path     string           `json:"path"` // of the manifest in the archive
+	Path     string           `json:"path"` // of the manifest in the archive; "" where it is not there yet
+	State    string           `json:"state,omitempty"`
 }
 
 // NewRow is the row of an entry.
@@ -47,12 +48,32 @@ func NewRow(e Entry) Row {
 	}
 }
 
+// States of a recording.
+const (
+	StateLive        = "live"        // it goes on
+	StateWaiting     = "waiting"     // over, not delivered yet
+	StateDelivered   = "delivered"   // in the archive, whole
+	StateInterrupted = "interrupted" // in the archive; the recorder, or the host, died
+)
+
+// Status is the state of a recording: State where that is set, else that of
+// one in the archive.
+func (r *Row) Status() string {
+	switch {
+	case r.State != "":
+		return r.State
+	case r.Complete:
+		return StateDelivered
+	}
+	return StateInterrupted
+}
+
 // Outcome is the exit status, or a sign that there is none.
 func (r *Row) Outcome() string {
 	switch {
 	case r.Exit != nil:
 		return strconv.Itoa(*r.Exit)
-	case r.Complete:
+	case r.Complete, r.State == StateLive, r.State == StateWaiting:
 		return "-"
 	}
 	return "cut" // the recorder, or the host, died
