@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -34,6 +35,11 @@ func realArchive(t *testing.T, b *bench, host string) (ArchiveConfig, string) {
 
 func serveArchive(t *testing.T, b *bench, host string, dir *receive.Dir) ArchiveConfig {
 	t.Helper()
+	return serveArchiveWith(t, b, host, dir, func(s *receive.Server) http.Handler { return s })
+}
+
+func serveArchiveWith(t *testing.T, b *bench, host string, dir *receive.Dir, handler func(*receive.Server) http.Handler) ArchiveConfig {
+	t.Helper()
 	out := t.TempDir()
 	authority, err := ca.Init(filepath.Join(out, "ca"), "test")
 	if err != nil {
@@ -47,7 +53,7 @@ func serveArchive(t *testing.T, b *bench, host string, dir *receive.Dir) Archive
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(receive.New(dir, receive.Limits{Free: 1}, slog.New(slog.NewTextHandler(b.log, nil))))
+	srv := httptest.NewUnstartedServer(handler(receive.New(dir, receive.Limits{Free: 1}, slog.New(slog.NewTextHandler(b.log, nil)))))
 	pair, err := tls.LoadX509KeyPair(server[1], server[0])
 	if err != nil {
 		t.Fatal(err)

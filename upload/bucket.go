@@ -202,15 +202,12 @@ func (b *BucketFS) page(q url.Values, into *listPage) error {
 // get sends a GET request; the answer's body is the caller's to close. The
 // body of a recording may be read for as long as it is played.
 func (b *BucketFS) get(key string, q url.Values) (*http.Response, error) {
-	u := *b.t.url
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + key
-	u.RawPath = strings.TrimSuffix(b.t.url.EscapedPath(), "/") + "/" + escapeKey(key)
-	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20")
+	u := b.t.at(key, q)
 	r, err := http.NewRequest(http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	r.URL = &u
+	r.URL = u
 	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
 	defer cancel()
 	if err := b.t.sign(ctx, r, emptySHA256); err != nil {

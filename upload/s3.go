@@ -18,6 +18,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"castgate/upload/manifest"
 )
 
 // S3Config is the target "s3": a bucket.
@@ -29,6 +31,8 @@ type S3Config struct {
 	CredentialsFile string        `yaml:"credentials_file"` // "": the role of the instance
 	Retain          time.Duration `yaml:"retain"`           // object lock, mode COMPLIANCE; 0: none
 	PathStyle       bool          `yaml:"path_style"`
+
+	Ticket *ArchiveConfig `yaml:"ticket"` // an archive that signs, instead of a credential
 }
 
 // s3Target puts objects with requests of its own, signed by the SDK's signer;
@@ -72,6 +76,9 @@ func newS3Target(c S3Config) (Target, error) {
 		u.Host = c.Bucket + "." + u.Host
 	}
 	t := &s3Target{c: c, url: u, client: newClient(tlsFiles{}), parts: defaultParts}
+	if c.Ticket != nil {
+		return newTicketTarget(c, t)
+	}
 	if c.CredentialsFile != "" {
 		t.creds = fileCredentials(c.CredentialsFile)
 	} else {
@@ -202,6 +209,13 @@ func (t *s3Target) signerFor(c credential) *v4.Signer {
 
 // emptySHA256 is that of no bytes.
 const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// sumOnly is an object of which nothing but the hash is asked.
+func sumOnly(sha256 string) manifest.Object { return manifest.Object{SHA256: sha256} }
+
+// headersStay keeps a presigned request's headers out of its URL: what stands
+// in the URL alone, not every server reads.
+func headersStay(o *v4.SignerOptions) { o.DisableHeaderHoisting = true }
 
 func toBase64(hexSum string) string {
 	sum, _ := hex.DecodeString(hexSum)

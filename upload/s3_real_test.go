@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"castgate/upload/archive/receive"
 	"castgate/upload/manifest"
 )
 
@@ -188,6 +189,48 @@ func TestTheRealS3TakesParts(t *testing.T) {
 		t.Errorf("again: %v", err)
 	}
 	if _, err := s3.store(t.Context(), "big", inMemory("", data[1:])); !isRefused(err) {
+		t.Errorf("other bytes: %v", err)
+	}
+}
+
+func TestTheRealS3TakesTickets(t *testing.T) {
+	b := newBench(t)
+	signs := realS3(t, b, true)
+	c := signs.c
+	c.CredentialsFile, c.Retain = "", 0
+	dir, err := receive.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := serveArchiveWith(t, b, "web1", dir, func(s *receive.Server) http.Handler {
+		s.Tickets = &Tickets{signs}
+		return s
+	})
+	c.Ticket = &a
+	target, err := newS3Target(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := header(1)
+	h.Session.User = `CORP\bob é+x`
+	d := b.packed(1, recording(h, body))
+	first, err := target.Deliver(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := target.Deliver(t.Context(), d); err != nil || again != first {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	key := "pre fix/é/" + d.Manifest.Path(manifest.CastSuffix)
+	got, err := signs.fetch(t.Context(), key)
+	if err != nil || manifest.Hash(got) != d.Manifest.Stored.SHA256 {
+		t.Errorf("%v, SHA-256 %s", err, manifest.Hash(got))
+	}
+	answer, err := signs.send(t.Context(), s3Request{method: http.MethodHead, key: key, sha256: emptySHA256})
+	if err != nil || answer.header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" {
+		t.Errorf("lock: %v, %v", answer.header, err)
+	}
+	if _, err := target.(*ticketTarget).store(t.Context(), d.Manifest, inMemory(manifest.CastSuffix, []byte("other bytes"))); !isRefused(err) {
 		t.Errorf("other bytes: %v", err)
 	}
 }

@@ -80,6 +80,9 @@ type Refused struct{ Err error }
 func (r *Refused) Error() string { return r.Err.Error() }
 func (r *Refused) Unwrap() error { return r.Err }
 
+// Refused is for those who don't know the type.
+func (r *Refused) Refused() bool { return true }
+
 func refuse(format string, args ...any) error { return &Refused{fmt.Errorf(format, args...)} }
 
 func isRefused(err error) bool {

@@ -49,11 +49,14 @@ type place struct {
 
 // places are all targets. Each must pass TestConformance.
 var places = map[string]func(t *testing.T, b *bench) place{
-	"dir":       dirPlace,
-	"archive":   archivePlace,
-	"s3":        s3Place,
-	"asciinema": asciinemaPlace,
-	"ttyspy":    ttyspyPlace,
+	"dir":     dirPlace,
+	"archive": archivePlace,
+
+	"s3 by ticket, the bucket fails":  func(t *testing.T, b *bench) place { return ticketPlace(t, b, true) },
+	"s3 by ticket, the archive fails": func(t *testing.T, b *bench) place { return ticketPlace(t, b, false) },
+	"s3":                              s3Place,
+	"asciinema":                       asciinemaPlace,
+	"ttyspy":                          ttyspyPlace,
 }
 
 // packed returns recording n as a delivery.
@@ -404,7 +407,7 @@ func conform(t *testing.T, build func(*testing.T, *bench) place) {
 			if p.faults == nil {
 				t.Skip("has no server") // dir's own faults: TestDirFull
 			}
-			if mode == "garbage" && p.Name()[:2] == "s3" {
+			if _, direct := p.Target.(*s3Target); mode == "garbage" && direct {
 				t.Skip("a status of 200 is S3's receipt")
 			}
 			p.faults.then(mode)

@@ -44,10 +44,7 @@ func openStore(cfg archive.Config) (*archive.Store, error) {
 }
 
 func openBucket(c *archive.S3Config) (*upload.BucketFS, error) {
-	b, err := upload.Bucket(upload.S3Config{
-		Endpoint: c.Endpoint, Region: c.Region, Bucket: c.Bucket, Prefix: c.Prefix,
-		CredentialsFile: c.CredentialsFile, Retain: c.Retain, PathStyle: c.PathStyle,
-	})
+	b, err := upload.Bucket(bucketOf(c))
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -72,4 +69,11 @@ func openWatched(cfg archive.Config, store *archive.Store) (*web.Directory, erro
 		return web.OpenDirectory(cfg.Store.Dir)
 	}
 	return web.OpenBucket(cfg.Store.Dir, store.FS)
+}
+
+func bucketOf(c *archive.S3Config) upload.S3Config {
+	return upload.S3Config{
+		Endpoint: c.Endpoint, Region: c.Region, Bucket: c.Bucket, Prefix: c.Prefix,
+		CredentialsFile: c.CredentialsFile, Retain: c.Retain, PathStyle: c.PathStyle,
+	}
 }

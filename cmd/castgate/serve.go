@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"castgate/cmd/internal/cli"
+	"castgate/upload"
 	"castgate/upload/archive"
 	"castgate/upload/archive/receive"
 	"castgate/upload/archive/serve"
@@ -88,7 +89,13 @@ func receiveDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
 	if err != nil {
 		return d, err
 	}
-	d.Handler = receive.New(dir, receive.Limits{}, log)
+	server := receive.New(dir, receive.Limits{}, log)
+	d.Handler = server
+	if c := cfg.Receive.Tickets; c != nil {
+		if server.Tickets, err = upload.NewTickets(bucketOf(c)); err != nil {
+			return d, fmt.Errorf("tickets: %w", err)
+		}
+	}
 	return d, nil
 }
 

@@ -56,6 +56,8 @@ type ReceiveConfig struct {
 	CAFile   string `yaml:"ca_file"`
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
+
+	Tickets *S3Config `yaml:"tickets"` // a bucket that hosts may put into without a credential
 }
 
 // AuditorsConfig says who may watch: one of the three.

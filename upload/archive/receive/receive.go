@@ -4,6 +4,7 @@
 //
 //	PUT /v1/recordings/<user>/<YYYY>/<MM>/<DD>/<id>.cast.zst | .json | .json.sig
 //	PUT /v1/live/<id>/<offset>     whole lines of a recording that is still written
+//	POST /v1/tickets               leave to put an object into a bucket (ticket.go)
 //	POST /transcript               ttyspy clients
 //
 // A recording's PUT carries Content-Digest (RFC 9530, sha-256) and is answered
@@ -80,6 +81,8 @@ type Server struct {
 	log    *slog.Logger
 	mux    *http.ServeMux
 	now    func() time.Time
+
+	Tickets Tickets // nil: none are given
 }
 
 // New returns a receiver that stores into dir.
@@ -89,6 +92,7 @@ func New(dir *Dir, limits Limits, log *slog.Logger) *Server {
 	s := &Server{dir: dir, limits: limits, gate: newGate(limits), log: log, mux: http.NewServeMux(), now: time.Now}
 	s.mux.HandleFunc("PUT /v1/recordings/{user}/{year}/{month}/{day}/{file}", s.recording)
 	s.mux.HandleFunc("PUT /v1/live/{id}/{offset}", s.live)
+	s.mux.HandleFunc("POST /v1/tickets", s.ticket)
 	s.mux.HandleFunc("POST /transcript", s.transcript)
 	return s
 }

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"castgate/upload/manifest"
+)
+
+// ticketTarget puts objects into a bucket without a credential. For each it
+// asks the archive (POST /v1/tickets), which answers with a receipt when the
+// bucket has the object, and else with a presigned PUT. After the PUT it asks
+// again: the archive has looked at the bucket, and its word is the receipt.
+type ticketTarget struct {
+	bucket  *s3Target // where tickets must lead to; it has no credential
+	archive *archiveTarget
+}
+
+func newTicketTarget(c S3Config, bucket *s3Target) (Target, error) {
+	if c.CredentialsFile != "" || c.Retain != 0 {
+		return nil, errors.New("s3.ticket: excludes credentials_file and retain, which are the archive's")
+	}
+	a, err := newArchiveTarget(*c.Ticket)
+	if err != nil {
+		return nil, fmt.Errorf("s3.ticket: %w", err)
+	}
+	return &ticketTarget{bucket, a.(*archiveTarget)}, nil
+}
+
+func (t *ticketTarget) Name() string { return t.bucket.Name() }
+
+// Deliver implements Target.
+func (t *ticketTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
+	if err := t.archive.ours(d.Manifest.Session.Host); err != nil {
+		return Receipt{}, err
+	}
+	where := ""
+	for _, o := range d.objects() {
+		at, err := t.store(ctx, d.Manifest, o)
+		if err != nil {
+			return Receipt{}, err
+		}
+		if where == "" {
+			where = "s3://" + t.bucket.c.Bucket + "/" + path.Join(t.bucket.c.Prefix, at)
+		}
+	}
+	return Receipt{d.Manifest.Stored.SHA256, d.Manifest.Stored.Bytes, where}, nil
+}
+
+func (t *ticketTarget) store(ctx context.Context, m *manifest.Manifest, o object) (at string, err error) {
+	answer, err := t.ask(ctx, m, o)
+	if err != nil || answer.URL == "" {
+		return answer.Path, err
+	}
+	if err := t.put(ctx, answer, o); err != nil {
+		return "", err
+	}
+	answer, err = t.ask(ctx, m, o)
+	if err == nil && answer.URL != "" {
+		err = fmt.Errorf("the bucket took %s, but the archive does not find it there", o.suffix)
+	}
+	return answer.Path, err
+}
+
+// ticketAnswer is a ticket, or a receipt when it has no URL.
+type ticketAnswer struct {
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+	SHA256  string            `json:"sha256"`
+	Bytes   int64             `json:"bytes"`
+	Path    string            `json:"path"`
+}
+
+func (t *ticketTarget) ask(ctx context.Context, m *manifest.Manifest, o object) (answer ticketAnswer, err error) {
+	user, _, _ := strings.Cut(m.Dir(), "/")
+	text, err := json.Marshal(map[string]any{
+		"user": user, "day": m.Start.UTC().Format("2006/01/02"), "name": m.Session.ID + o.suffix,
+		"sha256": o.SHA256, "bytes": o.Bytes,
+	})
+	if err != nil {
+		return answer, err
+	}
+	r, err := http.NewRequest(http.MethodPost, t.archive.url.JoinPath("v1/tickets").String(), bytes.NewReader(text))
+	if err != nil {
+		return answer, err
+	}
+	resp, err := do(ctx, t.archive.client, r)
+	if err != nil {
+		return answer, fmt.Errorf("ask for a ticket: %w", err)
+	}
+	defer resp.Body.Close()
+	said := readAnswer(resp)
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusCreated:
+		return t.read(said, o)
+	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge:
+		return answer, &Refused{fmt.Errorf("ask for a ticket: %w", notTaken(resp, said, time.Now()))}
+	}
+	return answer, fmt.Errorf("ask for a ticket: %w", notTaken(resp, said, time.Now()))
+}
+
+// read takes an answer that is about this object, and whose URL, if any, leads
+// to the bucket that upload.yaml names.
+func (t *ticketTarget) read(text []byte, o object) (answer ticketAnswer, err error) {
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return answer, fmt.Errorf("the archive's ticket can't be read: %w", err)
+	}
+	if answer.SHA256 != o.SHA256 || answer.Bytes != o.Bytes || answer.Path == "" {
+		return answer, fmt.Errorf("the archive's ticket is for %d bytes with SHA-256 %q, not for %d with %s", answer.Bytes, answer.SHA256, o.Bytes, o.SHA256)
+	}
+	if answer.URL == "" {
+		return answer, nil
+	}
+	u, err := url.Parse(answer.URL)
+	if want := t.bucket.at(path.Join(t.bucket.c.Prefix, answer.Path), nil); err != nil || u.Scheme != want.Scheme || u.Host != want.Host || u.Path != want.Path {
+		return answer, &hintError{
+			errors.New("the archive's ticket leads elsewhere than to the bucket of this target"),
+			"endpoint, bucket, prefix and path_style are those of receive.tickets in the archive's archive.yaml",
+		}
+	}
+	return answer, nil
+}
+
+// put uses a ticket. That the key exists is for the archive to judge.
+func (t *ticketTarget) put(ctx context.Context, answer ticketAnswer, o object) error {
+	body, err := o.open()
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	r, err := http.NewRequest(http.MethodPut, answer.URL, io.NopCloser(body))
+	if err != nil {
+		return err
+	}
+	r.ContentLength = o.Bytes
+	r.GetBody = func() (io.ReadCloser, error) { return o.open() }
+	for k, v := range answer.Headers {
+		r.Header.Set(k, v)
+	}
+	resp, err := do(ctx, t.bucket.client, r)
+	if err != nil {
+		return fmt.Errorf("put %s: %w", answer.Path, err)
+	}
+	defer resp.Body.Close()
+	s3 := &s3Answer{resp: resp, status: resp.StatusCode, header: resp.Header, at: time.Now(), text: readAnswer(resp)}
+	if s3.status == http.StatusOK || s3.status == http.StatusPreconditionFailed {
+		return nil
+	}
+	return s3.failure("put " + answer.Path)
+}
