@@ -19,7 +19,7 @@ type Config struct {
 	Parallel   int            `yaml:"parallel"`    // recordings under way at once
 	AlertAfter time.Duration  `yaml:"alert_after"` // status fails when something waited longer
 	Metrics    string         `yaml:"metrics"`     // textfile for node_exporter; "": in State
-	Stream     bool           `yaml:"stream"`      // live recordings too, to the archives
+	Stream     bool           `yaml:"stream"`      // live recordings too, to archives and buckets
 	Seal       any            `yaml:"seal"`        // recipients; see parseSeal
 	KeysCache  string         `yaml:"keys_cache"`  // castgate-keys' cache, for teams in seal
 	Targets    []TargetConfig `yaml:"targets"`
@@ -82,10 +82,14 @@ func (c *Config) validateStream() error {
 		return nil
 	case c.Seal != nil:
 		return errors.New("stream: live recordings can't be sealed, so seal and stream exclude each other")
-	case !slices.ContainsFunc(c.Targets, func(t TargetConfig) bool { return t.Archive != nil }):
-		return errors.New("stream: wants a target of the kind archive")
+	case !slices.ContainsFunc(c.Targets, TargetConfig.streams):
+		return errors.New("stream: wants a target of the kind archive, or s3 without ticket")
 	}
 	return nil
+}
+
+func (tc TargetConfig) streams() bool {
+	return tc.Archive != nil || tc.S3 != nil && tc.S3.Ticket == nil
 }
 
 // validateSeal refuses to send in the clear, to somebody else, what is sealed.

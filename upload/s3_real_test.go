@@ -234,3 +234,16 @@ func TestTheRealS3TakesTickets(t *testing.T) {
 		t.Errorf("other bytes: %v", err)
 	}
 }
+
+func TestTheRealS3TakesLiveParts(t *testing.T) {
+	b := newBench(t)
+	s3 := realS3(t, b, true)
+	for _, step := range []struct {
+		offset, want int64
+		data         string
+	}{{0, 4, "one\n"}, {4, 8, "two\n"}, {0, 8, "one\ntwo\n"}, {4, 8, "two\nthree\n"}, {8, 14, "three\n"}} {
+		if size, err := s3.putLive(t.Context(), testID(1), step.offset, []byte(step.data)); err != nil || size != step.want {
+			t.Fatalf("%+v: %d, %v", step, size, err)
+		}
+	}
+}

@@ -80,6 +80,8 @@ func (s *s3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id)
 	case r.Method == "POST" && q.Has("uploadId"):
 		s.complete(w, r, key, q.Get("uploadId"), body)
+	case r.Method == "GET" && q.Get("list-type") == "2":
+		s.list(w, q)
 	case r.Method == "GET" && q.Has("uploads"):
 		s.listUploads(w, q.Get("prefix"))
 	case r.Method == "GET" && q.Has("uploadId"):
@@ -130,6 +132,27 @@ func (s *s3Server) locked(w http.ResponseWriter, r *http.Request, key string) bo
 	}
 	s.locks[key] = until.Format(time.RFC3339)
 	return true
+}
+
+// list gives two keys at a time.
+func (s *s3Server) list(w http.ResponseWriter, q url.Values) {
+	var keys []string
+	for key := range s.objects {
+		if strings.HasPrefix(key, q.Get("prefix")) && key > q.Get("continuation-token") {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	cut := len(keys) > 2
+	keys = keys[:min(2, len(keys))]
+	fmt.Fprint(w, "<ListBucketResult>")
+	for _, key := range keys {
+		fmt.Fprintf(w, "<Contents><Key>%s</Key><Size>%d</Size></Contents>", key, len(s.objects[key]))
+	}
+	if cut {
+		fmt.Fprintf(w, "<IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>", keys[1])
+	}
+	fmt.Fprint(w, "</ListBucketResult>")
 }
 
 func (s *s3Server) get(w http.ResponseWriter, r *http.Request, key string) {

@@ -17,7 +17,7 @@ import (
 	"castgate/wrap/asciicast"
 )
 
-// With stream: true, what living recorders have written goes to the archives
+// With stream: true, what living recorders have written goes to archives and buckets
 // every few seconds, so that a host that is destroyed in the middle of a
 // session loses seconds of it. Only whole lines are sent, each part with the
 // offset at which it begins; the server answers how much it has. The file is
@@ -26,7 +26,6 @@ import (
 // seen to begin with them.
 const (
 	streamEvery = 3 * time.Second // with a request's time, parts are at most 5 s old
-	streamTime  = 30 * time.Second
 	// streamPart is below the server's limit of 4 MiB.
 	streamPart = 2 << 20
 	// idleScan is how often live/ is looked through for orphans when the
@@ -34,10 +33,11 @@ const (
 	idleScan = 30 * time.Second
 )
 
-// streamer brings the recordings of live/ to one archive.
+// streamer brings the recordings of live/ to one target; each has its own, so
+// that one that stalls holds up no other.
 type streamer struct {
 	u      *Uploader
-	target *archiveTarget
+	target liveTarget
 
 	sent  map[string]int64 // by recording; -1: not ours to send
 	fails int
@@ -48,14 +48,14 @@ type streamer struct {
 func (u *Uploader) startStreams(ctx context.Context) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for _, t := range u.targets {
-		if a, ok := t.(*archiveTarget); ok && u.Config.Stream {
+		if a, ok := t.(liveTarget); ok && u.Config.Stream {
 			wg.Go(func() { newStreamer(u, a).run(ctx) })
 		}
 	}
 	return &wg
 }
 
-func newStreamer(u *Uploader, a *archiveTarget) *streamer {
+func newStreamer(u *Uploader, a liveTarget) *streamer {
 	return &streamer{u: u, target: a, sent: map[string]int64{}}
 }
 
@@ -125,9 +125,9 @@ func (s *streamer) follow(ctx context.Context, id string) error {
 		if len(part) == 0 {
 			return nil
 		}
-		if s.sent[id], err = s.target.putPart(ctx, id, s.sent[id], part); err != nil {
+		if s.sent[id], err = s.target.putLive(ctx, id, s.sent[id], part); err != nil {
 			if isRefused(err) {
-				s.u.complainOnce("the archive takes no live parts of a recording", id, err)
+				s.u.complainOnce("a target takes no live parts of a recording", id, err)
 				s.sent[id] = -1
 				return nil
 			}
@@ -150,8 +150,8 @@ func (u *Uploader) streams(c *cast) bool {
 	return true
 }
 
-// putPart sends a part and returns how much the server has then.
-func (t *archiveTarget) putPart(ctx context.Context, id string, offset int64, part []byte) (int64, error) {
+// putLive sends a part and returns how much the server has then.
+func (t *archiveTarget) putLive(ctx context.Context, id string, offset int64, part []byte) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTime)
 	defer cancel()
 	at := t.url.JoinPath("v1/live", id, strconv.FormatInt(offset, 10)).String()

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"castgate/upload/manifest"
+	"castgate/wrap/spool"
+)
+
+// liveBytes puts a recording's parts together.
+func (s *s3Server) liveBytes(id string) (all string, parts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
+		if rest, ok := strings.CutPrefix(key, "pre fix/é/.castgate/live/"+id+"/"); ok {
+			if rest != fmt.Sprintf("%020d", len(all)) {
+				return all, -1
+			}
+			all += string(s.objects[key])
+			parts++
+		}
+	}
+	return all, parts
+}
+
+func TestLiveRecordingsAreStreamedToABucket(t *testing.T) {
+	b := newBench(t)
+	p := s3Place(t, b)
+	srv := p.faults.Handler.(*s3Server)
+	target := p.Target.(*s3Target)
+	b.config.Targets = []TargetConfig{{S3: &target.c}}
+	b.config.Stream = true
+	if err := b.config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	u := b.open()
+	s := newStreamer(u, u.targets[u.names[0]].(liveTarget))
+	dir, err := spool.Open(b.config.Spool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	f, err := dir.Create(testID(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := ""
+	for i, step := range []struct {
+		write, fault string
+		restart      bool
+		parts        int
+	}{
+		{recording(header(1), body), "", false, 1},
+		{"", "", false, 1},
+		{body, "lost answer", false, 2},
+		{body, "", false, 3}, // the part that was lost is longer now
+		{body, "", true, 4},
+		{body, "500", false, 4},
+		{"", "", false, 5},
+		{strings.Repeat(`[0.1, "o", "`+strings.Repeat("x", 60000)+`"]`+"\n", 50), "", true, 7},
+	} {
+		fmt.Fprint(f, step.write)
+		all += step.write
+		if step.restart {
+			s = newStreamer(u, s.target)
+		}
+		if step.fault != "" {
+			p.faults.then(step.fault)
+		}
+		if err := s.pass(t.Context()); (err != nil) != (step.fault != "") {
+			t.Fatalf("step %d: %v", i, err)
+		}
+		got, parts := srv.liveBytes(testID(1))
+		if parts != step.parts || !strings.HasPrefix(all, got) || step.fault == "" && got != all {
+			t.Fatalf("step %d: the bucket has %d of %d bytes in %d parts, want %d", i, len(got), len(all), parts, step.parts)
+		}
+	}
+	end := `[0.1, "x", "0"]` + "\n"
+	fmt.Fprint(f, end)
+	f.Close()
+	if err := dir.Ready(testID(1)); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := u.Once(t.Context()); left != 0 || err != nil {
+		t.Fatalf("%d left, %v\n%s", left, err, b.log)
+	}
+	final := 0
+	for key := range srv.objects {
+		if strings.HasSuffix(key, testID(1)+manifest.CastSuffix) {
+			final++
+		}
+	}
+	if got, parts := srv.liveBytes(testID(1)); final != 1 || parts != 7 || got != all {
+		t.Errorf("%d finished, %d parts", final, parts)
+	}
+}
