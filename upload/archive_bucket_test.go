@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +40,24 @@ func bucketBench(t *testing.T, b *bench) (*s3Server, *BucketFS) {
 		t.Fatal(err)
 	}
 	return srv, bucket
+}
+
+// sharedLog is what several servers log to.
+type sharedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *sharedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *sharedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // door is one of the servers before the bucket.
@@ -108,8 +127,8 @@ func TestServersBeforeOneBucket(t *testing.T) {
 	if receipts[0] != receipts[2] || receipts[0].SHA256 != receipts[1].SHA256 {
 		t.Errorf("receipts %+v", receipts)
 	}
-	if log := b.log.String(); strings.Count(log, `what="there already"`) != 6 {
-		t.Errorf("not all was there already at the second and third delivery:\n%s", log)
+	if strings.Count(b.served.String(), `what="there already"`) != 6 {
+		t.Errorf("not all was there already at the second and third delivery:\n%s", b.served.String())
 	}
 	key := "pre fix/" + d.Manifest.Path(manifest.CastSuffix)
 	srv.objects[key], srv.sums[key] = []byte("other"), "" // as somebody with the bucket's credentials could
@@ -145,8 +164,8 @@ func TestBucketThatFails(t *testing.T) {
 	if _, err := target.Deliver(t.Context(), d); err == nil || isRefused(err) || !strings.Contains(err.Error(), "500") {
 		t.Errorf("without access to the bucket: %v", err)
 	}
-	if strings.Contains(b.log.String(), "what=stored") || len(srv.objects) > 0 || len(filesIn(t, side)) > 0 {
-		t.Errorf("%d objects, %q\n%s", len(srv.objects), filesIn(t, side), b.log)
+	if strings.Contains(b.served.String(), "what=stored") || len(srv.objects) > 0 || len(filesIn(t, side)) > 0 {
+		t.Errorf("%d objects, %q\n%s", len(srv.objects), filesIn(t, side), b.served.String())
 	}
 	srv.secret = "testsecret"
 	if _, err := target.Deliver(t.Context(), d); err != nil {

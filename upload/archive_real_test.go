@@ -53,7 +53,7 @@ func serveArchiveWith(t *testing.T, b *bench, host string, dir *receive.Dir, han
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(handler(receive.New(dir, receive.Limits{Free: 1}, slog.New(slog.NewTextHandler(b.log, nil)))))
+	srv := httptest.NewUnstartedServer(handler(receive.New(dir, receive.Limits{Free: 1}, slog.New(slog.NewTextHandler(&b.served, nil)))))
 	pair, err := tls.LoadX509KeyPair(server[1], server[0])
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,7 @@ type bench struct {
 	dir    string
 	config Config
 	log    *bytes.Buffer
+	served sharedLog // of the archive's servers
 }
 
 func newBench(t testing.TB) *bench {
