@@ -71,7 +71,7 @@ func (f *Filter) sequence(dst []byte, final byte) []byte {
 		if len(params) == 0 {
 			return dst
 		}
-	case final == 'J' && len(params) == 1 && params[0] == "3": // the auditor's own scrollback
+	case final == 'J' && len(params) == 1 && !strings.Contains("012", params[0]): // 3 is the auditor's own scrollback, more is nothing
 		return dst
 	}
 	dst = append(dst, 0x1b, '[')
