@@ -20,7 +20,8 @@ func parseDigest(header string) (sum [sha256.Size]byte, err error) {
 		enc, ok1 := strings.CutPrefix(value, ":")
 		enc, ok2 := strings.CutSuffix(enc, ":")
 		raw, err := base64.StdEncoding.Strict().DecodeString(enc)
-		if !ok1 || !ok2 || err != nil || len(raw) != len(sum) || found {
+		// The decoder skips line breaks, so the length is held, too.
+		if !ok1 || !ok2 || err != nil || len(enc) != base64.StdEncoding.EncodedLen(len(sum)) || len(raw) != len(sum) || found {
 			return sum, wrong("the Content-Digest header is not sha-256=:BASE64:")
 		}
 		found = true
