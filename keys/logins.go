@@ -29,9 +29,6 @@ import (
 // fingerprint stands in it twice: a key that two people claim is nobody's.
 const loginsName = "logins"
 
-// LoginsFile is the path of that file in the cache directory dir.
-func LoginsFile(dir string) string { return dir + "/" + loginsName }
-
 // readLogins returns the lines by fingerprint.
 func (c *Cache) readLogins() map[string]string {
 	lines := map[string]string{}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"castgate/keys/githubtest"
+	"castgate/packaging/hosttest"
 )
 
 func rsaKey(t testing.TB, bits int) string {
@@ -241,7 +242,7 @@ func FuzzParseLine(f *testing.F) {
 
 func TestEmergency(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("an emergency file belongs to root")
+		hosttest.Skip(t, "an emergency file belongs to root")
 	}
 	w := newWorld(t)
 	file := filepath.Join(t.TempDir(), "emergency_keys")

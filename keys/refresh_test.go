@@ -393,7 +393,7 @@ func TestLoginsFile(t *testing.T) {
 	if l := line(); l != nil {
 		t.Errorf("a key that two people have is said to be %q's", l)
 	}
-	info, err := os.Stat(LoginsFile(w.conf.Cache.Dir))
+	info, err := os.Stat(w.conf.Cache.Dir + "/logins")
 	if err != nil || info.Mode().Perm() != 0o644 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"castgate/keys/githubtest"
+	"castgate/packaging/hosttest"
 )
 
 // ls lists the files of a directory.
@@ -30,7 +31,7 @@ func ls(t *testing.T, dir string) []string {
 func asRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can write files of root's")
+		hosttest.Skip(t, "only root can write files of root's")
 	}
 }
 

@@ -125,9 +125,9 @@ func (t *asciinemaTarget) upload(ctx context.Context, d *Delivery) (Receipt, err
 	if err != nil {
 		return Receipt{}, err
 	}
-	var sum *hasher
+	var sum *manifest.Hasher
 	body, end := piped(func(w io.Writer) error {
-		sum = newHasher(w)
+		sum = manifest.NewHasher(w)
 		return form.write(w, sum)
 	})
 	r, err := http.NewRequest(http.MethodPost, t.url.JoinPath(form.path).String(), body)
@@ -149,7 +149,7 @@ func (t *asciinemaTarget) upload(ctx context.Context, d *Delivery) (Receipt, err
 	if sent := end(); err == nil && sent != nil {
 		err = fmt.Errorf("the server answers before it has all: %w", sent)
 	}
-	return Receipt{sum.hex(), sum.n, where}, err
+	return Receipt{sum.Hex(), sum.N, where}, err
 }
 
 var errNoSuchPath = errors.New("the server does not know this path")
@@ -205,7 +205,7 @@ func (t *asciinemaTarget) newForm(d *Delivery) (*form, error) {
 		defer in.Close()
 		return asciinemaCopy(w, in, version, title(d.Manifest))
 	}
-	size := newHasher(io.Discard)
+	size := manifest.NewHasher(io.Discard)
 	if err := f.cast(size); err != nil {
 		return nil, fmt.Errorf("make a copy that the server accepts: %w", err)
 	}
@@ -223,7 +223,7 @@ func (t *asciinemaTarget) newForm(d *Delivery) (*form, error) {
 	b.Reset()
 	_ = w.Close()
 	f.tail = b.String()
-	f.length = int64(len(f.head)) + size.n + int64(len(f.tail))
+	f.length = int64(len(f.head)) + size.N + int64(len(f.tail))
 	return f, nil
 }
 

@@ -102,7 +102,7 @@ func (c *cast) open(interrupted bool) io.Reader {
 // to be delivered to w.
 func (c *cast) scan(w io.Writer) (facts, error) {
 	var f facts
-	sum := newHasher(w)
+	sum := manifest.NewHasher(w)
 	rd, err := asciicast.NewReader(io.TeeReader(c.open(false), sum))
 	switch {
 	case errors.Is(err, io.EOF):
@@ -128,7 +128,7 @@ func (c *cast) scan(w io.Writer) (facts, error) {
 			return f, err
 		}
 	}
-	f.bytes, f.sha256 = sum.n, sum.hex()
+	f.bytes, f.sha256 = sum.N, sum.Hex()
 	return f, nil
 }
 

@@ -14,6 +14,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"castgate/upload/manifest"
 )
 
 // DirConfig is the target "dir": an archive in a directory of this host.
@@ -115,11 +117,11 @@ func writeFile(root *os.Root, name string, o object) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	sum := newHasher(f)
+	sum := manifest.NewHasher(f)
 	if _, err := io.Copy(sum, in); err != nil {
 		return err
 	}
-	if got := sum.hex(); got != o.SHA256 {
+	if got := sum.Hex(); got != o.SHA256 {
 		return fmt.Errorf("%s changed while it waited: SHA-256 %s, not %s", o.suffix, got, o.SHA256)
 	}
 	return f.Sync()

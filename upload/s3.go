@@ -167,7 +167,7 @@ func (t *s3Target) compare(ctx context.Context, key string, o object, checksum s
 }
 
 func (t *s3Target) hash(ctx context.Context, key string) (string, error) {
-	sum := newHasher(io.Discard)
+	sum := manifest.NewHasher(io.Discard)
 	answer, err := t.send(ctx, s3Request{method: http.MethodGet, key: key, sha256: emptySHA256, into: sum})
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", key, err)
@@ -175,7 +175,7 @@ func (t *s3Target) hash(ctx context.Context, key string) (string, error) {
 	if answer.status != http.StatusOK {
 		return "", answer.failure("read " + key)
 	}
-	return sum.hex(), nil
+	return sum.Hex(), nil
 }
 
 // now is the server's time, as far as we know it.

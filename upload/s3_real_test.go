@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"castgate/packaging/hosttest"
 	"castgate/upload/archive/receive"
 	"castgate/upload/manifest"
 )
@@ -27,9 +28,7 @@ const versitygw = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 
 func buildVersitygw(t *testing.T) string {
 	t.Helper()
-	if os.Getenv("CASTGATE_TEST_SLOW") != "1" {
-		t.Skip("slow: runs with CASTGATE_TEST_SLOW=1 (make test-all)")
-	}
+	hosttest.Slow(t)
 	dir, err := filepath.Abs("../.build")
 	if err != nil {
 		t.Fatal(err)

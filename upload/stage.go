@@ -96,7 +96,7 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 			_ = u.state.Remove(stageName(c.id))
 		}
 	}()
-	stored := newHasher(out)
+	stored := manifest.NewHasher(out)
 	enc := encoders.Get().(*zstd.Encoder)
 	defer encoders.Put(enc)
 	sealed, err := to.writer(stored)
@@ -116,7 +116,7 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 	}
 	m := f.manifest()
 	m.Stored = manifest.Stored{
-		Object:   manifest.Object{Bytes: stored.n, SHA256: stored.hex()},
+		Object:   manifest.Object{Bytes: stored.N, SHA256: stored.Hex()},
 		Encoding: "zstd", Recipients: to.layers(),
 	}
 	m.Stored.Name = c.id + m.StoredSuffix()

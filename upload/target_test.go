@@ -113,6 +113,23 @@ func count(d *Delivery, get func(suffix string) ([]byte, bool)) (int, error) {
 	return 0, fmt.Errorf("%d of %d objects", n, len(d.objects()))
 }
 
+// place is a target that delivers to this bucket under "pre fix/é".
+func (s *s3Server) place(target Target, f *faulty) place {
+	key := func(d *Delivery, suffix string) string { return "pre fix/é/" + d.Manifest.Path(suffix) }
+	return place{
+		Target: target, faults: f,
+		copies: func(d *Delivery) (int, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return count(d, func(suffix string) ([]byte, bool) {
+				p, ok := s.objects[key(d, suffix)]
+				return p, ok && s.locks[key(d, suffix)] != ""
+			})
+		},
+		spoil: func(d *Delivery) { s.objects[key(d, manifest.CastSuffix)] = []byte("other") },
+	}
+}
+
 func s3Place(t *testing.T, b *bench) place {
 	srv := newS3Server()
 	srv.lock = true
@@ -124,19 +141,7 @@ func s3Place(t *testing.T, b *bench) place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := func(d *Delivery, suffix string) string { return "pre fix/é/" + d.Manifest.Path(suffix) }
-	return place{
-		Target: target, faults: f,
-		copies: func(d *Delivery) (int, error) {
-			srv.mu.Lock()
-			defer srv.mu.Unlock()
-			return count(d, func(suffix string) ([]byte, bool) {
-				p, ok := srv.objects[key(d, suffix)]
-				return p, ok && srv.locks[key(d, suffix)] != ""
-			})
-		},
-		spoil: func(d *Delivery) { srv.objects[key(d, manifest.CastSuffix)] = []byte("other") },
-	}
+	return srv.place(target, f)
 }
 
 func asciinemaPlace(t *testing.T, b *bench) place {

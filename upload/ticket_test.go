@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"castgate/upload/archive/receive"
-	"castgate/upload/manifest"
 )
 
 // ticketPlace is a bucket that the host has no credential of, and the real
@@ -59,19 +58,7 @@ func ticketPlace(t *testing.T, b *bench, bucketFails bool) place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := func(d *Delivery, suffix string) string { return "pre fix/é/" + d.Manifest.Path(suffix) }
-	return place{
-		Target: target, faults: f,
-		copies: func(d *Delivery) (int, error) {
-			srv.mu.Lock()
-			defer srv.mu.Unlock()
-			return count(d, func(suffix string) ([]byte, bool) {
-				p, ok := srv.objects[key(d, suffix)]
-				return p, ok && srv.locks[key(d, suffix)] != ""
-			})
-		},
-		spoil: func(d *Delivery) { srv.objects[key(d, manifest.CastSuffix)] = []byte("other") },
-	}
+	return srv.place(target, f)
 }
 
 // TestATicketIsForOneObject uses a ticket for what it is not for.

@@ -66,9 +66,9 @@ func (t *ttyspyTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error
 		return Receipt{}, err
 	}
 	defer in.Close()
-	var sum *hasher
+	var sum *manifest.Hasher
 	body, end := piped(func(w io.Writer) error {
-		sum = newHasher(w)
+		sum = manifest.NewHasher(w)
 		return rawOutput(sum, in)
 	})
 	r, err := http.NewRequest(http.MethodPost, t.url.String(), body)
@@ -89,7 +89,7 @@ func (t *ttyspyTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error
 	if resp.StatusCode != http.StatusOK || len(text) > 0 {
 		return Receipt{}, notTaken(resp, text, time.Now())
 	}
-	return Receipt{sum.hex(), sum.n, t.url.String()}, nil
+	return Receipt{sum.Hex(), sum.N, t.url.String()}, nil
 }
 
 // headers are the receiver's own. It makes paths of the names without looking

@@ -49,7 +49,7 @@ func TestGuardAway(t *testing.T) {
 			if r := x.Wait(); r.Status != 6 {
 				t.Errorf("status %d", r.Status)
 			}
-			if s := one(t).header.Session; tt.header == "" && s.Guard != "" || tt.header != "" && s.Guard == "" {
+			if s := one(t).Header.Session; tt.header == "" && s.Guard != "" || tt.header != "" && s.Guard == "" {
 				t.Errorf("the header says of the guard: %q", s.Guard)
 			}
 		})

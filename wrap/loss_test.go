@@ -30,11 +30,11 @@ func smallSpool(t *testing.T, options string) {
 }
 
 // shownIsRecorded holds what the client saw against the only recording.
-func shownIsRecorded(t *testing.T, shown string) recording {
+func shownIsRecorded(t *testing.T, shown string) hosttest.Recording {
 	t.Helper()
 	rec := one(t)
-	if string(rec.output) != shown {
-		t.Errorf("shown %d bytes, recorded %d", len(shown), len(rec.output))
+	if string(rec.Output) != shown {
+		t.Errorf("shown %d bytes, recorded %d", len(shown), len(rec.Output))
 	}
 	return rec
 }
@@ -65,8 +65,8 @@ func TestDiskFullMayBeAllowed(t *testing.T) {
 		t.Errorf("status %d, %d bytes", got.Status, len(got.Stdout))
 	}
 	h.log.Wait(t, "recording lost", `verdict="goes on unrecorded"`)
-	if rec := one(t); !strings.HasPrefix(got.Stdout, string(rec.output)) || len(rec.output) < 500_000 {
-		t.Errorf("recorded %d bytes", len(rec.output))
+	if rec := one(t); !strings.HasPrefix(got.Stdout, string(rec.Output)) || len(rec.Output) < 500_000 {
+		t.Errorf("recorded %d bytes", len(rec.Output))
 	}
 }
 
@@ -129,8 +129,8 @@ func TestFaultsBelow(t *testing.T) {
 			if !strings.Contains(notice, "has been ended") {
 				t.Errorf("the person was told %q", notice)
 			}
-			if rec := one(t); string(rec.output) != shown {
-				t.Errorf("shown %q, recorded %q", shown, rec.output)
+			if rec := one(t); string(rec.Output) != shown {
+				t.Errorf("shown %q, recorded %q", shown, rec.Output)
 			}
 		})
 	}

@@ -23,23 +23,14 @@ const burst = time.Millisecond
 
 // readFD reads without telling the scheduler: fd must be non-blocking or
 // have been polled.
-func readFD(fd int, p []byte) (int, error) {
-	for {
-		n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-		switch e {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-		default:
-			return 0, e
-		}
-	}
-}
+func readFD(fd int, p []byte) (int, error) { return rawIO(unix.SYS_READ, fd, p) }
 
 // writeFD writes without telling the scheduler.
-func writeFD(fd int, p []byte) (int, error) {
+func writeFD(fd int, p []byte) (int, error) { return rawIO(unix.SYS_WRITE, fd, p) }
+
+func rawIO(trap uintptr, fd int, p []byte) (int, error) {
 	for {
-		n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, e := unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 		switch e {
 		case 0:
 			return int(n), nil
@@ -118,9 +109,6 @@ func (w *Waker) Resize() { w.set(wakeResize) }
 // terminal or without one.
 func (w *Waker) Hangup() { w.set(wakeGone) }
 
-// Terminate tells the loop to end the session.
-func (w *Waker) Terminate() { w.set(wakeTerm) }
-
 // Sync tells the loop to ask the recorder whether it has failed.
 func (w *Waker) Sync() { w.set(wakeSync) }
 
@@ -128,7 +116,10 @@ func (w *Waker) Sync() { w.set(wakeSync) }
 func (w *Waker) Child() { w.set(wakeChild) }
 
 // Signal tells the loop to pass sig on to the program.
-func (w *Waker) Signal(sig syscall.Signal) { w.signal(sig) }
+func (w *Waker) Signal(sig syscall.Signal) {
+	w.sigs.Or(1 << uint(sig))
+	w.set(wakeSignal)
+}
 
 func (w *Waker) set(bit uint32) {
 	w.bits.Or(bit)
@@ -136,13 +127,7 @@ func (w *Waker) set(bit uint32) {
 	_, _ = unix.Write(w.fd, one[:])
 }
 
-// signal notes a signal that is to be passed on.
-func (w *Waker) signal(sig syscall.Signal) {
-	w.sigs.Or(1 << uint(sig))
-	w.set(wakeSignal)
-}
-
-// signals returns those noted since the last call.
+// signals returns those announced since the last call.
 func (w *Waker) signals() []syscall.Signal {
 	var list []syscall.Signal
 	for set, sig := w.sigs.Swap(0), 1; sig < 64; sig++ {

@@ -232,12 +232,18 @@ func (r *Recorder) syncLoop() {
 			err = r.Full()
 		}
 		if err != nil {
-			r.synced.Store(&err)
-			if r.Wake != nil {
-				r.Wake()
-			}
+			r.found(err)
 			return
 		}
+	}
+}
+
+// found leaves a failure for the copy loop, in a function of its own: there a
+// session that syncs for weeks allocates nothing for the failure it never has.
+func (r *Recorder) found(err error) {
+	r.synced.Store(&err)
+	if r.Wake != nil {
+		r.Wake()
 	}
 }
 

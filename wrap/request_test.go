@@ -4,11 +4,7 @@ package wrap
 
 import (
 	"slices"
-	"strings"
 	"testing"
-	"time"
-
-	"castgate/wrap/spool"
 )
 
 func TestParseRequest(t *testing.T) {
@@ -97,16 +93,5 @@ func TestRealShell(t *testing.T) {
 		if got := RealShell(Account{Name: tt.user, Shell: tt.passwd}, shells, tt.exists); got != tt.want {
 			t.Errorf("%s %q: got %q, want %q", tt.user, tt.passwd, got, tt.want)
 		}
-	}
-}
-
-func TestNewID(t *testing.T) {
-	var last string
-	for i := range 100 {
-		id := NewID(time.UnixMilli(int64(1_700_000_000_000 + i)))
-		if !spool.ValidID(id) || strings.Compare(id, last) <= 0 {
-			t.Fatalf("%q after %q", id, last)
-		}
-		last = id
 	}
 }

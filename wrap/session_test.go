@@ -4,8 +4,6 @@ package wrap_test
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +11,6 @@ import (
 	"testing"
 
 	"castgate/packaging/hosttest"
-	"castgate/wrap/asciicast"
 )
 
 func TestMain(m *testing.M) { hosttest.Main(m) }
@@ -57,42 +54,8 @@ func clear(t *testing.T) {
 	}
 }
 
-// recording is what the spool holds of one session.
-type recording struct {
-	header asciicast.Header
-	output []byte
-	events map[string][]string // by code, Output excepted
-	err    error
-}
-
-func read(t *testing.T, path string) recording {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := asciicast.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec := recording{header: r.Header, events: map[string][]string{}}
-	for {
-		ev, err := r.Next()
-		if err != nil {
-			rec.err = err
-			return rec
-		}
-		if ev.Code == asciicast.Output {
-			rec.output = append(rec.output, ev.Data...)
-		} else {
-			rec.events[ev.Code] = append(rec.events[ev.Code], string(ev.Data))
-		}
-	}
-}
-
 // one waits for the only finished recording and returns it.
-func one(t *testing.T) recording {
+func one(t *testing.T) hosttest.Recording {
 	t.Helper()
 	var files []string
 	hosttest.WaitFor(t, "a finished recording", func() bool {
@@ -102,9 +65,9 @@ func one(t *testing.T) recording {
 	if len(files) != 1 {
 		t.Fatalf("%d recordings: %q", len(files), files)
 	}
-	rec := read(t, files[0])
-	if rec.err != io.EOF {
-		t.Fatalf("the recording ends with %v", rec.err)
+	rec := hosttest.ReadRecording(t, files[0])
+	if rec.Torn {
+		t.Fatal("the recording is torn")
 	}
 	clear(t)
 	return rec
@@ -131,12 +94,12 @@ func TestCommand(t *testing.T) {
 				t.Errorf("got %d %q %q", got.Status, got.Stdout, got.Stderr)
 			}
 			rec := one(t)
-			if len(rec.output) != len(tt.stdout)+len(tt.stderr) || tt.stderr == "" && string(rec.output) != tt.stdout {
-				t.Errorf("recorded %q", rec.output)
+			if len(rec.Output) != len(tt.stdout)+len(tt.stderr) || tt.stderr == "" && string(rec.Output) != tt.stdout {
+				t.Errorf("recorded %q", rec.Output)
 			}
-			s := rec.header.Session
-			if rec.header.Command != tt.command || s.Kind != "command" || s.TTY || s.Mode != "setgid" || s.User != h.user.Name || s.Client == "" {
-				t.Errorf("header %+v %+v", rec.header, s)
+			s := rec.Header.Session
+			if rec.Header.Command != tt.command || s.Kind != "command" || s.TTY || s.Mode != "setgid" || s.User != h.user.Name || s.Client == "" {
+				t.Errorf("header %+v %+v", rec.Header, s)
 			}
 		})
 	}
@@ -154,8 +117,8 @@ func TestDeathBySignal(t *testing.T) {
 		if got.Status != 255 || !strings.Contains(got.Stderr, "exit-signal") {
 			t.Errorf("%v: got %d %s", opts, got.Status, got.Stderr)
 		}
-		if rec := one(t); rec.events["x"][0] != "143" {
-			t.Errorf("recorded %q", rec.events)
+		if rec := one(t); rec.Events["x"][0] != "143" {
+			t.Errorf("recorded %q", rec.Events)
 		}
 	}
 }
@@ -220,17 +183,17 @@ func TestTerminal(t *testing.T) {
 		t.Errorf("status %d", got.Status)
 	}
 	rec := one(t)
-	if !strings.Contains(x.Output(), string(rec.output)) {
-		t.Errorf("shown and recorded differ:\n%q\n%q", x.Output(), rec.output)
+	if !strings.Contains(x.Output(), string(rec.Output)) {
+		t.Errorf("shown and recorded differ:\n%q\n%q", x.Output(), rec.Output)
 	}
-	s := rec.header.Session
-	if !s.TTY || s.Kind != "shell" || rec.header.Term.Cols != 100 || rec.events["r"][0] != "120x40" || rec.events["x"][0] != "5" {
-		t.Errorf("header %+v, events %q", rec.header, rec.events)
+	s := rec.Header.Session
+	if !s.TTY || s.Kind != "shell" || rec.Header.Term.Cols != 100 || rec.Events["r"][0] != "120x40" || rec.Events["x"][0] != "5" {
+		t.Errorf("header %+v, events %q", rec.Header, rec.Events)
 	}
-	tty := string(rec.output[bytes.Index(rec.output, []byte("/dev/pts/")):])
+	tty := string(rec.Output[bytes.Index(rec.Output, []byte("/dev/pts/")):])
 	tty, _, _ = strings.Cut(tty, "\r")
-	if strings.Count(string(rec.output), tty+"\r\n") != 2 {
-		t.Errorf("SSH_TTY is not the inner terminal: %q", rec.output)
+	if strings.Count(string(rec.Output), tty+"\r\n") != 2 {
+		t.Errorf("SSH_TTY is not the inner terminal: %q", rec.Output)
 	}
 }
 
@@ -245,8 +208,8 @@ func TestFastExitLosesNothing(t *testing.T) {
 		for range rounds {
 			got := hosttest.Do(t, h.Ssh(h.key, h.user.Name, append([]string{"-q"}, opts...), "printf %1000s end"), nil)
 			rec := one(t)
-			if !strings.HasSuffix(got.Stdout, " end") || !strings.HasSuffix(string(rec.output), got.Stdout) {
-				t.Fatalf("%v: shown %d bytes, recorded %d", opts, len(got.Stdout), len(rec.output))
+			if !strings.HasSuffix(got.Stdout, " end") || !strings.HasSuffix(string(rec.Output), got.Stdout) {
+				t.Fatalf("%v: shown %d bytes, recorded %d", opts, len(got.Stdout), len(rec.Output))
 			}
 		}
 	}
@@ -280,8 +243,8 @@ func TestProgramsOfGitAreRecorded(t *testing.T) {
 			t.Fatalf("%s: got %d %q", tt.what, got.Status, got.Stderr)
 		}
 		rec := one(t)
-		if rec.header.Session.Kind != "transfer" || !strings.Contains(string(rec.output), tt.says) || tt.says == "" && len(rec.output) > 0 {
-			t.Errorf("%s: recorded %q as %q", tt.what, rec.output, rec.header.Session.Kind)
+		if rec.Header.Session.Kind != "transfer" || !strings.Contains(string(rec.Output), tt.says) || tt.says == "" && len(rec.Output) > 0 {
+			t.Errorf("%s: recorded %q as %q", tt.what, rec.Output, rec.Header.Session.Kind)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(h.user.Home, "ran")); err == nil {
@@ -306,8 +269,8 @@ func TestTransferIsRecordedAsFacts(t *testing.T) {
 			t.Fatalf("scp %s: %v, %d bytes", mode, err, len(copied))
 		}
 		rec := one(t)
-		if len(rec.events["m"]) != 1 || !strings.HasPrefix(rec.events["m"][0], "transfer: in=") || len(rec.output) != 0 {
-			t.Errorf("scp %s: events %q, %d bytes of output", mode, rec.events, len(rec.output))
+		if len(rec.Events["m"]) != 1 || !strings.HasPrefix(rec.Events["m"][0], "transfer: in=") || len(rec.Output) != 0 {
+			t.Errorf("scp %s: events %q, %d bytes of output", mode, rec.Events, len(rec.Output))
 		}
 	}
 }
@@ -355,8 +318,8 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("got %d, %d bytes", got.Status, len(got.Stdout))
 		}
 		rec := one(t)
-		if !(string(rec.output) == got.Stdout) || !strings.Contains(strings.Join(rec.events["m"], ""), "size limit") {
-			t.Errorf("shown %d, recorded %d, %q", len(got.Stdout), len(rec.output), rec.events)
+		if !(string(rec.Output) == got.Stdout) || !strings.Contains(strings.Join(rec.Events["m"], ""), "size limit") {
+			t.Errorf("shown %d, recorded %d, %q", len(got.Stdout), len(rec.Output), rec.Events)
 		}
 		h.log.Wait(t, "recording lost", "verdict=ended")
 	})
@@ -379,8 +342,8 @@ func TestLoginShell(t *testing.T) {
 	if got.Status != 3 || got.Stdout != "sh /bin/sh\n" {
 		t.Errorf("got %d %q %q", got.Status, got.Stdout, got.Stderr)
 	}
-	if rec := one(t); rec.header.Command != "echo $0 $SHELL; exit 3" {
-		t.Errorf("header %+v", rec.header)
+	if rec := one(t); rec.Header.Command != "echo $0 $SHELL; exit 3" {
+		t.Errorf("header %+v", rec.Header)
 	}
 	out := hosttest.Run(t, "su", "-", h.user.Name, "-c", "id -g; grep ^Gid /proc/self/status; echo $0")
 	if !strings.HasSuffix(strings.TrimSpace(out), "sh") || strings.Count(out, strings.Fields(out)[0]) < 5 {
@@ -404,13 +367,10 @@ func TestKilledRecorder(t *testing.T) {
 	if len(files) != 1 {
 		t.Fatalf("recordings: %q", files)
 	}
-	rec := read(t, files[0])
-	if !errors.Is(rec.err, io.EOF) && !errors.Is(rec.err, asciicast.ErrTorn) {
-		t.Error(rec.err)
-	}
+	rec := hosttest.ReadRecording(t, files[0]) // it may be torn
 	shown := strings.ReplaceAll(x.Output(), "\x00", "")
-	if i := strings.Index(shown, "READY"); i < 0 || !strings.Contains(string(rec.output), "line 1000\r\nREADY") {
-		t.Errorf("recorded %q", rec.output)
+	if i := strings.Index(shown, "READY"); i < 0 || !strings.Contains(string(rec.Output), "line 1000\r\nREADY") {
+		t.Errorf("recorded %q", rec.Output)
 	}
 	clear(t)
 }
@@ -428,12 +388,12 @@ func TestRunByHandIsNested(t *testing.T) {
 		if len(files) != 2 {
 			t.Fatalf("%d recordings", len(files))
 		}
-		outer, inner := read(t, files[0]), read(t, files[1])
-		if outer.header.Session.Nested || !inner.header.Session.Nested {
-			t.Errorf("nested: %v %v", outer.header.Session.Nested, inner.header.Session.Nested)
+		outer, inner := hosttest.ReadRecording(t, files[0]), hosttest.ReadRecording(t, files[1])
+		if outer.Header.Session.Nested || !inner.Header.Session.Nested {
+			t.Errorf("nested: %v %v", outer.Header.Session.Nested, inner.Header.Session.Nested)
 		}
-		if unset == "" && inner.header.Session.Parent != outer.header.Session.ID {
-			t.Errorf("parent %q, want %q", inner.header.Session.Parent, outer.header.Session.ID)
+		if unset == "" && inner.Header.Session.Parent != outer.Header.Session.ID {
+			t.Errorf("parent %q, want %q", inner.Header.Session.Parent, outer.Header.Session.ID)
 		}
 		clear(t)
 	}
@@ -458,7 +418,7 @@ func TestInputPolicy(t *testing.T) {
 		x.Wait()
 		files, _ := filepath.Glob("/var/spool/castgate/incoming/*.cast")
 		text, _ := os.ReadFile(files[0])
-		typed := strings.Join(one(t).events["i"], "")
+		typed := string(one(t).Input)
 		if strings.Contains(typed, "visible-text") != tt.echoed || strings.Contains(typed, "hunter2-secret") != tt.secret {
 			t.Errorf("%s: recorded input %q", tt.policy, typed)
 		}

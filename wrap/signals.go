@@ -43,12 +43,12 @@ func (w *Waker) announce(sig syscall.Signal) {
 		w.set(wakeResize)
 	case unix.SIGPIPE: // a write says it better
 	case unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU: // in the background of a shell there is nobody to record
-		w.signal(sig)
+		w.Signal(sig)
 		w.set(wakeHangup)
 	case unix.SIGTERM:
-		w.signal(sig)
+		w.Signal(sig)
 		w.set(wakeTerm)
 	default:
-		w.signal(sig)
+		w.Signal(sig)
 	}
 }

@@ -85,7 +85,7 @@ type session struct {
 
 // Run runs the session that inv asks for.
 func Run(inv Invocation) (End, error) {
-	s := &session{inv: inv, id: NewID(time.Now()), start: time.Now()}
+	s := &session{inv: inv, id: asciicast.NewID(time.Now()), start: time.Now()}
 	s.log = inv.Log.With("session", s.id)
 	s.req = ParseRequest(inv.Argv, s.lookupEnv)
 	raiseLimits()
@@ -232,11 +232,6 @@ func (s *session) transfer() (Transfer, bool) {
 	return ParseTransfer(s.req.Command, s.account.Home)
 }
 
-func (s *session) isTransfer() bool {
-	k := s.header.Session.Kind
-	return k == asciicast.KindTransfer || k == asciicast.KindSubsystem
-}
-
 func outerSize() (*unix.Winsize, error) { return unix.IoctlGetWinsize(0, unix.TIOCGWINSZ) }
 
 // run runs the program and ends the recording.
@@ -273,17 +268,20 @@ func (s *session) program() (End, error) {
 		return s.onTerminal()
 	}
 	s.command.Env = Environment(s.inv.Environ, s.account, s.shell, "", s.id)
-	metadata := s.policy.Record.Commands == "metadata" || s.isTransfer()
-	if s.isTransfer() {
+	transfer := s.moved.Path != ""
+	content := s.policy.Record.Commands != "metadata"
+	if transfer {
 		s.command.Env = s.moved.Environment(s.command.Env)
 	}
 	p := &Pipes{
 		Rec: s.rec, In: 0, Out: 1, Err: 2, Wake: s.wake,
-		Output: !metadata || s.moved.Shows && s.policy.Record.Commands != "metadata", Input: !metadata && s.policy.Record.Input == "all",
-		OutputLimit: int64(s.policy.Limits.CommandOutput), Facts: metadata,
+		Output:      content && (!transfer || s.moved.Shows),
+		Input:       content && !transfer && s.policy.Record.Input == "all",
+		OutputLimit: int64(s.policy.Limits.CommandOutput),
+		Facts:       transfer || !content,
 	}
 	end, err := p.Run(s.command)
-	if metadata && err == nil {
+	if p.Facts && err == nil {
 		s.facts = p.FactsOf()
 		_ = s.rec.Marker(s.facts)
 	}

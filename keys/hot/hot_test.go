@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"castgate/packaging/hosttest"
 )
 
 var noon = time.Unix(1_800_000_000, 0)
@@ -117,7 +119,7 @@ func TestOnlyAFreshOwnFileAnswers(t *testing.T) {
 
 func TestAnotherOwnersFileIsRefused(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give files away")
+		hosttest.Skip(t, "only root can give files away")
 	}
 	config, entries := host(t, 1)
 	if err := os.Chown(account(config), 4711, 4711); err != nil {

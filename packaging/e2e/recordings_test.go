@@ -4,8 +4,6 @@ package e2e_test
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -30,38 +28,15 @@ type recording struct {
 
 func readRecording(t *testing.T, path string) recording {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
+	r := hosttest.ReadRecording(t, path)
+	rec := recording{
+		path: path, header: r.Header, output: r.Output, input: r.Input, torn: r.Torn,
+		sizes: r.Events[asciicast.Resize], marks: r.Events[asciicast.Marker],
 	}
-	defer f.Close()
-	r, err := asciicast.NewReader(f)
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
+	if exits := r.Events[asciicast.Exit]; len(exits) > 0 {
+		rec.exit = exits[len(exits)-1]
 	}
-	rec := recording{path: path, header: r.Header}
-	for {
-		e, err := r.Next()
-		if err != nil {
-			rec.torn = errors.Is(err, asciicast.ErrTorn)
-			if err != io.EOF && !rec.torn {
-				t.Fatalf("%s: %v", path, err)
-			}
-			return rec
-		}
-		switch e.Code {
-		case asciicast.Output:
-			rec.output = append(rec.output, e.Data...)
-		case asciicast.Input:
-			rec.input = append(rec.input, e.Data...)
-		case asciicast.Resize:
-			rec.sizes = append(rec.sizes, string(e.Data))
-		case asciicast.Marker:
-			rec.marks = append(rec.marks, string(e.Data))
-		case asciicast.Exit:
-			rec.exit = string(e.Data)
-		}
-	}
+	return rec
 }
 
 func in(t *testing.T, sub string) []string {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 	"unicode"
 
@@ -98,12 +97,4 @@ func Clock(d time.Duration) string {
 		return fmt.Sprintf("%02d:%02d", s/60, s%60)
 	}
 	return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
-}
-
-// Title says in a few words what a session was: its command, or its kind.
-func Title(kind, command string) string {
-	if command = strings.TrimSpace(command); command != "" {
-		return Plain(command)
-	}
-	return Plain(kind)
 }

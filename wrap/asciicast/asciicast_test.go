@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"castgate/wrap/spool"
 )
 
 const head = `{"version":3,"term":{"cols":80,"rows":24},"castgate":{"id":"x"}}` + "\n"
@@ -233,6 +235,17 @@ func TestNothingIsAllocatedPerEvent(t *testing.T) {
 		buf = e.Flush(buf[:0], 0)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestNewID(t *testing.T) {
+	var last string
+	for i := range 100 {
+		id := NewID(time.UnixMilli(int64(1_700_000_000_000 + i)))
+		if !spool.ValidID(id) || strings.Compare(id, last) <= 0 {
+			t.Fatalf("%q after %q", id, last)
+		}
+		last = id
 	}
 }
 

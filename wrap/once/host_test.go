@@ -169,28 +169,11 @@ func (s *server) recording() recording {
 
 func parse(t *testing.T, f io.Reader) recording {
 	t.Helper()
-	r, err := asciicast.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
+	r := hosttest.ParseRecording(t, f)
+	if r.Torn {
+		t.Fatal("the recording is torn")
 	}
-	rec := recording{header: r.Header, events: map[string][]string{}}
-	for {
-		ev, err := r.Next()
-		if err == io.EOF {
-			return rec
-		}
-		if err != nil {
-			t.Fatalf("the recording ends with %v", err)
-		}
-		switch ev.Code {
-		case asciicast.Output:
-			rec.output += string(ev.Data)
-		case asciicast.Input:
-			rec.input += string(ev.Data)
-		default:
-			rec.events[ev.Code] = append(rec.events[ev.Code], string(ev.Data))
-		}
-	}
+	return recording{r.Header, string(r.Output), string(r.Input), r.Events}
 }
 
 // Every command has the same outcome as with the stock sshd.

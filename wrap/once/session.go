@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/wrap"
+	"castgate/wrap/asciicast"
 )
 
 // session is the one that castgate-once serves.
@@ -44,7 +45,7 @@ const (
 
 func newSession(s *server, v *visitor) *session {
 	now := time.Now()
-	id := wrap.NewID(now)
+	id := asciicast.NewID(now)
 	return &session{
 		server: s, visitor: v, id: id, start: now, logger: s.Logger.With("session", id),
 		started: make(chan *task, 1), over: make(chan struct{}), stuck: make(chan struct{}),

@@ -75,8 +75,8 @@ func (d *Dir) compress(f *os.File, n name, rec *Receipt) error {
 	if err := errors.Join(err, enc.Close()); err != nil {
 		return err
 	}
-	rec.SHA256, rec.Bytes = sum.hex(), sum.n
-	_, err = d.keep(tmp, n, sum.sum())
+	rec.SHA256, rec.Bytes = sum.Hex(), sum.N
+	_, err = d.keep(tmp, n, sum.Sum())
 	return err
 }
 
@@ -125,7 +125,7 @@ func (d *Dir) keepBytes(data []byte, n name) error {
 	if _, err := sum.Write(data); err != nil {
 		return err
 	}
-	_, err = d.keep(tmp, n, sum.sum())
+	_, err = d.keep(tmp, n, sum.Sum())
 	return err
 }
 

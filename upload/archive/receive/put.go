@@ -49,10 +49,10 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, n name) (created b
 	if err != nil {
 		return false, rec, err
 	}
-	if sum.sum() != want {
+	if sum.Sum() != want {
 		return false, rec, wrong("the bytes are not those of the Content-Digest header")
 	}
-	rec = Receipt{SHA256: sum.hex(), Bytes: sum.n, Path: n.path()}
+	rec = Receipt{SHA256: sum.Hex(), Bytes: sum.N, Path: n.path()}
 	created, err = s.dir.keep(tmp, n, want)
 	return created, rec, err
 }

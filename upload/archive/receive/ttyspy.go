@@ -61,7 +61,7 @@ func (s *Server) transcriptHeader(r *http.Request, host string) (asciicast.Heade
 	}
 	h.Term, h.Timestamp = transcriptTerm, s.now().Unix()
 	h.Session = &asciicast.Session{
-		ID: newID(s.now()), Mode: "ttyspy", Host: host, User: user, Client: sshClient(r),
+		ID: asciicast.NewID(s.now()), Mode: "ttyspy", Host: host, User: user, Client: sshClient(r),
 		TTY: true, Kind: asciicast.KindShell, Version: "ttyspy",
 	}
 	return h, nil
@@ -93,7 +93,7 @@ func (s *Server) keepTranscript(r *http.Request, n name, h asciicast.Header, sta
 	if err := s.record(r.Body, cast, h); err != nil {
 		return Receipt{}, err // what was written stays, as a live recording that ended
 	}
-	m.Cast = manifest.Object{Bytes: cast.n, SHA256: cast.hex()}
+	m.Cast = manifest.Object{Bytes: cast.N, SHA256: cast.Hex()}
 	return s.dir.file(f, n, m)
 }
 

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"castgate/packaging/hosttest"
 )
 
 // The second emulator is xterm.js without a browser, the one behind most web
@@ -43,20 +45,12 @@ type screenState struct {
 	Failed  string   `json:"failed"` // what the second emulator threw
 }
 
-func skipOrFail(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CASTGATE_TEST_ALL") != "" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
 // oracle runs streams through the second emulator.
 func oracle(t *testing.T, streams []stream) []screenState {
 	t.Helper()
 	for _, p := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(p); err != nil {
-			skipOrFail(t, "the second emulator needs %s: %v", p, err)
+			hosttest.Skip(t, fmt.Sprintf("the second emulator needs %s: %v", p, err))
 		}
 	}
 	dir, err := filepath.Abs("../../../.build/xterm")
@@ -69,7 +63,7 @@ func oracle(t *testing.T, streams []stream) []screenState {
 		}
 		npm := exec.Command("npm", append([]string{"install", "--no-audit", "--no-fund", "--prefix", dir}, oracleModules...)...)
 		if out, err := npm.CombinedOutput(); err != nil {
-			skipOrFail(t, "npm install: %v\n%s", err, out)
+			hosttest.Skip(t, fmt.Sprintf("npm install: %v\n%s", err, out))
 		}
 	}
 	in, err := json.Marshal(streams)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"castgate/packaging/hosttest"
 )
 
 // quiet is how long a program must be silent to be taken for waiting. It sets
@@ -24,7 +26,7 @@ const quiet = 150 * time.Millisecond
 func record(t *testing.T, cols, rows int, keys []string, program string, args ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
-		skipOrFail(t, "%s is not installed", program)
+		hosttest.Skip(t, program+" is not installed")
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Dir = t.TempDir()

@@ -75,17 +75,27 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// cast answers with the recording so far, for the player's own parser: what is
-// in the header beyond the terminal's size, and what no player knows, is left
-// out. It is how a live recording is watched from its start.
-func (s *Server) cast(w http.ResponseWriter, r *http.Request) {
-	rec, ok := s.recording(w, r)
-	if !ok || !s.note(w, r, Event{What: "play", ID: rec.ID()}) {
-		return
+// look notes who looks at a recording, and then opens it. False means that the
+// request has been answered.
+func (s *Server) look(w http.ResponseWriter, r *http.Request, what string) (rec Recording, in io.ReadCloser, ok bool) {
+	rec, ok = s.recording(w, r)
+	if !ok || !s.note(w, r, Event{What: what, ID: rec.ID()}) {
+		return rec, nil, false
 	}
 	in, err := s.archive.Cast(r.Context(), rec)
 	if err != nil {
 		s.fail(w, r, err)
+		return rec, nil, false
+	}
+	return rec, in, true
+}
+
+// cast answers with the recording so far, for the player's own parser: what is
+// in the header beyond the terminal's size, and what no player knows, is left
+// out. It is how a live recording is watched from its start.
+func (s *Server) cast(w http.ResponseWriter, r *http.Request) {
+	_, in, ok := s.look(w, r, "play")
+	if !ok {
 		return
 	}
 	defer in.Close()
@@ -145,13 +155,8 @@ const (
 // now, then every event as it arrives. The two join without a gap or an
 // overlap, since one reader goes from the first event to the last.
 func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
-	rec, ok := s.recording(w, r)
-	if !ok || !s.note(w, r, Event{What: "follow", ID: rec.ID()}) {
-		return
-	}
-	in, err := s.archive.Cast(r.Context(), rec)
-	if err != nil {
-		s.fail(w, r, err)
+	rec, in, ok := s.look(w, r, "follow")
+	if !ok {
 		return
 	}
 	defer in.Close()

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"castgate/packaging/hosttest"
 )
 
 // visitor is a browser without a screen.
@@ -310,7 +312,7 @@ func TestDownloadsAreAttachments(t *testing.T) {
 
 func TestSingleFileHoldsNoMarkupOfTheRecording(t *testing.T) {
 	if !HasPlayer() {
-		t.Skip("this test was built without the player: make web")
+		hosttest.Skip(t, "this test was built without the player: make web")
 	}
 	s := newSample(t)
 	ids := s.fill()
