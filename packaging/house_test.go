@@ -80,7 +80,7 @@ var links = map[string]struct {
 	without []string // packages of the standard library that are banned
 }{
 	"castgate-wrap": {
-		[]string{"github.com/creack/pty", "golang.org/x/term", "golang.org/x/sys", "go.yaml.in/yaml/v3"},
+		[]string{"github.com/creack/pty", "golang.org/x/term", "golang.org/x/sys"},
 		[]string{"net", "net/http", "crypto/tls", "os/user", "plugin"},
 	},
 	"castgate-guard": {[]string{"golang.org/x/sys", "golang.org/x/term"}, []string{"net/http", "crypto/tls", "plugin"}},

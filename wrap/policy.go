@@ -3,7 +3,6 @@
 package wrap
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,69 +21,49 @@ const ConfigPath = "/etc/castgate/wrap.yaml"
 
 // Config is wrap.yaml.
 type Config struct {
-	Spool  string            `yaml:"spool"`
-	Guard  string            `yaml:"guard"` // require | use | no
-	Plain  bool              `yaml:"plain"` // may run without its setgid bit
-	Shells map[string]string `yaml:"shells"`
-	Rules  []Rule            `yaml:"rules"`
-	Policy `yaml:",inline"`
+	Spool  string
+	Guard  string // require | use | no
+	Plain  bool   // may run without its setgid bit
+	Shells map[string]string
+	Rules  []Rule
+	Policy
 }
 
 // Policy is what holds for one session: the file's own values, and over them
 // those of the first rule that matches.
 type Policy struct {
-	Notice    string `yaml:"notice"`
-	Record    Record `yaml:"record"`
-	OnFailure string `yaml:"on_failure"` // deny | allow
-	Leftovers string `yaml:"leftovers"`  // keep | list | end
-	Limits    Limits `yaml:"limits"`
+	Notice    string
+	Record    Record
+	OnFailure string // deny | allow
+	Leftovers string // keep | list | end
+	Limits    Limits
 }
 
 // Record says what goes into a recording.
 type Record struct {
-	Input    string `yaml:"input"`    // no | echoed | all
-	Commands string `yaml:"commands"` // yes | metadata
-	Su       bool   `yaml:"su"`
+	Input    string // no | echoed | all
+	Commands string // yes | metadata
+	Su       bool
 }
 
 // Limits bound one session or one user.
 type Limits struct {
-	Session         Size `yaml:"session"`
-	CommandOutput   Size `yaml:"command_output"`
-	Free            Size `yaml:"free"`
-	SessionsPerUser int  `yaml:"sessions_per_user"`
+	Session         Size
+	CommandOutput   Size
+	Free            Size
+	SessionsPerUser int
 }
 
 // Rule gives users or members of groups a policy of their own. Keys that it
 // doesn't set keep the file's values.
 type Rule struct {
-	Users     []string  `yaml:"users"`
-	Groups    []string  `yaml:"groups"`
-	Notice    *string   `yaml:"notice"`
-	Record    yaml.Node `yaml:"record"`
-	OnFailure string    `yaml:"on_failure"`
-	Limits    yaml.Node `yaml:"limits"`
+	Users  []string
+	Groups []string
+	over   *node // what it sets of a Policy
 }
 
 // Size is a number of bytes, written as 512, 64KiB, 256MiB or 1GiB.
 type Size int64
-
-// UnmarshalYAML reads a size.
-func (s *Size) UnmarshalYAML(n *yaml.Node) error {
-	text := n.Value
-	unit := int64(1)
-	for suffix, u := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40} {
-		if t, ok := strings.CutSuffix(text, suffix); ok {
-			text, unit = t, u
-		}
-	}
-	v, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
-	if err != nil || v < 0 || v > 1<<62/unit {
-		return fmt.Errorf("line %d: %q is no size: write 512, 64KiB, 256MiB or 1GiB", n.Line, n.Value)
-	}
-	*s = Size(v * unit)
-	return nil
-}
 
 // Defaults is the configuration of an empty file.
 func Defaults() Config {
@@ -161,7 +138,11 @@ func rootOnly(path string, st *unix.Stat_t) error {
 }
 
 func parseConfig(text []byte, c *Config) error {
-	if err := strict(text, c); err != nil {
+	n, err := parseYAML(text)
+	if err != nil {
+		return err
+	}
+	if err := n.into(c.keys()); err != nil {
 		return err
 	}
 	if err := c.Policy.validate(); err != nil {
@@ -187,29 +168,6 @@ func parseConfig(text []byte, c *Config) error {
 	return nil
 }
 
-// strict decodes YAML and refuses keys that into doesn't have.
-func strict(text []byte, into any) error {
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		var te *yaml.TypeError
-		if errors.As(err, &te) && len(te.Errors) > 0 {
-			return errors.New(plainYAML(te.Errors[0]))
-		}
-		return err
-	}
-	return nil
-}
-
-// plainYAML says "key" where the YAML package names our types.
-func plainYAML(msg string) string {
-	if line, rest, ok := strings.Cut(msg, ": field "); ok {
-		key, _, _ := strings.Cut(rest, " ")
-		return fmt.Sprintf("%s: key %q is not known", line, key)
-	}
-	return msg
-}
-
 func (p *Policy) validate() error {
 	for _, k := range []struct {
 		key, value string
@@ -231,34 +189,13 @@ func (p *Policy) validate() error {
 }
 
 func (r *Rule) apply(p *Policy) error {
+	if err := r.over.into(r.keys(p)); err != nil {
+		return err
+	}
 	if len(r.Users) == 0 && len(r.Groups) == 0 {
 		return errors.New("it names neither users nor groups")
 	}
-	if r.Notice != nil {
-		p.Notice = *r.Notice
-	}
-	if r.OnFailure != "" {
-		p.OnFailure = r.OnFailure
-	}
-	if err := over(&r.Record, &p.Record); err != nil {
-		return err
-	}
-	if err := over(&r.Limits, &p.Limits); err != nil {
-		return err
-	}
 	return p.validate()
-}
-
-// over decodes a rule's part over the file's values, strictly.
-func over(n *yaml.Node, into any) error {
-	if n.IsZero() {
-		return nil
-	}
-	text, err := yaml.Marshal(n)
-	if err != nil {
-		return err
-	}
-	return strict(text, into)
 }
 
 // For returns what holds for a user with these groups.
