@@ -91,7 +91,7 @@ func (c *castCopy) header(h asciicast.Header, title string) ([]byte, error) {
 	}
 	h.Env = env
 	if c.version == 3 {
-		return asciicast.AppendHeader(nil, h)
+		return asciicast.AppendHeader(nil, h), nil
 	}
 	if h.Term.Type != "" {
 		env["TERM"] = h.Term.Type

@@ -59,11 +59,7 @@ func (r *Recorder) Begin(h asciicast.Header) error {
 		return os.NewSyscallError("fstat", err)
 	}
 	r.base = st.Size
-	line, err := r.header(h)
-	if err != nil {
-		return err
-	}
-	if err := r.write(line); err != nil {
+	if err := r.write(r.header(h)); err != nil {
 		return fmt.Errorf("write the header: %w", err)
 	}
 	if err := fsync(r.FD, unix.Fsync); err != nil {
@@ -73,9 +69,9 @@ func (r *Recorder) Begin(h asciicast.Header) error {
 	return nil
 }
 
-func (r *Recorder) header(h asciicast.Header) ([]byte, error) {
+func (r *Recorder) header(h asciicast.Header) []byte {
 	if r.Plain != nil {
-		return nil, nil
+		return nil
 	}
 	return asciicast.AppendHeader(r.buf, h)
 }

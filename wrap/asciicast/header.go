@@ -22,11 +22,6 @@
 //     recorder was killed between the two reads.
 package asciicast
 
-import (
-	"encoding/json"
-	"fmt"
-)
-
 // Version is the asciicast version that castgate writes.
 const Version = 3
 
@@ -115,15 +110,4 @@ func Clamp(cols, rows int) (int, int) {
 		rows = 24
 	}
 	return min(cols, MaxCells), min(rows, MaxCells)
-}
-
-// AppendHeader appends the header line to dst. The size is clamped.
-func AppendHeader(dst []byte, h Header) ([]byte, error) {
-	h.Version = Version
-	h.Term.Cols, h.Term.Rows = Clamp(h.Term.Cols, h.Term.Rows)
-	line, err := json.Marshal(h)
-	if err != nil {
-		return dst, fmt.Errorf("encode the header: %w", err)
-	}
-	return append(append(dst, line...), '\n'), nil
 }

@@ -252,8 +252,8 @@ var escapes = func() (t [256]struct {
 	for c := range 0x20 {
 		t[c].n = copy(t[c].text[:], []byte{'\\', 'u', '0', '0', hex[c>>4], hex[c&15]})
 	}
-	for c, short := range map[byte]string{'\n': `\n`, '\r': `\r`, '\t': `\t`, '"': `\"`, '\\': `\\`} {
-		t[c].n = copy(t[c].text[:], short)
+	for _, short := range [...][2]byte{{'\n', 'n'}, {'\r', 'r'}, {'\t', 't'}, {'"', '"'}, {'\\', '\\'}} {
+		t[short[0]].n = copy(t[short[0]].text[:], []byte{'\\', short[1]})
 	}
 	return t
 }()

@@ -58,7 +58,7 @@ func (r *Recording) Session() asciicast.Session {
 // Cast is the recording's bytes.
 func (r *Recording) Cast() []byte {
 	s := r.Session()
-	out, _ := asciicast.AppendHeader(nil, asciicast.Header{
+	out := asciicast.AppendHeader(nil, asciicast.Header{
 		Term: asciicast.Term{Cols: 80, Rows: 24, Type: "xterm"}, Timestamp: r.Start.Unix(), Command: r.Command, Session: &s,
 	})
 	var enc asciicast.Encoder

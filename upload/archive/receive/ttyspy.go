@@ -101,10 +101,7 @@ func (s *Server) keepTranscript(r *http.Request, n name, h asciicast.Header, sta
 // body leaves another marker than one that has ended: that is all there is to
 // tell the two apart.
 func (s *Server) record(body io.Reader, w io.Writer, h asciicast.Header) error {
-	out, err := asciicast.AppendHeader(nil, h)
-	if err != nil {
-		return err
-	}
+	out := asciicast.AppendHeader(nil, h)
 	var enc asciicast.Encoder
 	buf, total, end := make([]byte, 32<<10), int64(0), error(nil)
 	for start := s.now(); ; {

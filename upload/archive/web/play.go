@@ -112,7 +112,7 @@ func cleanCast(w io.Writer, in io.Reader) error {
 		return err
 	}
 	term := asciicast.Term{Cols: rec.Header.Term.Cols, Rows: rec.Header.Term.Rows}
-	out, err := asciicast.AppendHeader(nil, asciicast.Header{Term: term, Timestamp: rec.Header.Timestamp})
+	out := asciicast.AppendHeader(nil, asciicast.Header{Term: term, Timestamp: rec.Header.Timestamp})
 	var enc asciicast.Encoder
 	for err == nil {
 		if _, err = w.Write(out); err != nil {
