@@ -7,7 +7,6 @@ package main
 import (
 	"errors"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"slices"
 
@@ -22,10 +21,7 @@ login shell (castgate-wrap -c COMMAND), and /etc/castgate/wrap.yaml says what is
 recorded. See castgate-wrap(8).`
 
 func main() {
-	// One loop does the work: more processors would only mean more threads, and
-	// a session allocates nothing as it runs, so that there is nothing to
-	// collect. Five hundred idle sessions should cost what they must.
-	runtime.GOMAXPROCS(1)
+	// A session allocates nothing as it runs, so that there is nothing to collect.
 	debug.SetGCPercent(-1)
 	cli.Main("castgate-wrap", run)
 }

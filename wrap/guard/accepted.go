@@ -35,6 +35,10 @@ type Key struct {
 // Accepted finds the record of the connection that the process pid belongs to,
 // in its nearest ancestor that has one.
 func Accepted(runDir string, pid int) (Key, bool) {
+	var st unix.Stat_t
+	if unix.Stat(runDir, &st) != nil {
+		return Key{}, false // nobody writes records here
+	}
 	chain, _ := ancestors(pid) // a partial chain is as good as it goes
 	for _, p := range chain {
 		if k, ok := lookup(runDir, p); ok {

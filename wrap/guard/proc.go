@@ -9,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // procID names one process of this boot. A pid alone names nobody: it is used again.
@@ -34,9 +36,29 @@ func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
 
 var errProc = errors.New("not in the form of proc(5)")
 
+// procSize is more than /proc/PID/stat has and than comes before the groups in
+// /proc/PID/status.
+const procSize = 2 << 10
+
+// readProc reads the start of a file of /proc into buf. The recorder asks for
+// several at each login: package os would tell the runtime's poller of each.
+func readProc(buf []byte, path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, buf[:cap(buf)])
+	if err != nil {
+		return nil, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	return buf[:n], nil
+}
+
 // readProcess reads /proc/PID/stat.
 func readProcess(pid int) (process, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	var buf [procSize]byte
+	b, err := readProc(buf[:0], "/proc/"+strconv.Itoa(pid)+"/stat")
 	if err != nil {
 		return process{}, err
 	}
@@ -74,7 +96,8 @@ type uids [4]uint32
 func (u uids) all(id uint32) bool { return u == uids{id, id, id, id} }
 
 func readUIDs(pid int) (uids, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	var buf [procSize]byte
+	b, err := readProc(buf[:0], "/proc/"+strconv.Itoa(pid)+"/status")
 	if err != nil {
 		return uids{}, err
 	}
