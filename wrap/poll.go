@@ -88,9 +88,11 @@ const (
 // Waker tells a copy loop, through an eventfd that it polls, of what happens
 // elsewhere.
 type Waker struct {
-	fd   int
-	bits atomic.Uint32
-	sigs atomic.Uint64
+	fd        int
+	bits      atomic.Uint32
+	sigs      atomic.Uint64
+	catching  bool        // it is told of the process's own signals
+	guardLeft func() bool // asked at SIGIO whether that was for the recorder; may be nil
 }
 
 // NewWaker returns a Waker.
@@ -121,9 +123,16 @@ func (w *Waker) Signal(sig syscall.Signal) {
 	w.set(wakeSignal)
 }
 
+func (w *Waker) pass(sig syscall.Signal) {
+	w.sigs.Or(1 << uint(sig))
+	w.note(wakeSignal)
+}
+
+// note is for the loop itself: it takes what was announced right afterwards.
+func (w *Waker) note(bit uint32) { w.bits.Or(bit) }
+
 func (w *Waker) set(bit uint32) {
-	w.bits.Or(bit)
-	one := [8]byte{1}
+	w.note(bit)
 	_, _ = unix.Write(w.fd, one[:])
 }
 
@@ -142,5 +151,6 @@ func (w *Waker) signals() []syscall.Signal {
 func (w *Waker) take() uint32 {
 	var n [8]byte
 	_, _ = readFD(w.fd, n[:])
+	w.takeCaught()
 	return w.bits.Swap(0)
 }
