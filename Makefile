@@ -58,11 +58,17 @@ docs: ## docs/attacks.md and docs/sessions.md, from what the tests find (root)
 	go test -count=1 -timeout 30m -run EveryWay ./packaging/e2e -args -update
 	cat packaging/e2e/sessions.head.txt .build/hosttest/sessions-*.md >docs/sessions.md
 
-bench: ## castgate-wrap beside its peers; writes BENCHMARKS.md (root; BENCHFLAGS='-rounds 5 -mb 200')
+bench: ## castgate beside its peers; writes BENCHMARKS.md (root, 25 min; BENCHFLAGS='-only keys' prints one part)
 	.ci/deps asciinema tlog ttyrec sudo bsdutils
 	mkdir -p .build
+	test -x .build/versitygw || CASTGATE_TEST_SLOW=1 go test ./upload -run 'TestTheRealS3TakesIt$$' -count 1
 	go test -tags bench ./packaging/bench -run TestBench -count 1 -timeout 3h -v -args $(BENCHFLAGS) | tee .build/bench
-	sed -n '/^# Benchmarks$$/,/^(end of the report)$$/p' .build/bench | sed '$$d' >BENCHMARKS.md
+	$(if $(PART),,$(MAKE) bench-archive RECORDINGS=$(or $(RECORDINGS),20000) | tee -a .build/bench)
+	grep -q '^(end of the report)$$' .build/bench
+	$(if $(PART),,sed -n '/^# Benchmarks$$/,/^(end of the report)$$/p; /^## Archive$$/,/^(end of archive)$$/p' .build/bench | sed 's/^(end of.*)$$//' >BENCHMARKS.md)
+
+# What chooses parts or recorders makes no whole report.
+PART = $(filter -only% -recorders%,$(BENCHFLAGS))
 
 demo: ## a login, its recording, its replay; on a throwaway machine, as root
 	packaging/demo/demo

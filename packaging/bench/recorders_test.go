@@ -8,35 +8,50 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"castgate/packaging/hosttest"
 	"castgate/wrap/asciicast"
 )
 
+// The names of two rows that others are compared with.
+const (
+	plain = "plain pty"
+	ours  = "castgate-wrap"
+)
+
+const (
+	spoolDir = "/var/spool/castgate"
+	sudoLogs = "/dev/shm/iolog"
+)
+
 // recorder is one way to run an inner command on a terminal.
 type recorder struct {
 	name    string
+	floor   bool     // records nothing
+	timing  bool     // a peer that keeps when something was shown
+	slow    bool     // gets less of the bulk work
 	version []string // command that prints it
 	argv    func(command, dir string) []string
 	env     func(command string) []string
-	file    string                        // what it writes, a pattern below dir
-	output  func([]byte) (n int, ok bool) // bytes of output in the file
+	file    string           // what it writes, a pattern below dir
+	output  func([]byte) int // bytes of output in the file
 	as      *syscall.Credential
+	syncs   time.Duration // how long each of its syncs is held
 }
 
 // recorders lists the plain pty, the two floors, us and the peers, in the
 // order of the tables.
 func recorders(t *testing.T) []recorder {
 	t.Helper()
-	dir := t.TempDir()
-	hosttest.Run(t, "cc", "-O2", "-o", dir+"/cpass", "cpass/cpass.c", "-lutil")
-	hosttest.Run(t, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/gopass", "./gopass")
+	const bin = "/usr/local/bin/"
+	hosttest.Run(t, "cc", "-O2", "-o", bin+"c-pass", "cpass/cpass.c", "-lutil")
+	hosttest.Run(t, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"go-pass", "./gopass")
 	sh := func(command string) []string { return []string{"/bin/sh", "-c", command} }
 	script := func(flags string) func(string, string) []string {
 		return func(command, out string) []string {
@@ -44,36 +59,37 @@ func recorders(t *testing.T) []recorder {
 		}
 	}
 	return []recorder{
-		{name: "plain pty", argv: func(c, _ string) []string { return sh(c) }},
-		{name: "c-pass", argv: func(c, _ string) []string { return append([]string{dir + "/cpass"}, sh(c)...) }},
-		{name: "go-pass", argv: func(c, _ string) []string { return append([]string{dir + "/gopass"}, sh(c)...) }},
+		{name: plain, floor: true, argv: func(c, _ string) []string { return sh(c) }},
+		{name: "c-pass", floor: true, argv: func(c, _ string) []string { return append([]string{"c-pass"}, sh(c)...) }},
+		{name: "go-pass", floor: true, argv: func(c, _ string) []string { return append([]string{"go-pass"}, sh(c)...) }},
 		{
-			name: "castgate-wrap", version: []string{"castgate-wrap", "-version"}, as: benchUser(t),
+			name: ours, version: []string{"castgate-wrap", "-version"}, as: benchUser(t),
 			argv: func(string, string) []string { return []string{"/usr/bin/castgate-wrap"} },
 			env: func(c string) []string {
 				return []string{"SSH_ORIGINAL_COMMAND=" + c, "SSH_CONNECTION=127.0.0.1 1 127.0.0.1 22"}
 			},
-			file: "/var/spool/castgate/*/*.cast", output: ofCast,
+			file: spoolDir + "/*/*.cast", output: ofCast,
 		},
-		{name: "script", version: []string{"script", "--version"}, argv: script("-q"), file: "rec", output: ofScript},
-		{name: "script -f", argv: script("-qf"), file: "rec", output: ofScript},
+		{name: "script", timing: true, version: []string{"script", "--version"}, argv: script("-q"), file: "rec", output: ofScript},
+		{name: "script -f", timing: true, argv: script("-qf"), file: "rec", output: ofScript},
 		{
-			name: "ttyrec", version: []string{"dpkg-query", "-W", "ttyrec"}, file: "rec", output: ofTtyrec,
+			name: "ttyrec", timing: true, version: []string{"dpkg-query", "-W", "ttyrec"}, file: "rec", output: ofTtyrec,
 			argv: func(c, out string) []string { return []string{"ttyrec", "-e", c, out + "/rec"} },
 		},
 		{
-			name: "sudo, uncompressed", version: []string{"dpkg-query", "-W", "sudo"},
+			name: "sudo, uncompressed", timing: true, version: []string{"dpkg-query", "-W", "sudo"},
+			file: sudoLogs + "/*/*/*/ttyout", output: func(file []byte) int { return len(file) },
 			argv: func(c, _ string) []string { return append([]string{"sudo", "-u", "benchsudo"}, sh(c)...) },
 		},
 		{
-			name: "tlog-rec", version: []string{"dpkg-query", "-W", "tlog"},
+			name: "tlog-rec", timing: true, slow: true, version: []string{"dpkg-query", "-W", "tlog"},
 			argv: func(c, out string) []string {
 				return append([]string{"tlog-rec", "--writer=file", "--file-path=" + out + "/rec"}, sh(c)...)
 			},
 			file: "rec", output: ofTlog,
 		},
 		{
-			name: "asciinema", version: []string{"asciinema", "--version"}, file: "rec", output: ofCast,
+			name: "asciinema", timing: true, slow: true, version: []string{"asciinema", "--version"}, file: "rec", output: ofCast,
 			argv: func(c, out string) []string { return []string{"asciinema", "rec", "-q", "-c", c, out + "/rec"} },
 		},
 	}
@@ -90,47 +106,55 @@ func benchUser(t *testing.T) *syscall.Credential {
 func (r recorder) start(command, dir string, tty *os.File) (*exec.Cmd, error) {
 	argv := r.argv(command, dir)
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "HOME=/root", "TERM=xterm-256color", "LC_ALL=C.UTF-8")
+	cmd.Env = append(os.Environ(), "HOME=/root", "SHELL=/bin/sh", "TERM=xterm-256color", "LC_ALL=C.UTF-8")
 	if r.env != nil {
 		cmd.Env = append(cmd.Env, r.env(command)...)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Credential: r.as}
+	if r.syncs > 0 {
+		return cmd, holdingSyncs(r.syncs, cmd.Start)
+	}
 	return cmd, cmd.Start()
 }
 
-// recorded returns the output bytes and the file's size; ok is false for a
-// recorder whose file we can't read.
-func (r recorder) recorded(dir string) (output, size int, ok bool) {
-	if r.file == "" {
-		return 0, 0, false
-	}
+// recording is the path of the file it wrote, "" when there is none.
+func (r recorder) recording(dir string) string {
 	pattern := r.file
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(dir, pattern)
 	}
 	files, _ := filepath.Glob(pattern)
-	if len(files) == 0 {
-		return 0, 0, true
+	if r.file == "" || len(files) == 0 {
+		return ""
 	}
-	text, err := os.ReadFile(files[len(files)-1])
-	if err != nil {
-		return 0, 0, false
-	}
-	n, ok := r.output(text)
-	return n, len(text), ok
+	return files[len(files)-1]
 }
 
-func ofCast(file []byte) (int, bool) {
+// recorded returns how many bytes of output are in its file.
+func (r recorder) recorded(dir string) int {
+	text, _ := os.ReadFile(r.recording(dir))
+	return r.output(text)
+}
+
+// forget removes what is written to places of the recorders' own.
+func forget() {
+	old, _ := filepath.Glob(spoolDir + "/*/*.cast")
+	for _, f := range append(old, sudoLogs) {
+		_ = os.RemoveAll(f)
+	}
+}
+
+func ofCast(file []byte) int {
 	r, err := asciicast.NewReader(bytes.NewReader(file))
 	if err != nil {
-		return 0, err == io.EOF
+		return 0
 	}
 	n := 0
 	for {
 		ev, err := r.Next()
 		if err != nil {
-			return n, true
+			return n
 		}
 		if ev.Code == asciicast.Output {
 			n += len(ev.Data)
@@ -139,16 +163,16 @@ func ofCast(file []byte) (int, bool) {
 }
 
 // ofScript counts what stands between the lines that script(1) adds.
-func ofScript(file []byte) (int, bool) {
-	_, file, ok := bytes.Cut(file, []byte("\n"))
+func ofScript(file []byte) int {
+	_, file, _ = bytes.Cut(file, []byte("\n"))
 	if i := bytes.LastIndex(file, []byte("\nScript done on")); i >= 0 {
 		file = file[:i]
 	}
-	return len(file), ok || len(file) == 0
+	return len(file)
 }
 
 // ofTtyrec counts the frames: three little-endian words, then bytes.
-func ofTtyrec(file []byte) (int, bool) {
+func ofTtyrec(file []byte) int {
 	n := 0
 	for len(file) >= 12 {
 		size := int(binary.LittleEndian.Uint32(file[8:]))
@@ -156,11 +180,11 @@ func ofTtyrec(file []byte) (int, bool) {
 		n += min(size, len(file))
 		file = file[min(size, len(file)):]
 	}
-	return n, true
+	return n
 }
 
 // ofTlog counts text and the bytes that were not text.
-func ofTlog(file []byte) (int, bool) {
+func ofTlog(file []byte) int {
 	n := 0
 	for line := range bytes.Lines(file) {
 		var m struct {
@@ -171,5 +195,5 @@ func ofTlog(file []byte) (int, bool) {
 			n += len(m.Txt) + len(m.Bin) - 3*bytes.Count([]byte(m.Txt), []byte("\ufffd"))
 		}
 	}
-	return n, true
+	return n
 }
