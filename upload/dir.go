@@ -42,23 +42,41 @@ func (t *dirTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("open the archive: %w", err)
 	}
 	defer root.Close()
-	dir := d.Manifest.Dir()
-	if err := makeDirs(root, dir); err != nil {
+	dir, err := openDirs(root, d.Manifest.Dir())
+	if err != nil {
 		return Receipt{}, err
 	}
+	defer dir.Close()
 	for _, o := range d.objects() {
 		if err := ctx.Err(); err != nil {
 			return Receipt{}, err
 		}
-		if err := storeFile(root, d.Manifest.Path(o.suffix), o); err != nil {
+		if err := storeFile(dir, path.Base(d.Manifest.Path(o.suffix)), o); err != nil {
 			return Receipt{}, err
 		}
 	}
-	if err := syncDir(root, dir); err != nil {
+	if err := syncDir(dir, "."); err != nil {
 		return Receipt{}, err
 	}
 	where := filepath.Join(t.path, d.Manifest.Path(d.Manifest.StoredSuffix()))
 	return Receipt{d.Manifest.Stored.SHA256, d.Manifest.Stored.Bytes, where}, nil
+}
+
+// openDirs opens dir below root, and makes it first where it is missing. An
+// os.Root looks every element of a path up at every call, five directories for
+// each of ours, so the files are stored below the last of them.
+func openDirs(root *os.Root, dir string) (*os.Root, error) {
+	at, err := root.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeDirs(root, dir); err != nil {
+			return nil, err
+		}
+		at, err = root.OpenRoot(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open a directory of the archive: %w", err)
+	}
+	return at, nil
 }
 
 // makeDirs makes dir below root, durably.
@@ -83,21 +101,21 @@ func makeDirs(root *os.Root, dir string) error {
 // storeFile writes o to name without ever replacing a file. The temporary name
 // is the same at every try, so that a crash leaves at most one behind, and the
 // next try takes it away.
-func storeFile(root *os.Root, name string, o object) error {
-	tmp := path.Join(path.Dir(name), ".new."+path.Base(name))
-	if err := root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func storeFile(dir *os.Root, name string, o object) error {
+	tmp := ".new." + name
+	if err := dir.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove what was left of a delivery: %w", err)
 	}
-	if done, err := alreadyThere(root, name, o); done || err != nil {
+	if done, err := alreadyThere(dir, name, o); done || err != nil {
 		return err
 	}
-	err := writeFile(root, tmp, o)
+	err := writeFile(dir, tmp, o)
 	if err == nil {
-		if err = root.Link(tmp, name); errors.Is(err, fs.ErrExist) {
-			_, err = alreadyThere(root, name, o)
+		if err = dir.Link(tmp, name); errors.Is(err, fs.ErrExist) {
+			_, err = alreadyThere(dir, name, o)
 		}
 	}
-	if gone := root.Remove(tmp); err == nil && gone != nil {
+	if gone := dir.Remove(tmp); err == nil && gone != nil {
 		err = gone
 	}
 	if err != nil {

@@ -39,6 +39,8 @@ type entry struct {
 	Receipts map[string]Receipt `json:"receipts,omitempty"`
 	Sequence int64              `json:"sequence,omitempty"`
 	Head     string             `json:"head,omitempty"`
+
+	parsed *manifest.Manifest // what Manifest says, where that is known
 }
 
 const (
@@ -90,9 +92,12 @@ func (l *ledger) apply(e entry) error {
 		l.sequence, l.head = e.Sequence, e.Head
 		return nil
 	case opSealed:
-		m, err := manifest.Parse([]byte(e.Manifest))
-		if err != nil {
-			return err
+		m := e.parsed
+		if m == nil {
+			var err error
+			if m, err = manifest.Parse([]byte(e.Manifest)); err != nil {
+				return err
+			}
 		}
 		p = &parcel{m, []byte(e.Manifest), nil, map[string]Receipt{}, map[string]string{}}
 		if e.Sig != "" {
@@ -224,14 +229,14 @@ func (j *journal) add(e entry) error {
 }
 
 // seal lets build make the next manifest of the chain, and makes it durable.
-func (j *journal) seal(id string, build func(sequence int64, previous string) (json, sig []byte, err error)) error {
+func (j *journal) seal(id string, build func(sequence int64, previous string) (m *manifest.Manifest, json, sig []byte, err error)) error {
 	j.mu.Lock()
-	text, sig, err := build(j.ledger.sequence+1, j.ledger.head)
+	m, text, sig, err := build(j.ledger.sequence+1, j.ledger.head)
 	if err != nil {
 		j.mu.Unlock()
 		return err
 	}
-	n, err := j.append(entry{Op: opSealed, ID: id, Manifest: string(text), Sig: string(sig)})
+	n, err := j.append(entry{Op: opSealed, ID: id, Manifest: string(text), Sig: string(sig), parsed: m})
 	j.mu.Unlock()
 	if err != nil {
 		return err

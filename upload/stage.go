@@ -47,17 +47,18 @@ func (u *Uploader) pack(id string) (err error) {
 	if err != nil {
 		return err
 	}
-	return u.journal.seal(id, func(sequence int64, previous string) ([]byte, []byte, error) {
+	return u.journal.seal(id, func(sequence int64, previous string) (*manifest.Manifest, []byte, []byte, error) {
 		m.Sequence, m.Previous = sequence, previous
 		text, err := m.Encode()
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		if _, err := manifest.Parse(text); err != nil {
-			return nil, nil, refuse("%w", err)
+		read, err := manifest.Parse(text) // what every reader will see
+		if err != nil {
+			return nil, nil, nil, refuse("%w", err)
 		}
 		sig, err := u.sign(text)
-		return text, sig, err
+		return read, text, sig, err
 	})
 }
 

@@ -4,10 +4,12 @@ package asciicast
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -126,26 +128,40 @@ func (c *cursor) text(dst []byte) ([]byte, error) {
 		return dst, errEvent
 	}
 	for {
-		n := bytes.IndexAny(c.rest, `"\`)
-		if n < 0 {
+		n := plainLen(c.rest)
+		dst = append(dst, c.rest[:n]...)
+		if n == len(c.rest) {
 			return dst, errEvent
 		}
-		for _, b := range c.rest[:n] {
-			if b < 0x20 {
-				return dst, errEvent
-			}
-		}
-		dst = append(dst, c.rest[:n]...)
 		b := c.rest[n]
 		c.rest = c.rest[n+1:]
-		if b == '"' {
+		switch b {
+		case '"':
 			return dst, nil
+		case '\\':
+		default:
+			return dst, errEvent // a control
 		}
 		var err error
 		if dst, err = c.escape(dst); err != nil {
 			return dst, err
 		}
 	}
+}
+
+// plainLen is how much of p stands for itself in a JSON string.
+func plainLen(p []byte) int {
+	i := 0
+	for len(p)-i >= 8 {
+		if m := special(binary.LittleEndian.Uint64(p[i:])); m != 0 {
+			return i + bits.TrailingZeros64(m)/8
+		}
+		i += 8
+	}
+	for i < len(p) && escapes[p[i]].n == 0 {
+		i++
+	}
+	return i
 }
 
 // escape reads what follows a backslash, RFC 8259 section 7.
