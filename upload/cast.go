@@ -74,7 +74,7 @@ func wholeLines(f io.ReaderAt, size int64) (int64, error) {
 // lastNewline returns the offset behind the last newline in the first size
 // bytes of f, 0 when there is none.
 func lastNewline(f io.ReaderAt, size int64) (int64, error) {
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, 4<<10) // most last lines are short
 	for size > 0 {
 		n := min(size, int64(len(buf)))
 		if _, err := f.ReadAt(buf[:n], size-n); err != nil {

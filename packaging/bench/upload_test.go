@@ -118,7 +118,7 @@ func measureUpload(t *testing.T, r *report) {
 		r.atLeast("upload to dir to cp + zstd -3, "+c.name, 0.8, median(walls.ratios(ways[0].name, "dir")), "")
 		_ = os.RemoveAll(c.dir)
 	}
-	measureWaiting(t, r, ways[1], as)
+	measureWaiting(t, r, ways[2], as)
 }
 
 // measureWaiting looks at the memory with few and with many in the spool.
@@ -196,15 +196,18 @@ func uploadWays(t *testing.T, r *report) []way {
 	}
 	const copied = uploads + "/copied"
 	const copying = "cp -r " + incoming + " " + copied + " && zstd -q -3 --rm -r " + copied
+	const loop = "mkdir " + copied + " && for f in " + incoming + "/*; do cp $f " + copied + " && zstd -q -3 --rm " + copied + "/${f##*/}; done"
 	pki := t.TempDir()
 	for _, args := range [][]string{{"init"}, {"server", "127.0.0.1"}, {"host", hosttest.Hostname}} {
 		hosttest.Run(t, append([]string{"castgate", "ca", "-dir", pki + "/ca", "-out", pki}, args...)...)
 	}
 	r.commands = append(r.commands,
 		"cp + zstd -3: `"+copying+"`"+firstLine("zstd", "--version"),
+		"cp + zstd -3, one by one: `"+loop+"`",
 		"castgate-upload: `castgate-upload drain -once`, signing, 4 recordings at once; S3 is versitygw on loopback with its files in memory, archive is `castgate serve` on loopback with mutual TLS"+firstLine("sh", "-c", gateway+" --version 2>&1 | grep -i version"))
 	ways := []way{
 		{"cp + zstd -3", copied + "/*.zst", func(*testing.T) []string { return []string{"sh", "-c", copying} }},
+		{"cp + zstd -3, one by one", copied + "/*.zst", func(*testing.T) []string { return []string{"sh", "-c", loop} }},
 		{"dir", uploads + "/dir/bench/*/*/*/*/*.zst", func(t *testing.T) []string {
 			return config(t, "dir: {path: "+made(t, "dir")+"}")
 		}},
