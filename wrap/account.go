@@ -82,7 +82,7 @@ func GroupNames() []string {
 
 // lookup returns the fields of the first line of file that match accepts.
 func lookup(file string, match func([]string) bool) ([]string, error) {
-	f, err := os.Open(file)
+	f, err := open(file)
 	if err != nil {
 		return nil, err
 	}

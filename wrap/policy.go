@@ -87,7 +87,7 @@ const maxConfig = 1 << 20
 // everything and refuse what can't be recorded.
 func ReadConfig(path string) (Config, error) {
 	c := Defaults()
-	f, err := os.Open(path)
+	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}

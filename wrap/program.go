@@ -19,8 +19,6 @@ type Program struct {
 	Env  []string
 	Dir  string              // "" for the recorder's own
 	Attr syscall.SysProcAttr // Credential
-
-	Started func() // called when it runs; may be nil
 }
 
 // End is how a session ended.
@@ -46,9 +44,6 @@ func (p Program) start(files [3]int, attr *syscall.SysProcAttr) (*child, error) 
 	})
 	if err != nil {
 		return nil, fmt.Errorf("run %q: %w", p.Path, err)
-	}
-	if p.Started != nil {
-		p.Started()
 	}
 	return &child{pid: pid}, nil
 }

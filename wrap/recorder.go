@@ -50,10 +50,9 @@ type Recorder struct {
 	synced atomic.Pointer[error] // what the sync thread found
 }
 
-// Begin writes the header and starts the sync thread.
+// Begin writes the header and makes it durable.
 func (r *Recorder) Begin(h asciicast.Header) error {
 	r.buf = make([]byte, 0, 16<<10) // grows in a session that needs more
-	r.kick = make(chan struct{}, 1)
 	var st unix.Stat_t
 	if err := unix.Fstat(r.FD, &st); err != nil {
 		return os.NewSyscallError("fstat", err)
@@ -65,7 +64,6 @@ func (r *Recorder) Begin(h asciicast.Header) error {
 	if err := fsync(r.FD, unix.Fsync); err != nil {
 		return fmt.Errorf("sync the header: %w", err)
 	}
-	go r.syncLoop()
 	return nil
 }
 
@@ -138,10 +136,7 @@ func (r *Recorder) event(line []byte) error {
 	r.events++
 	if !r.dirty.Load() {
 		r.dirty.Store(true)
-		select {
-		case r.kick <- struct{}{}:
-		default:
-		}
+		r.sync()
 	}
 	return nil
 }
@@ -215,6 +210,18 @@ func (r *Recorder) untear(n int64) {
 	}
 }
 
+// sync asks for a sync; the first event finds nobody to ask.
+func (r *Recorder) sync() {
+	if r.kick == nil {
+		r.kick = make(chan struct{}, 1)
+		go r.syncLoop()
+	}
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
 // syncLoop makes what was written durable, in a thread of its own: nothing that
 // happens on a disk is felt at the keyboard.
 func (r *Recorder) syncLoop() {
@@ -230,6 +237,9 @@ func (r *Recorder) syncLoop() {
 		if err != nil {
 			r.found(err)
 			return
+		}
+		if !settled.Swap(true) {
+			settle()
 		}
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -191,7 +190,7 @@ func (s *session) becomeShell() error {
 // describe decides what runs and fills the header.
 func (s *session) describe() {
 	s.tty = term.IsTerminal(0)
-	s.command = Program{Path: s.shell, Argv: []string{filepath.Base(s.shell)}, Attr: *unprivileged(), Started: settle}
+	s.command = Program{Path: s.shell, Argv: []string{filepath.Base(s.shell)}, Attr: *unprivileged()}
 	kind := asciicast.KindShell
 	switch {
 	case !s.req.HasCommand && s.req.Login:
@@ -223,11 +222,6 @@ func (s *session) describe() {
 		s.header.Term.Cols, s.header.Term.Rows = int(ws.Col), int(ws.Row)
 	}
 }
-
-// settle makes one processor do: there is one loop, and more would only mean
-// more threads, while five hundred idle sessions should cost what they must.
-// The world stops for it, so it waits until the program is on its way.
-func settle() { runtime.GOMAXPROCS(1) }
 
 // transfer recognises a file transfer, but only without a terminal: with one
 // everything is recorded, whatever the command says.
