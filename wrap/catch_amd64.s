@@ -2,9 +2,11 @@
 
 #include "textflag.h"
 
-// func onSignal(): the signal's number is in DI (System V ABI for amd64). What
-// is changed here, rt_sigreturn(2) puts back.
-TEXT ·onSignal(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
+// onSignal is what the kernel calls (sigaction(2)), on the alternate stack that
+// the Go runtime gives each thread, with every signal blocked. The signal's
+// number is in DI (System V ABI). What is changed here, rt_sigreturn(2) puts
+// back.
+TEXT onSignal<>(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVL DI, DI
 	LEAQ ·caught(SB), AX
 	MOVL $1, (AX)(DI*4)
@@ -15,15 +17,16 @@ TEXT ·onSignal(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	SYSCALL
 	RET
 
-TEXT ·onReturn(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
+// onReturn is where onSignal returns to.
+TEXT onReturn<>(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVL $15, AX // rt_sigreturn
 	SYSCALL
 	INT  $3
 
 // func handlerAddresses() (handler, restorer uintptr)
 TEXT ·handlerAddresses(SB), NOSPLIT, $0-16
-	LEAQ ·onSignal(SB), AX
+	LEAQ onSignal<>(SB), AX
 	MOVQ AX, handler+0(FP)
-	LEAQ ·onReturn(SB), AX
+	LEAQ onReturn<>(SB), AX
 	MOVQ AX, restorer+8(FP)
 	RET

@@ -2,9 +2,10 @@
 
 #include "textflag.h"
 
-// func onSignal(): the signal's number is in R0 (AAPCS64). What is changed
-// here, rt_sigreturn(2) puts back.
-TEXT ·onSignal(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
+// onSignal is what the kernel calls (sigaction(2)), on the alternate stack that
+// the Go runtime gives each thread, with every signal blocked. The signal's
+// number is in R0 (AAPCS64). What is changed here, rt_sigreturn(2) puts back.
+TEXT onSignal<>(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVWU R0, R0
 	MOVD  $·caught(SB), R1
 	MOVD  $1, R2
@@ -16,15 +17,16 @@ TEXT ·onSignal(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	SVC
 	RET
 
-TEXT ·onReturn(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
+// onReturn is where onSignal returns to.
+TEXT onReturn<>(SB), NOSPLIT|NOFRAME|TOPFRAME, $0
 	MOVD $139, R8 // rt_sigreturn
 	SVC
 	BRK
 
 // func handlerAddresses() (handler, restorer uintptr)
 TEXT ·handlerAddresses(SB), NOSPLIT, $0-16
-	MOVD $·onSignal(SB), R0
+	MOVD $onSignal<>(SB), R0
 	MOVD R0, handler+0(FP)
-	MOVD $·onReturn(SB), R0
+	MOVD $onReturn<>(SB), R0
 	MOVD R0, restorer+8(FP)
 	RET

@@ -12,15 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onSignal is what the kernel calls (sigaction(2)): never to be called from Go.
-// It runs on the alternate stack that the Go runtime gives each thread, with
-// every signal blocked, and makes one system call, write(2).
-func onSignal()
-
-// onReturn is where onSignal returns to: rt_sigreturn(2).
-func onReturn()
-
-// handlerAddresses returns those of the two.
+// handlerAddresses returns those of the handler and of what it returns to; they
+// are in the assembly files, and never to be called from Go.
 func handlerAddresses() (handler, restorer uintptr)
 
 // sigaction is the kernel's struct, not the C library's.
