@@ -106,7 +106,7 @@ func (p *yamlParser) split(text string) error {
 		if body == "" || body[0] == '#' {
 			continue
 		}
-		if l.indent == 0 && (body == "---" || strings.HasPrefix(body, "--- ") || body == "..." || strings.HasPrefix(body, "... ") || body[0] == '%') {
+		if l.indent == 0 && (mark(body, "---") || mark(body, "...") || body[0] == '%') {
 			if len(p.lines) == 0 && comment(strings.TrimPrefix(body, "---")) {
 				continue // the mark before the document
 			}
@@ -115,6 +115,12 @@ func (p *yamlParser) split(text string) error {
 		p.lines = append(p.lines, l)
 	}
 	return nil
+}
+
+// mark says that a line begins or ends a document.
+func mark(body, dashes string) bool {
+	rest, ok := strings.CutPrefix(body, dashes)
+	return ok && blankOrEnd(rest)
 }
 
 // control finds what YAML doesn't allow unescaped (section 5.1), and the line

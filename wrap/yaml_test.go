@@ -27,7 +27,7 @@ var understood = []string{
 // refused are documents that YAML may know and wrap.yaml doesn't, by the word
 // that the message has for it.
 var refused = map[string]string{
-	"a: &x b": "line 1: anchors", "a: *x": "aliases", "a: !!str b": "tags", "%YAML 1.2\n---\na: b": "line 1: one document", "a: b\n---\nc: d": "line 2: one document",
+	"a: &x b": "line 1: anchors", "a: *x": "aliases", "a: !!str b": "tags", "---\t:": "one document", "%YAML 1.2\n---\na: b": "line 1: one document", "a: b\n---\nc: d": "line 2: one document",
 	"? a\n: b": `line 1: keys with "?"`, "a: b\n  c": "line 2: the value before it must be on one line", "a: \"b\n  c\"": "quotation mark is not closed", "a: 'b": "not closed",
 	"a: [b": "line 1: a { or [ is not closed", "a: {b: c": "not closed", "a: {b c}": "key \"b c\" has no colon", "a: b\na: c": `line 2: key "a" is there already, on line 1`,
 	"a:\n\tb: c": "line 2: it is indented by a tab", "a: b: c": "second colon", "a:\n    b: c\n  d: e": "line 3", "a: b\n c: d": "line 2", "  a: b\nc: d": "line 2",
