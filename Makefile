@@ -55,7 +55,7 @@ docs: ## docs/attacks.md and docs/sessions.md, from what the tests find (root)
 	mkdir -p .build/hosttest docs
 	go test -count=1 -run TestAttacks ./packaging/attacks -args -update
 	cp .build/hosttest/attacks.md docs/attacks.md
-	go test -count=1 -timeout 30m -run EveryWay ./packaging/e2e -args -update
+	CASTGATE_TEST_SLOW=1 go test -count=1 -timeout 30m -run EveryWay ./packaging/e2e -args -update
 	cat packaging/e2e/sessions.head.txt .build/hosttest/sessions-*.md >docs/sessions.md
 
 bench: ## castgate beside its peers; writes BENCHMARKS.md (root, 25 min; BENCHFLAGS='-only keys' prints one part)

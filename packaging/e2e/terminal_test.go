@@ -62,9 +62,19 @@ var dialogues = []struct {
 	{name: "screen", steps: []step{{prompt, "screen -c /dev/null sh -c 'echo in screen; read x'\r"}, {"in screen", "\r"}, {"terminating", ""}, {prompt, "exit 0\r"}}, loose: true},
 	{name: "sudo", steps: []step{{prompt, "sudo id -un\r"}, {"\r\nroot\r\n", ""}, {prompt, "sudo -k; exit 0\r"}}},
 	{name: "su asks on the terminal", steps: []step{{prompt, "su - nobody\r"}, {"Password: ", "wrong\r"}, {"failure", ""}, {prompt, "exit 0\r"}}},
+	{
+		name: "passwd", // there and back, so that every way finds the same password
+		steps: []step{
+			{prompt, "passwd\r"}, {"Current password: ", oldPassword + "\r"}, {"New password: ", newPassword + "\r"}, {"new password: ", newPassword + "\r"}, {"updated successfully", ""},
+			{prompt, "passwd\r"}, {"Current password: ", newPassword + "\r"}, {"New password: ", oldPassword + "\r"}, {"new password: ", oldPassword + "\r"}, {"updated successfully", ""},
+			{prompt, "exit 0\r"},
+		},
+	},
 	{name: "ssh's own escape", steps: []step{{prompt, "\r~."}}, status: 255, loose: true},
 	{name: "megabyte pasted in brackets", steps: []step{{prompt, "stty -echo raw; printf 'g%s' o; head -c " + strconv.Itoa(len(paste)) + " | sha256sum; stty sane\r"}, {"go", paste}, {sum(paste), ""}, {prompt, "exit 0\r"}}},
 }
+
+const oldPassword, newPassword = "Traum-Kahn-7", "Quittenbrot+9"
 
 // paste is a megabyte as a terminal sends it when the shell asked for brackets.
 var paste = "\x1b[200~" + strings.Repeat("pasted äö\n", 1<<20/12) + "\x1b[201~"
@@ -81,6 +91,7 @@ func TestTerminalsAreTheSameEveryWay(t *testing.T) {
 	m.user.Write(t, ".zshrc", "PS1='ready%% '\nunsetopt prompt_sp\n")
 	hosttest.Run(t, "sh", "-c", "echo '"+account+" ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/"+account+" && chmod 440 /etc/sudoers.d/"+account)
 	hosttest.Run(t, "install", "-d", "-m", "777", "/run/screen")
+	hosttest.Run(t, "sh", "-c", "echo "+account+":"+oldPassword+" | chpasswd")
 	found := table{part: "2-terminals", title: "On a terminal"}
 	for _, d := range dialogues {
 		t.Run(d.name, func(t *testing.T) {
