@@ -49,10 +49,10 @@ func TestDiskFull(t *testing.T) {
 		if got.Status != 254 || strings.Contains(got.Stdout, "unseen") {
 			t.Errorf("%v: status %d", opts, got.Status)
 		}
-		h.log.Wait(t, "recording lost", "no space left on device", "verdict=ended")
-		h.log.Forget()
 		shown, _, _ := strings.Cut(got.Stdout, "castgate-wrap: ")
-		shownIsRecorded(t, shown)
+		rec := shownIsRecorded(t, shown)
+		h.namedOnce(t, rec.Header.Session.ID, "recording lost", "no space left on device", "verdict=ended")
+		h.log.Forget()
 	}
 }
 
@@ -124,14 +124,15 @@ func TestFaultsBelow(t *testing.T) {
 			if got := x.Wait(); got.Status != 254 {
 				t.Errorf("status %d", got.Status)
 			}
-			h.log.Wait(t, "recording lost", tt.cause, "verdict=ended")
 			shown, notice, _ := strings.Cut(x.Output(), "castgate-wrap: ")
 			if !strings.Contains(notice, "has been ended") {
 				t.Errorf("the person was told %q", notice)
 			}
-			if rec := one(t); string(rec.Output) != shown {
+			rec := one(t)
+			if string(rec.Output) != shown {
 				t.Errorf("shown %q, recorded %q", shown, rec.Output)
 			}
+			h.namedOnce(t, rec.Header.Session.ID, "recording lost", tt.cause, "verdict=ended")
 		})
 	}
 }
