@@ -3,6 +3,7 @@
 package wrap_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -170,16 +171,25 @@ func TestSyncs(t *testing.T) {
 	}
 }
 
-// A recorder that can't have what it needs refuses; it does not run bare.
+// A recorder that can't have what it needs refuses, and says so in one line; it
+// does not run bare. Below eight Go leaves none for the log.
 func TestNoDescriptors(t *testing.T) {
 	h := newHost(t, "/bin/sh")
-	for n := 3; n < 12; n++ {
-		cmd := h.user.Command("/bin/sh", "-c", "ulimit -n "+string(rune('0'+n/10))+string(rune('0'+n%10))+"; SSH_ORIGINAL_COMMAND='echo hello' exec /usr/bin/castgate-wrap")
+	for n := 3; n < 32; n++ {
+		h.log.Forget()
+		cmd := h.user.Command("/bin/sh", "-c", fmt.Sprintf("ulimit -n %d; SSH_ORIGINAL_COMMAND='echo hello' exec /usr/bin/castgate-wrap", n))
 		got := hosttest.Do(t, cmd, nil)
 		files, _ := filepath.Glob("/var/spool/castgate/incoming/*.cast")
-		if (got.Status == 0) != (len(files) == 1) || (got.Stdout != "") != (got.Status == 0) {
+		if got.Status != 0 && got.Status != 254 || (got.Status == 0) != (len(files) == 1) || (got.Stdout != "") != (got.Status == 0) {
 			t.Errorf("%d descriptors: status %d, %q, %d recordings, %s", n, got.Status, got.Stdout, len(files), got.Stderr)
 		}
+		_, id, refused := strings.Cut(strings.TrimSpace(got.Stderr), "under session ")
+		if refused && n >= 8 {
+			h.log.Wait(t, "session refused", " session="+id+" ", "descriptors may be open", "hint=")
+		}
 		clear(t)
+	}
+	if h.log.Find("session end") == "" {
+		t.Error("31 were not enough")
 	}
 }

@@ -82,16 +82,29 @@ func withTTOUBlocked(fd int, f func() error) error {
 	return f()
 }
 
-// raiseLimits lifts the soft limits that a start-up file may have lowered for
-// its own recorder: the size of a file and the number of descriptors.
+// raiseLimits lifts the soft limit on the size of files, which a start-up file
+// may have lowered for its own recorder. Go has lifted that on descriptors.
 func raiseLimits() {
-	for _, what := range []int{unix.RLIMIT_FSIZE} {
-		var l unix.Rlimit
-		if unix.Getrlimit(what, &l) == nil && l.Cur < l.Max {
-			l.Cur = l.Max
-			_ = unix.Setrlimit(what, &l)
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_FSIZE, &l) == nil && l.Cur < l.Max {
+		l.Cur = l.Max
+		_ = unix.Setrlimit(unix.RLIMIT_FSIZE, &l)
+	}
+}
+
+// minDescriptors is more than a session has open. With less Go's runtime may
+// find none for itself, and end the process with a message of its own.
+const minDescriptors = 24
+
+func enoughDescriptors() error {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err == nil && l.Cur < minDescriptors {
+		return &adviceError{
+			fmt.Errorf("only %d descriptors may be open", l.Cur),
+			"something lowers the hard limit: `ulimit -n` in a start-up file, /etc/security/limits.conf, a unit's LimitNOFILE",
 		}
 	}
+	return nil
 }
 
 // DieOf ends the process by a signal, so that sshd tells the client of an

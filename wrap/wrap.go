@@ -89,6 +89,9 @@ func Run(inv Invocation) (End, error) {
 	s.log = inv.Log.With("session", s.id)
 	s.req = ParseRequest(inv.Argv, s.lookupEnv)
 	raiseLimits()
+	if err := enoughDescriptors(); err != nil {
+		return End{}, s.refuse(err)
+	}
 	var err error
 	if s.account, err = AccountOf(os.Getuid(), s.getenv("USER")); err != nil {
 		return End{}, s.refuse(err)

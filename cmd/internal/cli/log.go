@@ -70,12 +70,13 @@ type datagram struct {
 	mu   sync.Mutex
 	name string
 	path string
-	fd   int // -1 until the first record
+	fd   int // -1 while there is no syslogd
 	line bytes.Buffer
 }
 
 func newSyslogHandler(name, path string) *syslogHandler {
 	d := &datagram{name: name, path: path, fd: -1}
+	_ = d.dial() // now: who runs out of descriptors later can still say so
 	return &syslogHandler{slog.NewTextHandler(&d.line, &slog.HandlerOptions{ReplaceAttr: dropTimeAndLevel}), d}
 }
 
