@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"castgate/packaging/hosttest"
 )
@@ -149,25 +150,65 @@ func common(a, b []byte) int {
 }
 
 // TestShortSessionsLoseNothing is the race between a shell that prints and
-// ends at once and the recorder that reads its last words.
+// ends at once and the recorder that reads its last words. Each way has one
+// connection, so that the sessions and not the logins take the time.
 func TestShortSessionsLoseNothing(t *testing.T) {
 	m := newMatrix(t)
 	m.as("/bin/bash")
 	times := 12
 	if os.Getenv("CASTGATE_TEST_SLOW") == "1" {
-		times = 1000
+		times = 334 // a thousand in all
 	}
 	for _, w := range m.ways[1:] {
 		forget(t)
+		control := []string{"-o", "ControlPath=" + t.TempDir() + "/c"}
+		master := m.ssh(w, append(control, "-M", "-N"))
+		if err := master.Start(); err != nil {
+			t.Fatal(err)
+		}
+		hosttest.WaitFor(t, "the connection", func() bool {
+			return exec.Command("ssh", append(control, "-O", "check", "127.0.0.1")...).Run() == nil
+		})
 		for i := range times {
 			want := strings.Repeat(fmt.Sprintf("%d ", i), i)
-			got := hosttest.Do(t, m.ssh(w, []string{"-tt"}, "printf '"+want+"'"), nil)
+			got := hosttest.Do(t, m.ssh(w, append(control, "-tt"), "printf '"+want+"'"), nil)
 			if got.Stdout != want || got.Status != 0 {
 				t.Fatalf("%s, session %d: %+v", w.name, i, got)
 			}
 			if rec := finished(t, 1)[0]; string(rec.output) != want || rec.exit != "0" {
 				t.Fatalf("%s, session %d: recorded %q, exit %q", w.name, i, rec.output, rec.exit)
 			}
+		}
+		_ = master.Process.Kill()
+		_ = master.Wait()
+	}
+}
+
+// TestIdleForMinutes: a session in which nothing happens is neither ended nor
+// forgotten. All ways wait at the same time.
+func TestIdleForMinutes(t *testing.T) {
+	hosttest.Slow(t)
+	m := newMatrix(t)
+	m.as("/bin/bash")
+	forget(t)
+	var open []*hosttest.Terminal
+	for _, w := range m.ways[1:] {
+		x := hosttest.StartTerminal(t, m.ssh(w, []string{"-tt"}), 80, 24)
+		x.Type("echo rea''dy\r")
+		x.Expect("ready\r\n")
+		open = append(open, x)
+	}
+	time.Sleep(130 * time.Second) // longer than ClientAliveInterval times ClientAliveCountMax, twice
+	for _, x := range open {
+		x.Type("echo still''there; exit 6\r")
+		x.Expect("stillthere")
+		if got := x.Wait(); got.Status != 6 {
+			t.Errorf("status %d", got.Status)
+		}
+	}
+	for _, rec := range finished(t, len(open)) {
+		if !strings.Contains(string(rec.output), "stillthere") || rec.exit != "6" {
+			t.Errorf("%s: exit %q, %q", rec.path, rec.exit, rec.output)
 		}
 	}
 }
