@@ -5,6 +5,9 @@ package attacks
 import (
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
+	"strings"
 
 	"castgate/packaging/hosttest"
 )
@@ -80,4 +83,30 @@ var afterTheSession = []attack{
 			return w.judge(r.Stdout == "SECRET\n", "SECRET")
 		},
 	},
+	{id: "-", what: "a crontab", by: byCheck + "; cron.deny", naive: works, try: planted("/var/spool/cron/crontabs/"+account, "a crontab")},
+	{id: "-", what: "an at job", by: byCheck + "; at.deny", naive: works, try: planted("/var/spool/cron/atjobs/a0000101b5c5f0", "1 at jobs wait")},
+	{id: "-", what: "lingering (`loginctl enable-linger`)", by: byCheck, naive: works, try: planted("/var/lib/systemd/linger/"+account, "lingering services")},
+}
+
+const byCheck = "`castgate check` tells"
+
+// planted is what crontab(1), at(1) and loginctl(1) leave for the account, and
+// what an administrator is told of it. The daemons behind them are not ours to
+// close, and a naive recorder tells nobody.
+func planted(path, words string) func(w *world) verdict {
+	return func(w *world) verdict {
+		w.Cleanup(func() { _ = os.Remove(path) })
+		hosttest.Run(w, "install", "-D", "-o", account, "-m", "600", "/dev/null", path)
+		if !w.door.castgate {
+			return works
+		}
+		out, _ := exec.Command("castgate", "check").CombinedOutput() // other findings are not this attack's
+		for line := range strings.Lines(string(out)) {
+			if strings.HasPrefix(line, "warn") && strings.Contains(line, words) {
+				return seen
+			}
+		}
+		w.Logf("castgate check said\n%s", out)
+		return works
+	}
 }

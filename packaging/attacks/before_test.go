@@ -61,6 +61,13 @@ var beforeTheRecorder = []attack{
 		},
 	},
 	{
+		id: "102", what: "`LD_PRELOAD` in `~/.pam_environment`", by: "no user_readenv; login shell", naive: works,
+		try: func(w *world) verdict {
+			preload(w)
+			return startUp(".pam_environment", "LD_PRELOAD="+w.user.Home+"/preload.so\n")(w)
+		},
+	},
+	{
 		id: "201", what: "`~/.ssh/rc`", by: "ForceCommand, PermitUserRC no", naive: closed,
 		try: startUp(".ssh/rc", "touch /home/"+account+"/escaped\n"),
 	},
@@ -111,6 +118,13 @@ var beforeTheRecorder = []attack{
 		},
 	},
 	{
+		id: "301", what: "a tunnel device (`ssh -w`)", by: "PermitTunnel no", naive: closed,
+		try: func(w *world) verdict {
+			r := w.ssh([]string{"-o", "ExitOnForwardFailure=yes", "-w", "any:any"}, "ls -d /sys/class/net/tun*")
+			return w.judge(strings.Contains(r.Stdout, "/tun"), "FORWARDED")
+		},
+	},
+	{
 		id: "302", what: "a connection without a session (`ssh -N`)", by: "UnusedConnectionTimeout", naive: works,
 		try: func(w *world) verdict { return w.unlessSet("unusedconnectiontimeout", "none") },
 	},
@@ -128,6 +142,20 @@ var beforeTheRecorder = []attack{
 			return w.judge(w.exists("escaped"), "ESCAPED")
 		},
 	},
+}
+
+// preload builds a library of the account's that is a shell as soon as it is
+// loaded, without asking for the program.
+func preload(w *world) {
+	w.Helper()
+	w.user.Write(w, "preload.c", `#include <stdlib.h>
+#include <unistd.h>
+__attribute__((constructor)) static void start(void) {
+	unsetenv("LD_PRELOAD");
+	execl("/bin/sh", "sh", "-c", "touch /home/`+account+`/escaped; echo ESCAPED", (char *)0);
+}
+`)
+	hosttest.Run(w, "gcc", "-shared", "-fPIC", "-o", w.user.Home+"/preload.so", w.user.Home+"/preload.c")
 }
 
 // instead changes one of the client's arguments: of two values ssh takes the first.

@@ -195,6 +195,17 @@ for c in b"echo SEC''RET\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([c]))
 		},
 	},
 	{
+		id: "531", what: "words put into one's own terminal's input (TIOCSTI), as if typed", by: "what comes of them is recorded", naive: seen,
+		try: func(w *world) verdict {
+			if hosttest.Run(w, "sysctl", "-n", "dev.tty.legacy_tiocsti") == "0\n" {
+				return seen // the kernel refuses it, and the session shows that
+			}
+			x := w.terminal()
+			x.Type(`python3 -c 'import fcntl, termios; [fcntl.ioctl(0, termios.TIOCSTI, bytes([c])) for c in b"echo SEC\x27\x27RET\n"]'` + "\n")
+			return w.judge(w.shows(x, "SECRET"), "SECRET")
+		},
+	},
+	{
 		id: "535", what: "a window of 65534 x 65533, for the player's memory", by: "sizes are clamped to 1000 x 1000", naive: works,
 		try: func(w *world) verdict {
 			x := hosttest.StartTerminal(w, w.server.Ssh(w.key, account, []string{"-tt"}, "true"), 65534, 65533)
