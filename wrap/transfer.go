@@ -115,19 +115,39 @@ func transfer(paths, argv []string, subsystem bool) (Transfer, bool) {
 	return Transfer{}, false
 }
 
-// Environment takes from env what would make a transfer program load or run
-// something of the user's. The user's ~/.gitconfig may name a program that talks
+// Environment is what the transfer's program gets of env. Where what it says is
+// not recorded nothing may make it load or run something of the user's
+// (LD_PRELOAD, GCONV_PATH, OPENSSL_CONF, GIT_SSH and whatever comes next; PAM
+// reads ~/.pam_environment on Debian), so that only what is known to be
+// harmless is passed on. The user's ~/.gitconfig may name a program that talks
 // in the place of git-pack-objects; env(1) in its place runs just that
-// (git-config(1), uploadpack.packObjectsHook and GIT_CONFIG_COUNT).
+// (git-config(1), uploadpack.packObjectsHook and GIT_CONFIG_COUNT). And no
+// object that is missing is fetched by a program that a repository names.
 func (t Transfer) Environment(env []string) []string {
-	env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+	var out []string
+	for _, kv := range env {
 		key, _, _ := strings.Cut(kv, "=")
-		return strings.HasPrefix(key, "LD_") || strings.HasPrefix(key, "GIT_") || strings.HasPrefix(key, "RSYNC_")
-	})
-	if filepath.Base(t.Path) == gitUploadPack {
-		env = append(env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=uploadpack.packObjectsHook", "GIT_CONFIG_VALUE_0=/usr/bin/env")
+		if t.Shows && !loads(key) || slices.Contains(harmlessEnv, key) || strings.HasPrefix(key, "LC_") {
+			out = append(out, kv)
+		}
 	}
-	return env
+	if !t.Shows {
+		out = append(out, "PATH="+strings.Join(systemPath, ":"))
+	}
+	if filepath.Base(t.Path) == gitUploadPack {
+		out = append(out, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=uploadpack.packObjectsHook", "GIT_CONFIG_VALUE_0=/usr/bin/env", "GIT_ALLOW_PROTOCOL=none")
+	}
+	return out
+}
+
+var harmlessEnv = []string{
+	"HOME", "USER", "LOGNAME", "SHELL", "MAIL", "LANG", "TZ", "TERM", "GIT_PROTOCOL", "SSH_CLIENT", "SSH_CONNECTION", "CASTGATE_SESSION",
+}
+
+// loads says of a variable that it makes a program whose words are recorded
+// another one.
+func loads(key string) bool {
+	return key != "GIT_PROTOCOL" && (strings.HasPrefix(key, "LD_") || strings.HasPrefix(key, "GIT_") || strings.HasPrefix(key, "RSYNC_"))
 }
 
 // word is a word of a command line; quoted letters have no second meaning.

@@ -68,6 +68,10 @@ var beforeTheRecorder = []attack{
 		},
 	},
 	{
+		id: "102", what: "`GCONV_PATH` in `~/.pam_environment`, for a program inside of a transfer", by: "no user_readenv; a transfer gets no such variable", naive: works,
+		try: module,
+	},
+	{
 		id: "201", what: "`~/.ssh/rc`", by: "ForceCommand, PermitUserRC no", naive: closed,
 		try: startUp(".ssh/rc", "touch /home/"+account+"/escaped\n"),
 	},
@@ -142,6 +146,16 @@ var beforeTheRecorder = []attack{
 			return w.judge(w.exists("escaped"), "ESCAPED")
 		},
 	},
+}
+
+// module makes the library a character set of iconv's, which is loaded into any
+// program that is asked to convert from it (iconv(1), GCONV_PATH).
+func module(w *world) verdict {
+	preload(w)
+	w.user.Write(w, "modules/gconv-modules", "module EVIL// INTERNAL "+w.user.Home+"/preload 1\nmodule INTERNAL EVIL// "+w.user.Home+"/preload 1\n")
+	w.user.Write(w, ".pam_environment", "GCONV_PATH="+w.user.Home+"/modules\n")
+	r := w.ssh(nil, "rsync --server --iconv=EVIL . there")
+	return w.judge(strings.Contains(r.Stdout, "ESCAPED"), "ESCAPED")
 }
 
 // preload builds a library of the account's that is a shell as soon as it is

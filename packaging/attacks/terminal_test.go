@@ -52,13 +52,15 @@ func (w *world) outer() string {
 // shows waits for words on a terminal. That they never come can't be waited
 // for: a second is enough where they are not expected to, and a busy machine
 // gets more where they are.
-func (w *world) shows(x *hosttest.Terminal, words string) bool {
+func (w *world) shows(x *hosttest.Terminal, words string) bool { return w.showsTimes(x, words, 1) }
+
+func (w *world) showsTimes(x *hosttest.Terminal, words string, times int) bool {
 	patience := 5 * time.Second
 	if w.door.castgate {
 		patience = time.Second
 	}
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if strings.Contains(x.Output(), words) {
+		if strings.Count(x.Output(), words) >= times {
 			return true
 		}
 	}
@@ -185,6 +187,14 @@ for c in b"echo SEC''RET\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([c]))
 			}
 			return seen
 		},
+	},
+	{
+		id: "513", what: "the same, with it registered with an io_uring and in no table of descriptors", by: "the guard ends it, the log tells", naive: works, guard: true,
+		try: hidden("ring"),
+	},
+	{
+		id: "513", what: "the same, with it always on its way through a socket", by: "the guard ends it, the log tells", naive: works, guard: true,
+		try: hidden("flight"),
 	},
 	{
 		id: "519", what: "SIGQUIT, for a dump of the recorder's stacks on the terminal", by: "set-id; the signal is ignored", naive: works,

@@ -14,7 +14,8 @@ import (
 type hold struct {
 	tty terminal
 	process
-	uid uint32
+	uid    uint32
+	flying bool // what it has on its way through a socket may be the terminal
 }
 
 // devTTY is /dev/tty: for whoever opens it, their own controlling terminal.
@@ -23,9 +24,9 @@ const devTTYMajor, devTTYMinor = 5, 0
 // wanted are the terminals to look for, and whose they are.
 type wanted map[terminal]*session
 
-// holders looks through every descriptor of every process until deadline. What
-// is in flight between two sockets, or registered with an io_uring, is in
-// nobody's table: that is why the watch looks again.
+// holders looks through every descriptor of every process until deadline, and
+// at what is in nobody's table but registered with an io_uring or on its way
+// through a socket (hidden.go). It is looked for again by the watch.
 func holders(want wanted, deadline time.Time) (found []hold, complete bool) {
 	list, err := pids()
 	if err != nil {
@@ -39,25 +40,37 @@ func holders(want wanted, deadline time.Time) (found []hold, complete bool) {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		tty, ok := holdsOne(p, want)
-		if !ok {
+		tty, ok, flying := holdsOne(p, want)
+		if !ok && !flying {
 			continue
 		}
-		if u, err := readUIDs(pid); err == nil { // else it has just ended
-			found = append(found, hold{tty, p, u[0]})
+		u, err := readUIDs(pid)
+		if err != nil {
+			continue // it has just ended
 		}
+		if !ok { // it may be one of that person's own sessions
+			if tty, ok = want.of(u[0]); !ok || want.exempt(p) || !keepsFlying(p) {
+				continue
+			}
+			found = append(found, hold{tty, p, u[0], true})
+			continue
+		}
+		found = append(found, hold{tty, p, u[0], false})
 	}
 	return found, true
 }
 
-// holdsOne says whether p has a terminal of a session open that it may not hold.
-func holdsOne(p process, want wanted) (terminal, bool) {
+// holdsOne says whether p has a terminal of a session open that it may not
+// hold; and, when none is found, whether it has descriptors on their way.
+func holdsOne(p process, want wanted) (tty terminal, ok, flying bool) {
 	for _, task := range tables(p.pid) {
-		if tty, ok := searchFDs(task+"/fd", p, want); ok {
-			return tty, true
+		tty, ok, some := searchFDs(task, p, want)
+		if ok {
+			return tty, true, false
 		}
+		flying = flying || some
 	}
-	return terminal{}, false
+	return terminal{}, false, flying
 }
 
 // kcmpFiles asks kcmp(2) whether two tasks share one table of descriptors.
@@ -97,29 +110,34 @@ func readNames(dir string) ([]string, error) {
 	return d.Readdirnames(-1)
 }
 
-func searchFDs(dir string, p process, want wanted) (terminal, bool) {
-	d, err := os.Open(dir)
+func searchFDs(task string, p process, want wanted) (tty terminal, ok, flying bool) {
+	d, err := os.Open(task + "/fd")
 	if err != nil {
-		return terminal{}, false
+		return terminal{}, false, false
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(-1)
 	if err != nil {
-		return terminal{}, false
+		return terminal{}, false, false
 	}
 	for _, name := range names {
 		got, _, err := statTerminal(int(d.Fd()), name)
 		if err != nil {
+			hidden, found, some := want.hiding(task, name)
+			if found && !want[hidden].mayHold(p) {
+				return hidden, true, false
+			}
+			flying = flying || some
 			continue
 		}
 		if got.major == devTTYMajor && got.minor == devTTYMinor {
 			got = want.controlling(p)
 		}
 		if s, ok := want[got]; ok && !s.mayHold(p) {
-			return got, true
+			return got, true, false
 		}
 	}
-	return terminal{}, false
+	return terminal{}, false, flying
 }
 
 // controlling returns the terminal that p has open as /dev/tty, if it is one of
@@ -163,7 +181,10 @@ func (h hold) evict(want wanted) bool {
 	if p, err := readProcess(h.pid); err != nil || !p.same(h.process) {
 		return true
 	}
-	tty, ok := holdsOne(h.process, want)
+	tty, ok, flying := holdsOne(h.process, want)
+	if h.flying && flying {
+		tty, ok = h.tty, true
+	}
 	if !ok {
 		return false
 	}
