@@ -120,12 +120,13 @@ func searchFDs(task string, p process, want wanted) (tty terminal, ok, flying bo
 	if err != nil {
 		return terminal{}, false, false
 	}
+	var rings []string
 	for _, name := range names {
 		got, _, err := statTerminal(int(d.Fd()), name)
 		if err != nil {
-			hidden, found, some := want.hiding(task, name)
-			if found && !want[hidden].mayHold(p) {
-				return hidden, true, false
+			ring, some := hiding(task, name)
+			if ring != "" {
+				rings = append(rings, ring)
 			}
 			flying = flying || some
 			continue
@@ -137,7 +138,11 @@ func searchFDs(task string, p process, want wanted) (tty terminal, ok, flying bo
 			return got, true, false
 		}
 	}
-	return terminal{}, false, flying
+	got, ok, unknown := want.registered(rings)
+	if ok && !want[got].mayHold(p) {
+		return got, true, false
+	}
+	return terminal{}, false, flying || unknown
 }
 
 // controlling returns the terminal that p has open as /dev/tty, if it is one of
