@@ -44,6 +44,7 @@ func TestPasswordsAreInNoRecording(t *testing.T) {
 			x.Type(s.command + "\r")
 			for i, prompt := range s.prompts {
 				x.Expect(prompt)
+				h.waitForNoEcho(t) // bash asks before it switches the echo off, and who is faster is seen
 				x.Type(s.typed[i] + "\r")
 			}
 			x.Expect(s.want)
@@ -72,4 +73,17 @@ func TestPasswordsAreInNoRecording(t *testing.T) {
 			t.Errorf("%s: the input is %q", policy, rec.Input)
 		}
 	}
+}
+
+// waitForNoEcho waits until the only session's own terminal echoes no more.
+func (h *host) waitForNoEcho(t *testing.T) {
+	t.Helper()
+	recorder, err := strconv.Atoi(strings.TrimSpace(hosttest.Run(t, "pgrep", "-x", "-u", h.user.Name, "castgate-wrap")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shell := hosttest.Children(recorder)[0]
+	hosttest.WaitFor(t, "the terminal not to echo", func() bool {
+		return strings.Contains(hosttest.Run(t, "stty", "-a", "-F", "/proc/"+strconv.Itoa(shell)+"/fd/0"), " -echo ")
+	})
 }
