@@ -172,7 +172,7 @@ const (
 // keepsFlying says that p has descriptors on their way whenever one looks.
 func keepsFlying(p process) bool {
 	for range flightLooks {
-		if _, ok, flying := holdsOne(p, nil); ok || !flying {
+		if _, ok, flying := holdsOne(p, nil, time.Now().Add(filesTime)); ok || !flying {
 			return false
 		}
 		time.Sleep(flightPause)

@@ -40,7 +40,7 @@ func holders(want wanted, deadline time.Time) (found []hold, complete bool) {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		tty, ok, flying := holdsOne(p, want)
+		tty, ok, flying := holdsOne(p, want, deadline)
 		if !ok && !flying {
 			continue
 		}
@@ -61,9 +61,14 @@ func holders(want wanted, deadline time.Time) (found []hold, complete bool) {
 }
 
 // holdsOne says whether p has a terminal of a session open that it may not
-// hold; and, when none is found, whether it has descriptors on their way.
-func holdsOne(p process, want wanted) (tty terminal, ok, flying bool) {
+// hold; and, when none is found, whether it has descriptors on their way. One
+// process with ten thousand tables must not hold up everybody's logins: after
+// deadline it is left.
+func holdsOne(p process, want wanted, deadline time.Time) (tty terminal, ok, flying bool) {
 	for _, task := range tables(p.pid) {
+		if time.Now().After(deadline) {
+			break
+		}
 		tty, ok, some := searchFDs(task, p, want)
 		if ok {
 			return tty, true, false
@@ -186,7 +191,7 @@ func (h hold) evict(want wanted) bool {
 	if p, err := readProcess(h.pid); err != nil || !p.same(h.process) {
 		return true
 	}
-	tty, ok, flying := holdsOne(h.process, want)
+	tty, ok, flying := holdsOne(h.process, want, time.Now().Add(evictTime))
 	if h.flying && flying {
 		tty, ok = h.tty, true
 	}
@@ -200,8 +205,11 @@ func (h hold) evict(want wanted) bool {
 	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil && gone(fd, evictWait)
 }
 
+// evictTime bounds the look whether a process still holds what it was found with.
+const evictTime = time.Second
+
 // evictWait bounds the wait for a killed holder to have let go.
-const evictWait = 100 * time.Millisecond
+const evictWait = 200 * time.Millisecond
 
 // gone waits until the process behind a pidfd has ended: then its descriptors
 // are closed and its children have new parents (pidfd_open(2)). It asks again

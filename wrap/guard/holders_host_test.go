@@ -193,3 +193,30 @@ func TestDaemonsAreNotEnded(t *testing.T) {
 	}
 	daemon.Type("\x03")
 }
+
+// TestManyTablesHoldNobodyUp: a program with as many tables of descriptors as
+// its owner may have, each full, costs a login no more than the time of a look.
+func TestManyTablesHoldNobodyUp(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	crowd := hosttest.StartTerminal(t, h.user.Command("/usr/bin/python3", "-c", `
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None)
+for _ in range(1000): os.open("/dev/null", os.O_RDONLY)
+threading.stack_size(65536)
+def keep():
+    libc.unshare(0x400)
+    time.sleep(1000.1)
+for _ in range(2000): threading.Thread(target=keep, daemon=True).start()
+print("crowded", flush=True)
+time.sleep(1000.1)
+`), 80, 24)
+	crowd.Expect("crowded")
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}), 80, 24)
+	x.Expect("FACTS")
+	x.Expect("\n")
+	f := facts(t, x.Output(), 1)
+	if !f.TTYTaken {
+		t.Errorf("facts %+v", f)
+	}
+	h.log.Wait(t, "terminal not searched in time", f.Session)
+}
