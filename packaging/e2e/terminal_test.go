@@ -65,8 +65,16 @@ var dialogues = []struct {
 	{
 		name: "passwd", // there and back, so that every way finds the same password
 		steps: []step{
-			{prompt, "passwd\r"}, {"Current password: ", oldPassword + "\r"}, {"New password: ", newPassword + "\r"}, {"new password: ", newPassword + "\r"}, {"updated successfully", ""},
-			{prompt, "passwd\r"}, {"Current password: ", newPassword + "\r"}, {"New password: ", oldPassword + "\r"}, {"new password: ", oldPassword + "\r"}, {"updated successfully", ""},
+			{prompt, "passwd\r"},
+			{"Current password: ", oldPassword + "\r"},
+			{"New password: ", newPassword + "\r"},
+			{"new password: ", newPassword + "\r"},
+			{"updated successfully", ""},
+			{prompt, "passwd\r"},
+			{"Current password: ", newPassword + "\r"},
+			{"New password: ", oldPassword + "\r"},
+			{"new password: ", oldPassword + "\r"},
+			{"updated successfully", ""},
 			{prompt, "exit 0\r"},
 		},
 	},
