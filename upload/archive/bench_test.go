@@ -15,8 +15,9 @@ import (
 	"castgate/upload/archive/archivetest"
 )
 
-// TestMillion measures the index: make bench-archive. Without the variable it
-// runs with a few recordings, so that it can't rot.
+// TestMillion measures the index: make bench-archive, which takes the rows of a
+// table from the file CASTGATE_BENCH_TABLE. Without the variables it runs with
+// a few recordings, so that it can't rot.
 func TestMillion(t *testing.T) {
 	n := 400
 	if s := os.Getenv("CASTGATE_BENCH_RECORDINGS"); s != "" {
@@ -40,35 +41,35 @@ func TestMillion(t *testing.T) {
 	}
 	defer func() { ix.Close() }()
 	s := &Store{FS: fleet, Name: "generated"}
-	t.Logf("%d recordings of %d accounts on %d hosts", fleet.Size(), fleet.Users, fleet.Hosts)
 	timed := func(what string, f func() string) {
 		t.Helper()
 		start := time.Now()
 		got := f()
-		t.Logf("%-58s %10v  %s", what, time.Since(start).Round(100*time.Microsecond), got)
+		archivetest.Measured(t, what, time.Since(start), got)
 	}
 	timed("index: manifests", func() string {
 		if err := ix.Update(t.Context(), s, false, fails(t)); err != nil {
 			t.Fatal(err)
 		}
-		return ""
+		return fmt.Sprintf("%d recordings of %d accounts on %d hosts", fleet.Size(), fleet.Users, fleet.Hosts)
 	})
 	timed("index: screen text", func() string {
 		added, err := ix.UpdateText(t.Context(), s, 0, runtime.NumCPU(), fails(t))
 		if err != nil || added != fleet.Size() {
 			t.Fatalf("%d added, %v", added, err)
 		}
-		return memory(t)
+		return archivetest.PeakMemory(t)
 	})
 	ix.Close()
-	if info, err := os.Stat(file); err == nil {
-		t.Logf("the file has %d MiB", info.Size()>>20)
-	}
-	timed("open", func() string {
+	timed("index: open", func() string {
 		if ix, err = OpenIndex(file, false); err != nil {
 			t.Fatal(err)
 		}
-		return ""
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%d MiB", info.Size()>>20)
 	})
 	timed("index: nothing new where new ones come", func() string {
 		if err := ix.Update(t.Context(), s, true, fails(t)); err != nil {
@@ -122,20 +123,5 @@ func TestMillion(t *testing.T) {
 	timed("search -user -host, a common word", search(1, Filter{User: user, Host: host}, "word0"))
 	timed("search -since -until, a common word", search(0, Filter{Since: last.AddDate(0, 0, -2), Until: last.AddDate(0, 0, -1)}, "word0"))
 	timed("search, a word that nobody saw", search(0, Filter{}, "nowhere"))
-	t.Log(memory(t))
-}
-
-// memory is the most that the process had.
-func memory(t *testing.T) string {
-	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if peak, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			return "peak memory " + strings.TrimSpace(peak)
-		}
-	}
-	return ""
+	t.Log(archivetest.PeakMemory(t))
 }

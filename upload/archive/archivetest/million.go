@@ -81,12 +81,12 @@ func (f Fleet) Open(name string) (fs.File, error) {
 		if !ok {
 			continue
 		}
-		_, text, stored := f.Recording(user, host, day, i).Objects()
 		switch suffix {
 		case manifest.JSONSuffix:
+			_, text, _ := r.Objects() // as if nothing had been shown: a million are made sooner
 			return newMade(p[5], text), nil
 		case manifest.CastSuffix:
-			return newMade(p[5], stored), nil
+			return newMade(p[5], packer.EncodeAll(f.Recording(user, host, day, i).Cast(), nil)), nil
 		}
 	}
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
