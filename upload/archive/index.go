@@ -38,9 +38,9 @@ type Index struct {
 	enc *zstd.Encoder
 }
 
-// schemaVersion is raised with every change of schema; an index of another
-// version is made anew.
-const schemaVersion = 2
+// schemaVersion is raised with every change of schema, or of what a transcript
+// is; an index of another version is made anew.
+const schemaVersion = 3
 
 const schema = `
 CREATE TABLE recordings (

@@ -191,7 +191,7 @@ func (s *Screen) eraseOthers(what int) {
 
 func (s *Screen) eraseCells(from, to int) {
 	r := s.b.lines[s.b.y]
-	s.touch(s.b, r, from, to)
+	s.touch(s.b, r, from, to, false)
 	r.erase(from, to, s.pen)
 }
 
@@ -199,7 +199,8 @@ func (s *Screen) eraseCells(from, to int) {
 func (s *Screen) shiftCells(final byte, n int) {
 	s.restrict()
 	b, r := s.b, s.b.lines[s.b.y]
-	s.touch(b, r, b.x, s.cols)
+	s.touch(b, r, b.x, s.cols, false)
+	s.record.shifted = true
 	if final == '@' {
 		r.insert(b.x, n, s.cols, s.pen)
 	} else {

@@ -5,8 +5,10 @@ package screen
 import (
 	"bytes"
 	"hash/maphash"
+	"iter"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // The transcript is the text that a person at the terminal could read, once
@@ -14,16 +16,20 @@ import (
 //
 //   - Scrolled: a line that left the main screen at the top. Rows that the
 //     terminal wrapped are one line again, so that words are whole.
-//   - Erased: a row that was cleared, scrolled out of a region, or written over
-//     after the cursor had left it, on the main screen.
+//   - Erased: a row that was cleared, scrolled out of a region, or written over,
+//     on the main screen. Each time the cursor goes back, what stood there is
+//     compared with what stands there when it goes back again or leaves.
 //   - Alternate: the same on the alternate screen, and what was on it when it
 //     was left: the pages of less, the files in vim.
 //   - Final: what stood on the main screen at the end.
 //
-// Not in it is what a line was before the cursor left it: a password that was
-// typed and erased with backspace, the states of a progress bar. Full-screen
-// programs repaint much; of Erased and Alternate rows each text comes once, and
-// of those that differ only in their digits a limited number.
+// Not in it is what was rubbed out with backspaces, as line editors do it: a
+// password that was typed at the wrong prompt. Nor is what was written over
+// when no word of it is gone: the states of a progress bar or a clock, which
+// differ in digits and signs, come once for a row, beside what stands there in
+// the end. Full-screen programs repaint much; of Erased and Alternate rows each
+// text comes once, and of those that differ only in their digits a limited
+// number.
 
 // Line is a line of the transcript.
 type Line struct {
@@ -57,63 +63,127 @@ const (
 
 // recorder is the state of the transcript.
 type recorder struct {
-	row    *row          // the last one written to
-	joined []byte        // wrapped rows that have left
-	at     time.Duration // of joined
-	open   bool          // joined is in use
-	lost   []byte        // wrapped rows that were erased or scrolled out
-	lostAt time.Duration // of lost
-	buf    []byte
-	seen   map[uint64]struct{}
-	alike  map[uint64]int
-	seed   maphash.Seed
+	row     *row                // the last one written to
+	next    int                 // the column where that writing goes on
+	cursor  int                 // the column after printing and backspaces
+	back    bool                // there were backspaces
+	rubbing bool                // what was written last began there
+	shifted bool                // what was done last moved what stands behind it
+	words   map[string]struct{} // of a row, for lost
+	joined  []byte              // wrapped rows that have left
+	at      time.Duration       // of joined
+	open    bool                // joined is in use
+	lost    []byte              // wrapped rows that were erased or scrolled out
+	lostAt  time.Duration       // of lost
+	buf     []byte
+	seen    map[uint64]struct{}
+	alike   map[uint64]int
+	seed    maphash.Seed
 }
 
-// touch is called before the cells from x to end of r change.
-func (s *Screen) touch(b *buffer, r *row, x, end int) {
+// touch is called before the cells from x to end of r change: ink says that
+// characters are put there, not blanks.
+func (s *Screen) touch(b *buffer, r *row, x, end int, ink bool) {
 	if s.Lines == nil {
 		return
 	}
-	if prev := s.record.row; prev != r {
-		if prev != nil {
-			s.finish(b, prev)
+	rec := &s.record
+	switch {
+	case rec.row != r:
+		if rec.row != nil {
+			s.settle(b, rec.row)
 		}
-		s.record.row = r
+		rec.row, rec.rubbing = r, false
+	case x != rec.next:
+		rec.rubbing = rec.back && x == rec.cursor
+		if (x < rec.next || rec.shifted) && !rec.rubbing && r.old != "" && !(s.spend(r.width) && r.isBlank()) {
+			s.settle(b, r) // not yet what is erased to be drawn anew
+		}
 	}
-	if !r.finished {
-		return
-	}
-	if r.old == "" && !r.blankIn(x, end) {
+	rec.next, rec.back, rec.shifted = x, false, false
+	if r.old == "" && (ink || !rec.rubbing) && !r.blankIn(x, end) && s.spend(4*r.width) {
 		r.old, r.oldAt = string(r.text(nil, true)), r.at
 	}
-	r.finished = false
 }
 
-// finish is called when the cursor has left r. What stood there before it came
-// is lost now, unless it was only edited.
-func (s *Screen) finish(b *buffer, r *row) {
-	if r.old != "" {
-		s.record.buf = r.text(s.record.buf[:0], true)
-		if !edited(r.old, s.record.buf) {
-			s.emitOnce(b, r.oldAt, []byte(r.old))
+// printed is called when the cursor is behind what was printed.
+func (rec *recorder) printed(x int) { rec.next, rec.cursor = x, x }
+
+// backspace is called when the cursor went back.
+func (rec *recorder) backspace(from, to int) {
+	if rec.back = from == rec.cursor; rec.back {
+		rec.cursor = to
+	}
+}
+
+// settle is called when the cursor has left r, or begins to write on it anew.
+// What stood there before is lost now, unless its words are there still.
+func (s *Screen) settle(b *buffer, r *row) {
+	if r.old == "" {
+		return
+	}
+	s.record.buf = r.text(s.record.buf[:0], true)
+	if s.record.gone(r, string(s.record.buf)) {
+		s.emitOnce(b, r.oldAt, []byte(r.old))
+	}
+	r.old = ""
+}
+
+// gone says that a word of r.old is not to be read in now, or for the first
+// time in this row a number.
+func (rec *recorder) gone(r *row, now string) bool {
+	if strings.HasPrefix(now, r.old) {
+		return false
+	}
+	if rec.words == nil {
+		rec.words = map[string]struct{}{}
+	}
+	clear(rec.words)
+	for word := range words(now) {
+		rec.words[word] = struct{}{}
+	}
+	shape, number := "0", false
+	for word := range words(r.old) {
+		_, kept := rec.words[word]
+		switch isDigit := word[0] >= '0' && word[0] <= '9'; {
+		case !kept && !isDigit:
+			return true
+		case !isDigit:
+			shape += " " + word
+		case !kept:
+			number = true
 		}
-		r.old = ""
 	}
-	r.finished = true
+	if !number || shape == r.shape {
+		return false
+	}
+	r.shape = shape
+	return true
 }
 
-// edited says that half of what stood there is there still, at its ends.
-func edited(old string, now []byte) bool {
-	n := min(len(old), len(now))
-	head := 0
-	for head < n && old[head] == now[head] {
-		head++
+// words yields the runs of letters and those of digits: 10s and 11s differ in a
+// number.
+func words(s string) iter.Seq[string] {
+	const other, letter, digit = 0, 1, 2
+	return func(yield func(string) bool) {
+		start, kind := 0, other
+		for i, r := range s + " " {
+			next := other
+			switch {
+			case r >= '0' && r <= '9':
+				next = digit
+			case unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r):
+				next = letter
+			}
+			if next == kind {
+				continue
+			}
+			if kind != other && !yield(s[start:i]) {
+				return
+			}
+			start, kind = i, next
+		}
 	}
-	tail := 0
-	for tail < n-head && old[len(old)-1-tail] == now[len(now)-1-tail] {
-		tail++
-	}
-	return 2*(head+tail) >= len(old)
 }
 
 // loseRows is called before the rows from y to end go away.
@@ -129,7 +199,7 @@ func (s *Screen) lose(b *buffer, r *row, continued bool) {
 	if s.Lines == nil {
 		return
 	}
-	s.finish(b, r)
+	s.settle(b, r)
 	rec := &s.record
 	if !r.wrapped {
 		s.flushLost(b) // what continued the row before stayed
@@ -154,7 +224,7 @@ func (s *Screen) leaveTop(r *row, continued bool) {
 	if s.Lines == nil {
 		return
 	}
-	s.finish(s.main, r)
+	s.settle(s.main, r)
 	s.join(r, continued, Scrolled)
 }
 
@@ -223,6 +293,9 @@ func (s *Screen) Close() {
 	if s.Lines == nil {
 		return
 	}
+	if s.record.row != nil {
+		s.settle(s.b, s.record.row)
+	}
 	if s.alt != nil {
 		s.loseRows(s.alt, 0, s.rows)
 		s.flushLost(s.alt)
@@ -233,7 +306,6 @@ func (s *Screen) Close() {
 		rows = rows[:len(rows)-1]
 	}
 	for i, r := range rows {
-		s.finish(s.main, r)
 		s.join(r, i+1 < len(rows) && rows[i+1].wrapped, Final)
 	}
 	s.flush(Final)

@@ -39,6 +39,9 @@ func (s *Screen) switchTo(alt bool) {
 	}
 	x, y := s.b.x, s.b.y
 	if alt {
+		if s.record.row != nil {
+			s.settle(s.main, s.record.row)
+		}
 		s.flushLost(s.main)
 		s.alt = s.newBuffer()
 		for _, r := range s.alt.lines {
@@ -50,6 +53,7 @@ func (s *Screen) switchTo(alt bool) {
 		s.flushLost(s.alt)
 		s.b, s.alt = s.main, nil
 	}
+	s.record.row = nil
 	s.b.x, s.b.y = x, y
 }
 

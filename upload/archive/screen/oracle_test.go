@@ -281,6 +281,62 @@ func TestAgainstXtermAtRandom(t *testing.T) {
 	compare(t, streams, false)
 }
 
+// Every word that the second emulator showed between two events is in the
+// transcript, however it was written over, erased or pushed away.
+func TestTheTranscriptHasWhatXtermShowed(t *testing.T) {
+	n := 60
+	if os.Getenv("CASTGATE_TEST_SLOW") != "" {
+		n = 1000
+	}
+	var streams []stream
+	said := map[string]string{} // by name of the stream
+	for seed := range n {
+		rnd := rand.New(rand.NewPCG(uint64(seed), 11))
+		var parts []part
+		var out strings.Builder
+		cols, rows := 20+rnd.IntN(30), 2+rnd.IntN(4)
+		for range 12 {
+			text := overwriting(rnd)
+			out.WriteString(text)
+			parts = append(parts, part{Data: []byte(text)})
+			streams = append(streams, stream{Cols: cols, Rows: rows, name: fmt.Sprintf("seed %d", seed), Parts: slices.Clone(parts)})
+		}
+		said[fmt.Sprintf("seed %d", seed)] = strings.Join(transcript(cols, rows, out.String()), "\n")
+	}
+	failed := map[string]bool{}
+	for i, state := range oracle(t, streams) {
+		name := streams[i].name
+		for word := range words(strings.Join(state.Text, " ")) {
+			if strings.Contains(said[name], word) || failed[name] {
+				continue
+			}
+			failed[name] = true
+			var data strings.Builder
+			for _, p := range streams[i].Parts {
+				data.Write(p.Data)
+			}
+			t.Errorf("%s (%dx%d): %q was on the screen after %q\ntranscript:\n%s", name, streams[i].Cols, streams[i].Rows, word, data.String(), said[name])
+		}
+	}
+}
+
+// overwriting goes somewhere and writes or erases there.
+func overwriting(rnd *rand.Rand) string {
+	move := []string{"\r", "\r", "\r\n", "\x1b[H", "\x1b[A\r", "\x1b[7D", "\x1b[9G", "\x1b[2;4H", "\x1bM\r"}[rnd.IntN(9)]
+	text := []string{"", " ", "\x1b[K", "\x1b[1K", "\x1b[2K", "\x1b[J", "\x1b[2J", "\x1b[4@", "\x1b[3P", "\x1b[6X", "\x1b[L", "\x1b[M", "\x1b[S", "\x1b[T", "\x1b[?1049h", "\x1b[?1049l"}
+	if rnd.IntN(3) == 0 {
+		return move + text[rnd.IntN(len(text))]
+	}
+	for range 1 + rnd.IntN(2) {
+		word := make([]byte, 3+rnd.IntN(6))
+		for i := range word {
+			word[i] = byte('a' + rnd.IntN(26))
+		}
+		move += string(word) + " "
+	}
+	return move
+}
+
 func randomOutput(rnd *rand.Rand) string {
 	words := []string{
 		"x", "hello", "the quick brown fox", "漢字", "a漢b", "e\u0301", "\r\n", "\r\n", "\n", "\r", "\b", "\t",

@@ -137,8 +137,10 @@ func (s *Screen) control(c byte) {
 	}
 	switch c {
 	case '\b':
+		from := s.b.x
 		s.restrict()
 		s.b.x = max(0, s.b.x-1)
+		s.record.backspace(from, s.b.x)
 	case '\t':
 		s.tab(1)
 	case '\n', '\v', '\f':

@@ -89,6 +89,7 @@ func TestAgainstXtermOnRealPrograms(t *testing.T) {
 	progress := `for i in 10 40 70 100; do printf '\r[%-10s] %d%%' "$(printf '%*s' $((i/10)) '' | tr ' ' '#')" $i; done; echo; echo done`
 	docker := `printf 'layer 1: waiting\nlayer 2: waiting\n'; for i in 1 2 3; do printf '\033[2A\033[Klayer 1: %d\n\033[Klayer 2: %d\n' $i $i; done`
 	colours := `ls --color=always -la / /etc; printf '\033[38;5;208mfg\033[48;2;1;2;3mbg\033[0m\n'`
+	rubbedOut := map[string]string{"shell": "secret", "a password at the wrong prompt": "hunter", "and in the terminal's own line": "hunter"}
 	for _, tt := range []struct {
 		name string
 		keys []string
@@ -104,6 +105,9 @@ func TestAgainstXtermOnRealPrograms(t *testing.T) {
 		{"lines written over", nil, []string{"sh", "-c", docker}, []string{"layer 1: 3", "layer 2: 3"}},
 		{"colours", nil, []string{"sh", "-c", colours}, []string{"passwd", "fgbg"}},
 		{"shell", []string{"echo secret\b\b\b\b\b\bpublic\r", "clear\r", "\x0c", "ls -la /\r", "\x12cl\x07", "exit\r"}, []string{"bash", "--norc"}, []string{"$ echo public", "$ exit"}},
+		{"a password at the wrong prompt", []string{"hunter2", "\x7f\x7f\x7f\x7f\x7f\x7f\x7f", "swordfish\x15", "letmein\x17", "exit\r"}, []string{"sh", "-c", "stty sane; exec bash --norc"}, []string{"$ exit"}},
+		{"and in the terminal's own line", []string{"hunter2", "\x7f\x7f\x7f\x7f\x7f\x7f\x7f", "hunter\x15", "hunter\x17", "exit\r"}, []string{"sh", "-c", "stty sane; read line; echo got $line"}, []string{"got exit"}},
+		{"hidden", nil, []string{"sh", "-c", `printf 'first plan'; sleep .2; printf '\r\033[Ksecond plan\r'; sleep .2; printf 'harmless...\n\033[8mthird\033[m \033[?1049hfourth\033[?1049l fi\033[1mf\033]0;x\007th\n'`}, []string{"first plan", "second plan", "third", "fourth", "fifth"}},
 		{"long lines", nil, []string{"cat", file}, []string{"line 29 of the file, with 漢字 and é and a tab   long" + strings.Repeat(" long", 28)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,6 +123,9 @@ func TestAgainstXtermOnRealPrograms(t *testing.T) {
 				if !strings.Contains(all, want) {
 					t.Errorf("%q is not in the transcript:\n%s", want, all)
 				}
+			}
+			if word := rubbedOut[tt.name]; word != "" && strings.Contains(all, word) {
+				t.Errorf("%q is in the transcript:\n%s", word, all)
 			}
 		})
 	}

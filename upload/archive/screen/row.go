@@ -61,16 +61,16 @@ type row struct {
 	at      time.Duration // when a character was last put on it
 
 	// For the transcript, see lines.go.
-	finished bool
-	old      string
-	oldAt    time.Duration
+	old   string // what is being written over
+	oldAt time.Duration
+	shape string // of the last text that was lost for a number
 }
 
 func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l.bg} }
 
 func (r *row) clear(l look) {
 	r.empty, r.bg = true, l.bg
-	r.wrapped, r.finished, r.old, r.at = false, false, "", 0
+	r.wrapped, r.old, r.shape, r.at = false, "", "", 0
 }
 
 // ink gives an empty row its cells, before it is written on.

@@ -94,6 +94,10 @@ func (s *Screen) Size() (cols, rows int) { return s.cols, s.rows }
 // Cursor returns the cursor's column and row, from 0.
 func (s *Screen) Cursor() (x, y int) { return min(s.b.x, s.cols-1), s.b.y }
 
+// Between says that what was written does not end within a sequence or a
+// character, so that AppendPaint has all of the state.
+func (s *Screen) Between() bool { return s.parse.state == ground && s.parse.n == 0 }
+
 // Text returns what is shown, a string a row, without blanks at their ends.
 func (s *Screen) Text() []string {
 	text := make([]string, s.rows)
@@ -169,7 +173,7 @@ func (s *Screen) spend(n int) bool {
 func (s *Screen) Write(p []byte) (int, error) {
 	s.credit = min(s.credit+creditForByte*len(p), maxCredit)
 	for i := 0; i < len(p); {
-		if s.parse.state == ground && s.parse.n == 0 {
+		if s.Between() {
 			n := 0
 			for i+n < len(p) && p[i+n] >= 0x20 && p[i+n] < 0x7f {
 				n++
@@ -201,7 +205,7 @@ func (s *Screen) printASCII(p []byte) {
 		}
 		b, r := s.b, s.b.lines[s.b.y]
 		n := min(len(p), s.cols-b.x)
-		s.touch(b, r, b.x, b.x+n)
+		s.touch(b, r, b.x, b.x+n, !allBlank(p[:n]))
 		r.ink()
 		r.halves(b.x, b.x+n, s.pen)
 		for i, c := range p[:n] {
@@ -209,9 +213,19 @@ func (s *Screen) printASCII(p []byte) {
 		}
 		r.at = s.Now
 		b.x += n
+		s.record.printed(b.x)
 		s.last = rune(p[n-1])
 		p = p[n:]
 	}
+}
+
+func allBlank(p []byte) bool {
+	for _, c := range p {
+		if c != ' ' {
+			return false
+		}
+	}
+	return true
 }
 
 // print puts one character at the cursor.
@@ -229,7 +243,7 @@ func (s *Screen) print(r rune) {
 		switch {
 		case !s.noWrap && n <= s.cols:
 			if l := b.lines[b.y]; b.x < s.cols {
-				s.touch(b, l, b.x, s.cols)
+				s.touch(b, l, b.x, s.cols, false)
 				l.erase(b.x, s.cols, s.pen)
 			}
 			s.wrap()
@@ -242,10 +256,10 @@ func (s *Screen) print(r rune) {
 	}
 	l := b.lines[b.y]
 	if s.insertMode {
-		s.touch(b, l, b.x, s.cols)
+		s.touch(b, l, b.x, s.cols, false)
 		l.insert(b.x, n, s.cols, s.pen)
 	}
-	s.touch(b, l, b.x, b.x+n)
+	s.touch(b, l, b.x, b.x+n, r != ' ')
 	l.ink()
 	l.halves(b.x, b.x+n, s.pen)
 	l.cells[b.x] = cell{r: r, width: uint8(n), look: s.pen}
@@ -254,6 +268,7 @@ func (s *Screen) print(r rune) {
 	}
 	l.at = s.Now
 	b.x += n
+	s.record.printed(b.x)
 	s.last = r
 }
 
