@@ -17,13 +17,12 @@ import (
 // Transcribe calls line with what the screen showed, see package screen. It
 // returns whether the recording was torn: then what there is was transcribed.
 func Transcribe(ctx context.Context, in io.Reader, line func(screen.Line)) (torn bool, err error) {
-	rd, err := asciicast.NewReader(in)
+	rd, err := NewEvents(in)
 	if err != nil {
 		return errors.Is(err, asciicast.ErrTorn), ended(err)
 	}
 	s := screen.New(rd.Header.Term.Cols, rd.Header.Term.Rows)
 	s.Lines = line
-	plain := rd.Header.Session != nil && !rd.Header.Session.TTY
 	for ctx.Err() == nil {
 		ev, err := rd.Next()
 		if err != nil {
@@ -33,9 +32,6 @@ func Transcribe(ctx context.Context, in io.Reader, line func(screen.Line)) (torn
 		s.Now = ev.Time
 		switch ev.Code {
 		case asciicast.Output:
-			if plain { // no terminal made CR LF of its LF
-				ev.Data = addReturns(ev.Data)
-			}
 			_, _ = s.Write(ev.Data)
 		case asciicast.Resize:
 			if cols, rows, ok := asciicast.ParseSize(ev.Data); ok {
@@ -44,6 +40,31 @@ func Transcribe(ctx context.Context, in io.Reader, line func(screen.Line)) (torn
 		}
 	}
 	return false, ctx.Err()
+}
+
+// Events reads the events of a recording as a terminal would get them. A session
+// without one had nothing that makes CR LF of LF.
+type Events struct {
+	*asciicast.Reader
+	plain bool
+}
+
+// NewEvents reads the header, as asciicast.NewReader.
+func NewEvents(in io.Reader) (*Events, error) {
+	rd, err := asciicast.NewReader(in)
+	if err != nil {
+		return nil, err
+	}
+	return &Events{rd, rd.Header.Session != nil && !rd.Header.Session.TTY}, nil
+}
+
+// Next returns the next event.
+func (e *Events) Next() (asciicast.Event, error) {
+	ev, err := e.Reader.Next()
+	if e.plain && ev.Code == asciicast.Output {
+		ev.Data, ev.Text = addReturns(ev.Data), addReturns(ev.Text)
+	}
+	return ev, err
 }
 
 func addReturns(p []byte) []byte {

@@ -14,8 +14,10 @@ import (
 
 const testToken = "a-token-for-this-test-0001"
 
-// page serves a store and returns the server.
-func (s *sample) page(auth Auth) *httptest.Server {
+// page serves the store and returns the server.
+func (s *sample) page(auth Auth) *httptest.Server { return s.pageOf(s.indexed(), auth) }
+
+func (s *sample) pageOf(archive Archive, auth Auth) *httptest.Server {
 	s.t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	audit, err := OpenAudit(filepath.Join(s.dir, ".castgate", "audit"), log)
@@ -26,7 +28,7 @@ func (s *sample) page(auth Auth) *httptest.Server {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	page, err := New(s.indexed(), auth, audit, cache, log)
+	page, err := New(archive, auth, audit, cache, log)
 	if err != nil {
 		s.t.Fatal(err)
 	}

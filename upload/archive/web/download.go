@@ -14,9 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"castgate/upload/archive"
 	"castgate/upload/archive/screen"
 	"castgate/upload/manifest"
-	"castgate/wrap/asciicast"
 )
 
 // downloads are what can be taken away of a recording, by the name's end.
@@ -136,41 +136,21 @@ func transcript(ctx context.Context, a Archive, rec Recording) ([]screen.Line, e
 		return nil, err
 	}
 	defer in.Close()
-	cast, err := asciicast.NewReader(in)
-	if err != nil {
-		return nil, err
-	}
-	scr := screen.New(cast.Header.Term.Cols, cast.Header.Term.Rows)
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
 	var lines []screen.Line
 	size := 0
-	scr.Lines = func(l screen.Line) {
-		if l.Text != "" && size <= maxTranscript {
-			lines, size = append(lines, l), size+len(l.Text)
+	_, err = archive.Transcribe(ctx, in, func(l screen.Line) {
+		if size += len(l.Text); size > maxTranscript {
+			enough()
+		} else if l.Text != "" {
+			lines = append(lines, l)
 		}
-	}
-	for err == nil {
-		var ev asciicast.Event
-		if ev, err = cast.Next(); err != nil {
-			break
-		}
-		scr.Now = ev.Time
-		switch ev.Code {
-		case asciicast.Output:
-			_, _ = scr.Write(ev.Data)
-		case asciicast.Resize:
-			if cols, rows, ok := parseSize(ev.Text); ok {
-				scr.Resize(cols, rows)
-			}
-		}
-	}
-	scr.Close()
+	})
 	if size > maxTranscript {
 		return nil, errTooLong
 	}
 	slices.SortStableFunc(lines, func(a, b screen.Line) int { return cmp.Compare(a.At, b.At) })
-	if errors.Is(err, io.EOF) || errors.Is(err, asciicast.ErrTorn) {
-		err = nil
-	}
 	return lines, err
 }
 

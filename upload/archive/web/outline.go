@@ -45,6 +45,7 @@ const idleAfter = 2 * time.Second
 const (
 	bars        = 240
 	maxMarks    = 1000
+	maxIdle     = 20_000
 	maxOutLine  = 20_000
 	maxLineText = 2000
 )
@@ -64,7 +65,7 @@ const maxCounts = 1 << 16
 func newOutliner() *outliner { return &outliner{width: 100 * time.Millisecond} }
 
 func (o *outliner) event(ev asciicast.Event) {
-	if gap := ev.Time - o.last; gap > idleAfter {
+	if gap := ev.Time - o.last; gap > idleAfter && len(o.out.Idle) < maxIdle {
 		o.out.Idle = append(o.out.Idle, [2]float64{o.last.Seconds(), ev.Time.Seconds()})
 	}
 	o.last = ev.Time

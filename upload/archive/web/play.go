@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"castgate/upload/archive"
 	"castgate/upload/archive/screen"
 	"castgate/wrap/asciicast"
 )
@@ -107,7 +108,7 @@ func (s *Server) cast(w http.ResponseWriter, r *http.Request) {
 
 // cleanCast writes a recording up to its end or damage.
 func cleanCast(w io.Writer, in io.Reader) error {
-	rec, err := asciicast.NewReader(in)
+	rec, err := archive.NewEvents(in)
 	if err != nil {
 		return err
 	}
@@ -182,7 +183,7 @@ type follower struct {
 }
 
 func (f *follower) run(in io.Reader) error {
-	rec, err := asciicast.NewReader(in)
+	rec, err := archive.NewEvents(in)
 	if err != nil {
 		return err
 	}

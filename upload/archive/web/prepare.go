@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"castgate/upload/archive"
 	"castgate/upload/archive/screen"
 	"castgate/wrap/asciicast"
 )
@@ -24,8 +25,17 @@ import (
 // is at the end.
 
 // segmentSize is the text of one segment: large enough that plain play fetches
-// seldom, small enough that a seek is at once.
-const segmentSize = 256 << 10
+// seldom, small enough that a seek is at once. It may be more, up to maxSegment
+// and an event, until there is a moment to part at: one between two times, and
+// not within an escape sequence.
+const (
+	segmentSize = 256 << 10
+	maxSegment  = 4 * segmentSize
+)
+
+// tick is what the player tells times apart by. Where far too much happened at
+// one time, what follows is a tick later.
+const tick = time.Microsecond
 
 // sink keeps the prepared files.
 type sink interface {
@@ -65,14 +75,13 @@ type preparer struct {
 	screen  *screen.Screen
 	outline *outliner
 	current *segment
-	before  *segment // complete, but the end may still have to join it
 	last    time.Duration
 	n       int // events in current
 }
 
 // prepare reads the recording to its end, or to where it is damaged.
 func prepare(cast io.Reader, out sink) error {
-	rec, err := asciicast.NewReader(cast)
+	rec, err := archive.NewEvents(cast)
 	if err != nil {
 		return fmt.Errorf("read the recording: %w", err)
 	}
@@ -104,11 +113,13 @@ func (p *preparer) segment(at time.Duration) *segment {
 }
 
 func (p *preparer) event(ev asciicast.Event) error {
-	if len(p.current.events) > segmentSize && ev.Time > p.last {
+	ev.Time = max(ev.Time.Truncate(tick), p.last)
+	if size := len(p.current.events); size > maxSegment || size > segmentSize && ev.Time > p.last && p.screen.Between() {
+		ev.Time = max(ev.Time, p.last+tick)
 		if err := p.flush(); err != nil {
 			return err
 		}
-		p.before, p.current, p.n = p.current, p.segment(ev.Time), 0
+		p.current, p.n = p.segment(ev.Time), 0
 	}
 	p.last = ev.Time
 	p.screen.Now = ev.Time
@@ -163,18 +174,14 @@ func appendJSON(dst []byte, s string) []byte {
 
 // seconds writes a time the same way wherever it stands: the player compares.
 func seconds(d time.Duration) json.Number {
-	return json.Number(strconv.FormatFloat(d.Truncate(time.Microsecond).Seconds(), 'f', 6, 64))
+	return json.Number(strconv.FormatFloat(d.Truncate(tick).Seconds(), 'f', 6, 64))
 }
 
-// flush writes the segment before the current one.
+// flush writes the current segment.
 func (p *preparer) flush() error {
-	if p.before == nil {
-		return nil
-	}
-	s, n := p.before, len(p.index.Segments)
+	s, n := p.current, len(p.index.Segments)
 	name := "s" + strconv.Itoa(n) + ".json"
 	p.index.Segments = append(p.index.Segments, segmentRef{seconds(s.start), name})
-	p.before = nil
 	out := fmt.Appendf(nil, `{"snapshot":{"cols":%d,"rows":%d,"init":`, s.term.Cols, s.term.Rows)
 	out = appendJSON(out, string(s.init))
 	out = append(out, `},"events":[`...)
@@ -192,16 +199,10 @@ func (p *preparer) finish(why error) error {
 	default:
 		return fmt.Errorf("read the recording: %w", why)
 	}
+	if len(p.index.Segments) > 0 {
+		p.last = max(p.last, p.current.start+tick)
+	}
 	p.add(p.last, asciicast.Output, nil) // the last event is at the end
-	if p.before != nil && p.current.start >= p.last {
-		p.before.events = append(append(p.before.events, ','), p.current.events...)
-		p.current = p.before
-		p.before = nil
-	}
-	if err := p.flush(); err != nil {
-		return err
-	}
-	p.before = p.current
 	if err := p.flush(); err != nil {
 		return err
 	}
