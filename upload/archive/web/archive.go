@@ -38,6 +38,7 @@ type Archive interface {
 // States of a recording.
 const (
 	Live        = "live"        // still being written
+	Waiting     = "waiting"     // over; its parts are here, its delivery is to come
 	Delivered   = "delivered"   // here, whole
 	Interrupted = "interrupted" // here; its recorder or host died
 	Sealed      = "sealed"      // here, for its recipients only
@@ -49,7 +50,11 @@ type Recording struct {
 	Host     string // the directory's name: the certificate's, where the archive received it
 	State    string
 	Signed   bool
+	Verified bool // the page has checked it since it began
 }
+
+// Arriving says that only parts are here, and no manifest yet.
+func (r Recording) Arriving() bool { return r.State == Live || r.State == Waiting }
 
 // ID is the recording's name.
 func (r Recording) ID() string { return r.Manifest.Session.ID }

@@ -75,8 +75,8 @@ func TestArchives(t *testing.T) {
 				return got
 			}
 			everything := list(Query{Scope: all})
-			if len(everything) != 70 || everything[0] != ids["live"] || everything[1] != ids["main"] {
-				t.Errorf("%d recordings, the first %q", len(everything), everything[:2])
+			if len(everything) != 71 || !slices.Equal(everything[:3], []string{ids["waiting"], ids["live"], ids["main"]}) {
+				t.Errorf("%d recordings, the first %q", len(everything), everything[:3])
 			}
 			var paged []string
 			for before := ""; ; before = paged[len(paged)-1] {
@@ -99,14 +99,15 @@ func TestArchives(t *testing.T) {
 				"kind":       {Query{Kind: "command", Scope: all}, 16},
 				"sealed":     {Query{State: Sealed, Scope: all}, 1},
 				"live":       {Query{State: Live, Scope: all}, 1},
-				"client":     {Query{Client: "192.0.2.7", Scope: all}, 70},
+				"waiting":    {Query{State: Waiting, Scope: all}, 1},
+				"client":     {Query{Client: "192.0.2.7", Scope: all}, 71},
 				"no client":  {Query{Client: "192.0.2.8", Scope: all}, 0},
-				"since":      {Query{Since: sampleStart.Add(24 * time.Hour), Scope: all}, 32},
+				"since":      {Query{Since: sampleStart.Add(24 * time.Hour), Scope: all}, 33},
 				"until":      {Query{Until: sampleStart.Add(38 * time.Minute), Scope: all}, 1},
 				"nobody":     {Query{}, 0},
 				"own":        {Query{Scope: Scope{Users: []string{"mallory"}}}, 1},
 				"own login":  {Query{Scope: Scope{Logins: []string{"Octocat"}}}, 17},
-				"team":       {Query{Scope: Scope{Logins: []string{"octocat", "bob-gh"}}}, 34},
+				"team":       {Query{Scope: Scope{Logins: []string{"octocat", "bob-gh"}}}, 35},
 				"own, other": {Query{User: "deploy", Scope: Scope{Users: []string{"mallory"}}}, 0},
 			} {
 				if got := list(tt.q); len(got) != tt.want {

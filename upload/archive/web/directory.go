@@ -3,8 +3,10 @@
 package web
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -84,10 +86,12 @@ func (d *Directory) all() ([]Recording, error) {
 			all = append(all, rec)
 		}
 	}
-	slices.SortFunc(all, func(a, b Recording) int {
-		return cmp.Or(b.Manifest.Start.Compare(a.Manifest.Start), cmp.Compare(b.ID(), a.ID()))
-	})
+	slices.SortFunc(all, newestFirst)
 	return all, nil
+}
+
+func newestFirst(a, b Recording) int {
+	return cmp.Or(b.Manifest.Start.Compare(a.Manifest.Start), cmp.Compare(b.ID(), a.ID()))
 }
 
 func (d *Directory) read(name string) (Recording, error) {
@@ -207,7 +211,22 @@ func (d *Directory) readLive(name string) (Recording, error) {
 		Term:  manifest.Term{Cols: h.Term.Cols, Rows: h.Term.Rows, Type: h.Term.Type},
 		Start: start, End: start.Add(long), Duration: manifest.Seconds(long), Cast: manifest.Object{Bytes: st.Size()},
 	}
-	return Recording{Manifest: m, Host: path.Base(path.Dir(name)), State: Live}, nil
+	rec := Recording{Manifest: m, Host: path.Base(path.Dir(name)), State: Live}
+	if over(f, st.Size()) {
+		rec.State = Waiting
+	}
+	return rec, nil
+}
+
+// over says that a recording's last line is its exit.
+func over(f io.ReaderAt, size int64) bool {
+	end := make([]byte, min(size, 1<<10))
+	if _, err := f.ReadAt(end, size-int64(len(end))); err != nil {
+		return false
+	}
+	lines := bytes.Split(bytes.TrimSuffix(end, []byte("\n")), []byte("\n"))
+	var event [3]any
+	return json.Unmarshal(lines[len(lines)-1], &event) == nil && event[1] == asciicast.Exit
 }
 
 // List implements Archive.
@@ -261,7 +280,7 @@ func (d *Directory) Object(_ context.Context, r Recording, suffix string) (io.Re
 // Cast implements Archive.
 func (d *Directory) Cast(_ context.Context, r Recording) (io.ReadCloser, error) {
 	switch r.State {
-	case Live:
+	case Live, Waiting:
 		return d.root.Open(path.Join(receive.LiveDir, r.Host, r.ID()+".cast"))
 	case Sealed:
 		return nil, errors.New("the recording is sealed")
@@ -299,7 +318,7 @@ func (d *Directory) Search(ctx context.Context, words string, q Query) ([]Hit, e
 	}
 	var hits []Hit
 	for _, rec := range all {
-		if rec.State == Sealed || rec.State == Live {
+		if rec.State == Sealed || rec.Arriving() {
 			continue
 		}
 		lines, err := transcript(ctx, d, rec)

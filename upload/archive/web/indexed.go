@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -80,6 +81,7 @@ func (x *Indexed) matchingLive(q Query) (rows []Recording) {
 			rows = append(rows, rec)
 		}
 	}
+	slices.SortFunc(rows, newestFirst)
 	return rows
 }
 

@@ -14,6 +14,14 @@ const pageSize = 50
 // fields are the filters of the list, in the URL: a search is a link.
 var fields = []string{"user", "login", "host", "client", "kind", "state", "since", "until"}
 
+// label is what a filter is called on the page.
+func label(field string) string {
+	if name, ok := map[string]string{"user": "account", "since": "from", "until": "to"}[field]; ok {
+		return name
+	}
+	return field
+}
+
 type listData struct {
 	page
 	Filter  map[string]string
@@ -40,7 +48,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	data := &listData{
 		page: page{Title: "Recordings"}, Filter: map[string]string{}, Wrong: wrong, Rows: rows, Removed: map[string]string{},
-		Kinds: []string{"shell", "command", "transfer", "subsystem"}, States: []string{Live, Delivered, Interrupted, Sealed},
+		Kinds: []string{"shell", "command", "transfer", "subsystem"}, States: []string{Live, Waiting, Delivered, Interrupted, Sealed},
 	}
 	set := filters(r)
 	for _, f := range fields {
@@ -55,6 +63,9 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		data.Rows = rows[:pageSize]
 		set.Set("before", data.Rows[pageSize-1].ID())
 		data.Next = "/?" + set.Encode()
+	}
+	for i := range data.Rows {
+		data.Rows[i].Verified = s.proven.has(data.Rows[i].ID())
 	}
 	s.render(w, r, http.StatusOK, "list", data)
 }

@@ -66,6 +66,7 @@ var funcs = template.FuncMap{
 	"seconds": func(d time.Duration) string { return trimZeros(fmt.Sprintf("%.3f", d.Seconds())) },
 	"span":    func(s manifest.Seconds) time.Duration { return time.Duration(s) },
 	"bad":     func(exit *int) bool { return exit != nil && *exit != 0 },
+	"label":   label,
 	"marks":   marks,
 	"visible": visible,
 }

@@ -53,7 +53,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PathValue("file")
-	if rec.State == Live || rec.State == Sealed {
+	if rec.Arriving() || rec.State == Sealed {
 		s.notFound(w, r)
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -22,7 +23,7 @@ import (
 // chain to both sides.
 func (d *Directory) Verify(ctx context.Context, r Recording) (Proof, error) {
 	p := Proof{OK: true}
-	if r.State == Live {
+	if r.Arriving() {
 		return Proof{}, errors.New("it is still being written")
 	}
 	v := &manifest.Verifier{
@@ -158,4 +159,29 @@ func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error
 		p.add("chain", true, fmt.Sprintf("number %d of this host; number %d is from another day", m.Sequence, m.Sequence-1))
 	}
 	return nil
+}
+
+// proven remembers which recordings the page has found to be as their hosts
+// signed them.
+type proven struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+// maxProven bounds it. To forget means to check again.
+const maxProven = 100_000
+
+func (p *proven) set(id string, yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ids == nil || len(p.ids) >= maxProven {
+		p.ids = map[string]bool{}
+	}
+	p.ids[id] = yes
+}
+
+func (p *proven) has(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ids[id]
 }

@@ -234,6 +234,9 @@ func (s *sample) fill() map[string]string {
 	k = s.take("alice", "web1", "alice-gh").typed("tail -f /var/log/nginx/access.log", "192.0.2.44 - - \"GET / HTTP/1.1\" 200 612\n")
 	ids["live"] = k.header.Session.ID
 	ids["livePath"] = s.live(k)
+	k = s.take("bob", "web2", "bob-gh").typed("uptime", "up 41 days\n").end(0)
+	ids["waiting"] = k.header.Session.ID
+	s.live(k)
 	return ids
 }
 

@@ -26,7 +26,11 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if !s.note(w, r, Event{What: "view", ID: rec.ID(), Detail: r.URL.Query().Get("t")}) {
+	at, detail := moment(r.URL.Query().Get("t")), ""
+	if at != "0" {
+		detail = "at " + at + " s"
+	}
+	if !s.note(w, r, Event{What: "view", ID: rec.ID(), Detail: detail}) {
 		return
 	}
 	watched, err := s.audit.Watched(rec.ID())
@@ -37,7 +41,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	m := rec.Manifest
 	s.render(w, r, http.StatusOK, "show", &showData{
 		page:      page{Title: m.Session.User + " on " + rec.Host + ", " + m.Start.Format("2006-01-02 15:04")},
-		Recording: rec, At: moment(r.URL.Query().Get("t")), Watched: watched,
+		Recording: rec, At: at, Watched: watched,
 	})
 }
 
@@ -70,6 +74,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	s.proven.set(rec.ID(), proof.OK && proof.Signed)
 	type item struct {
 		Name string `json:"name"`
 		OK   bool   `json:"ok"`

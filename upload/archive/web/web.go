@@ -20,6 +20,7 @@ type Server struct {
 	sessions *sessions
 	cache    *Cache
 	watching watching
+	proven   proven
 	pages    *pages
 	log      *slog.Logger
 	handler  http.Handler

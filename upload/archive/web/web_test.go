@@ -130,6 +130,26 @@ func TestEveryPageKeepsThePolicy(t *testing.T) {
 	}
 }
 
+// Whoever may name something must not thereby write the page.
+func TestNamesAreText(t *testing.T) {
+	s := newSample(t)
+	const markup = `<i onclick="x">'"&`
+	k := s.take("u"+markup, "h"+markup, "l"+markup)
+	k.header.Command, k.header.Session.Key, k.header.Session.Client = "c"+markup, "k"+markup, "192.0.2.7"+markup
+	k.header.Session.Kind = "kind" + markup
+	id := s.keep(k.typed("x", markup+"\n").mark("m" + markup).end(0))
+	v := newVisitor(t, s.page(tokenAuth(t, "auditor "+testToken))).signIn(testToken)
+	for _, p := range []string{"/", "/search?q=onclick", "/r/" + id, "/?host=" + url.QueryEscape(markup), "/search?q=" + url.QueryEscape(markup), "/login?next=" + url.QueryEscape(markup), "/r/" + url.PathEscape(markup)} {
+		status, text := v.get(p)
+		if strings.Contains(text, "<i onclick") || status >= http.StatusInternalServerError {
+			t.Errorf("%s: %d, with markup that somebody chose", p, status)
+		}
+		if seen := strings.Contains(text, "&lt;i onclick"); !seen && !strings.HasPrefix(p, "/login") && !strings.HasPrefix(p, "/r/%") {
+			t.Errorf("%s doesn't show it", p)
+		}
+	}
+}
+
 func TestTokenSignIn(t *testing.T) {
 	s := newSample(t)
 	srv := s.page(tokenAuth(t, testToken))

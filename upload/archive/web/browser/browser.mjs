@@ -75,13 +75,14 @@ step('list: newest first, badges, pages', async () => {
   await main.goto(`${url}/`);
   const rows = await main.$$eval('table.list tbody tr', (r) => r.map((x) => x.innerText));
   assert.equal(rows.length, 50);
-  assert.match(rows[0], /live/);
+  assert.match(rows[0], /waiting/);
+  assert.match(rows[1], /live/);
   const badges = await main.$$eval('.badge', (b) => [...new Set(b.map((x) => x.textContent))]);
-  for (const b of ['live', 'delivered', 'interrupted', 'sealed', 'unsigned']) assert.ok(badges.includes(b), `badge ${b} in ${badges}`);
+  for (const b of ['live', 'waiting', 'delivered', 'interrupted', 'sealed', 'unsigned']) assert.ok(badges.includes(b), `badge ${b} in ${badges}`);
   await shot(main, 'list');
   await main.click('.pages .next');
   const more = await main.$$eval('table.list tbody tr', (r) => r.length);
-  assert.equal(more, 20);
+  assert.equal(more, 21);
 });
 
 step('filter: in the address, removed one by one', async () => {
@@ -198,6 +199,8 @@ step('verified, and the proof is told', async () => {
   await until(main, () => document.getElementById('proof-badge').textContent === 'verified');
   const proof = await main.innerText('#proof');
   for (const want of [/signature by key SHA256:.* of host "web1.example.org"/, /recording is the one of the manifest/, /chain the first of this host/]) assert.match(proof, want);
+  await main.goto(`${url}/?host=web1.example.org`);
+  assert.match(await main.innerText('table.list .state'), /delivered\s+verified/);
 });
 
 step('hostile text is text', async () => {
@@ -232,6 +235,14 @@ step('live: joins, goes on without a gap, from the start, ends', async () => {
   await page.click('#b-start');
   await showsText(page, 'second line');
   await page.context().close();
+});
+
+step('waiting: what has arrived can be played', async () => {
+  await main.goto(`${url}/r/${ids.waiting}`);
+  assert.match(await main.innerText('.banner:not([hidden])'), /has not been delivered/);
+  await main.locator('h1').click();
+  await main.keyboard.press(' ');
+  await showsText(main, 'up 41 days');
 });
 
 step('downloads: cast, text, single page; the page works alone', async () => {

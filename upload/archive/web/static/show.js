@@ -10,12 +10,13 @@ const show = document.getElementById('show');
 const $ = (id) => document.getElementById(id);
 const base = `/r/${show.dataset.id}`;
 const live = show.dataset.state === 'live';
+const waiting = show.dataset.state === 'waiting';
 const sealed = show.dataset.state === 'sealed';
 const speeds = [0.5, 1, 2, 4, 8];
 
 let player = null;
 let playing = false;
-let mode = live ? 'live' : 'recording'; // or "history": a live one from its start
+let mode = live ? 'live' : waiting ? 'history' : 'recording'; // history: what has arrived, from its start
 let outline = { duration: 0, idle: [], activity: [], markers: [], lines: [] };
 let map = null;
 let transcript = null;
@@ -222,13 +223,13 @@ function listen() {
 
 async function start() {
   $('b-verify')?.addEventListener('click', verify);
-  if (!live) verify();
+  if (!live && !waiting) verify();
   if (sealed) return;
   listen();
-  if (live) {
+  if (live || waiting) {
     transcript = new Transcript($('lines'), $('find'), $('found'), seek);
-    transcript.note('The transcript is made when the session has ended.');
-    if (window.AsciinemaPlayer) create(0, true);
+    transcript.note(live ? 'The transcript is made when the session has ended.' : 'The transcript is made when the recording has been delivered.');
+    if (window.AsciinemaPlayer) create(0, live);
     return;
   }
   const r = await fetch(`${base}/play/outline.json`);
