@@ -4,12 +4,16 @@ package web
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 )
 
 const testToken = "a-token-for-this-test-0001"
@@ -67,6 +71,10 @@ func TestBrowser(t *testing.T) {
 	}
 	s := newSample(t)
 	ids := s.fill()
+	large := s.large(24<<20, func(n int) (time.Duration, string) {
+		return 10 * time.Millisecond, fmt.Sprintf("row %09d %s\r\n", n, strings.Repeat("lorem ipsum ", 70))
+	})
+	ids["large"], ids["largeRows"] = large.ID(), strconv.FormatInt(large.Manifest.Events, 10)
 	shots := os.Getenv("CASTGATE_SHOTS")
 	if shots == "" {
 		shots = t.TempDir()

@@ -48,6 +48,7 @@ const (
 	maxIdle     = 20_000
 	maxOutLine  = 20_000
 	maxLineText = 2000
+	maxOutText  = 4 << 20
 )
 
 // outliner reads events. It knows the duration only at the end, so activity is
@@ -55,6 +56,7 @@ const (
 // they double in width when they are too many.
 type outliner struct {
 	out   Outline
+	text  int // bytes of its lines
 	last  time.Duration
 	width time.Duration
 	count []int
@@ -87,13 +89,14 @@ func (o *outliner) line(l screen.Line) {
 	if text == "" {
 		return
 	}
-	if len(o.out.Lines) == maxOutLine {
+	if len(o.out.Lines) == maxOutLine || o.text > maxOutText {
 		o.out.More = true
 		return
 	}
 	if len(text) > maxLineText {
 		text = strings.ToValidUTF8(text[:maxLineText], "") + "…"
 	}
+	o.text += len(text)
 	o.out.Lines = append(o.out.Lines, OutLine{l.At.Seconds(), visible(text)})
 }
 

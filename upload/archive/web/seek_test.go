@@ -31,7 +31,7 @@ import (
 // Event n shows, after that time, what shape says: "row N" somewhere.
 func (s *sample) large(size int64, shape func(n int) (time.Duration, string)) Recording {
 	s.t.Helper()
-	k := s.take("bob", "db1", "bob-gh")
+	k := s.take("bob", "build1", "bob-gh")
 	m := &manifest.Manifest{
 		Version: 1, Session: manifest.Session(*k.header.Session), Term: manifest.Term{Cols: 100, Rows: 28},
 		Start: time.Unix(k.header.Timestamp, 0).UTC(), Complete: true, Ended: manifest.EndedExit, Exit: new(int), Sequence: 1,
