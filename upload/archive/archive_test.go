@@ -258,6 +258,52 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// What somebody shows and then hides (attack 702) is found, at its second. What
+// was typed at the wrong prompt and rubbed out is not.
+func TestHiddenTextIsFound(t *testing.T) {
+	dir := t.TempDir()
+	r := archivetest.Recording{User: "mallory", Host: "web1", Start: noon, Output: []string{
+		"\x1b[8mconcealed\x1b[m\r\n",
+		"overwritten", "\rharmless...\r\n",
+		"wiped\r", "     \r$ \r\n",
+		"cleared\r\x1b[K\r\n",
+		"\x1b[?1049h\x1b[Halternate", "\x1b[?1049l",
+		"sp\x1b[31ml\x1b]0;x\x07i\x1b[mtted\r\n",
+		"paged\r\n\x1b[H\x1b[2J",
+		"# ", "hunter", strings.Repeat("\b \b", 6), "id\r\n",
+	}}
+	if _, _, err := r.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ix, err := OpenIndex(filepath.Join(t.TempDir(), "index.sqlite"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ix.Close()
+	if err := ix.Update(t.Context(), s, false, fails(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ix.UpdateText(t.Context(), s, 0, 1, fails(t)); err != nil {
+		t.Fatal(err)
+	}
+	for word, at := range map[string]float64{"concealed": 0, "overwritten": 1, "wiped": 3, "cleared": 5, "alternate": 6, "splitted": 8, "paged": 9, "hunter": -1} {
+		seen := -1.0
+		for found, err := range ix.Search([]string{word}, Filter{}, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen = found.Hits[0].At
+		}
+		if seen != at {
+			t.Errorf("%q is found at %v, not at %v", word, seen, at)
+		}
+	}
+}
+
 func TestALongRecordingIsFoundInPieces(t *testing.T) {
 	dir := t.TempDir()
 	var out []string

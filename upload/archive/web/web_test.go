@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"castgate/packaging/hosttest"
+	"castgate/wrap/asciicast"
 )
 
 // visitor is a browser without a screen.
@@ -327,6 +328,27 @@ func TestDownloadsAreAttachments(t *testing.T) {
 	}
 	if status, text := v.get("/r/" + ids["sealed"] + "/download/stored"); status != 200 || text == "" {
 		t.Errorf("a sealed one as it is: %d", status)
+	}
+}
+
+// A session without a terminal has LF between its lines, which to a terminal is
+// one step down only.
+func TestLinesWithoutATerminal(t *testing.T) {
+	s := newSample(t)
+	k := s.take("backup", "db1", "")
+	k.header.Command, k.header.Session.Kind, k.header.Session.TTY = "pg_dump", asciicast.KindCommand, false
+	id := s.keep(k.show(time.Second, "first\nsecond\n").end(0))
+	v := newVisitor(t, s.page(tokenAuth(t, testToken))).signIn(testToken)
+	for _, p := range []string{"/cast", "/play/s0.json"} {
+		if _, text := v.get("/r/" + id + p); !strings.Contains(text, `first\r\nsecond\r\n`) {
+			t.Errorf("%s: %s", p, text)
+		}
+	}
+	if _, text := v.get("/r/" + id + "/download/txt"); !strings.Contains(text, "  first\n") || !strings.Contains(text, "  second\n") {
+		t.Errorf("the transcript: %q", text)
+	}
+	if _, text := v.get("/r/" + id + "/download/cast"); !strings.Contains(text, `first\nsecond\n`) {
+		t.Errorf("the recording is not as it was made: %s", text)
 	}
 }
 
