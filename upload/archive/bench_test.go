@@ -41,6 +41,7 @@ func TestMillion(t *testing.T) {
 	}
 	defer func() { ix.Close() }()
 	s := &Store{FS: fleet, Name: "generated"}
+	began := time.Now()
 	timed := func(what string, f func() string) {
 		t.Helper()
 		start := time.Now()
@@ -123,5 +124,5 @@ func TestMillion(t *testing.T) {
 	timed("search -user -host, a common word", search(1, Filter{User: user, Host: host}, "word0"))
 	timed("search -since -until, a common word", search(0, Filter{Since: last.AddDate(0, 0, -2), Until: last.AddDate(0, 0, -1)}, "word0"))
 	timed("search, a word that nobody saw", search(0, Filter{}, "nowhere"))
-	t.Log(archivetest.PeakMemory(t))
+	archivetest.Measured(t, "all of this", time.Since(began), archivetest.PeakMemory(t))
 }
