@@ -294,16 +294,19 @@ func (d *Directory) Cast(_ context.Context, r Recording) (io.ReadCloser, error) 
 		f.Close()
 		return nil, err
 	}
-	return &unpacked{dec, f}, nil
+	// One byte more than there should be tells that it is another; more than
+	// that, a bomb has.
+	return &unpacked{io.LimitReader(dec, r.Manifest.Cast.Bytes+1), dec, f}, nil
 }
 
 type unpacked struct {
-	*zstd.Decoder
-	f io.Closer
+	io.Reader
+	dec *zstd.Decoder
+	f   io.Closer
 }
 
 func (u *unpacked) Close() error {
-	u.Decoder.Close()
+	u.dec.Close()
 	return u.f.Close()
 }
 

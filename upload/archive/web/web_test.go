@@ -17,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"castgate/packaging/hosttest"
+	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
 
@@ -328,6 +331,32 @@ func TestDownloadsAreAttachments(t *testing.T) {
 	}
 	if status, text := v.get("/r/" + ids["sealed"] + "/download/stored"); status != 200 || text == "" {
 		t.Errorf("a sealed one as it is: %d", status)
+	}
+}
+
+// A stored object that unpacks to far more than its manifest says is read as far
+// as that.
+func TestBomb(t *testing.T) {
+	s := newSample(t)
+	k := s.story()
+	id, size := s.keep(k), int64(len(k.cast(t)))
+	store := &counted{Archive: s.indexed()}
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Unix(k.header.Timestamp, 0).UTC()
+	s.write(filepath.Join("deploy", k.header.Session.Host, start.Format("2006/01/02"), id+manifest.CastSuffix), enc.EncodeAll(append(k.cast(t), make([]byte, 64<<20)...), nil))
+	v := newVisitor(t, s.pageOf(store, tokenAuth(t, testToken))).signIn(testToken)
+	for _, p := range []string{"/play/index.json", "/download/txt", "/download/html", "/cast"} {
+		store.read.Store(0)
+		status, _ := v.get("/r/" + id + p)
+		if n := store.read.Load(); n == 0 || n > 2*(size+1) {
+			t.Errorf("%s: %d, %d bytes were read of a recording of %d", p, status, n, size)
+		}
+	}
+	if _, text := v.get("/r/" + id + "/verify"); !strings.Contains(text, `"ok":false`) {
+		t.Errorf("verify: %s", text)
 	}
 }
 
