@@ -284,7 +284,7 @@ func TestAgainstXtermAtRandom(t *testing.T) {
 // Every word that the second emulator showed between two events is in the
 // transcript, however it was written over, erased or pushed away.
 func TestTheTranscriptHasWhatXtermShowed(t *testing.T) {
-	n := 60
+	n := 30
 	if os.Getenv("CASTGATE_TEST_SLOW") != "" {
 		n = 1000
 	}
