@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
+	"time"
 )
 
 // faulty stands before a server and breaks what the test asks for, as often as
@@ -44,6 +46,15 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "out of order", http.StatusInternalServerError)
 	case "403":
 		http.Error(w, "not you", http.StatusForbidden)
+	case "400", "422": // this recording, and for good
+		status, _ := strconv.Atoi(mode)
+		http.Error(w, "too ugly", status)
+	case "too large": // S3's words for the same
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "<Error><Code>EntityTooLarge</Code><Message>too ugly</Message></Error>")
+	case "slow": // takes and gives by drops
+		r.Body = &drops{r.Body}
+		f.Handler.ServeHTTP(dripping{w}, r)
 	case "507":
 		http.Error(w, "full", http.StatusInsufficientStorage)
 	case "503 later":
@@ -79,6 +90,28 @@ func hangUp(w http.ResponseWriter) {
 		_ = tcp.SetLinger(0)
 	}
 	conn.Close()
+}
+
+// drops is a body that comes eight bytes at a time.
+type drops struct{ io.ReadCloser }
+
+func (d *drops) Read(p []byte) (int, error) {
+	time.Sleep(time.Millisecond)
+	return d.ReadCloser.Read(p[:min(8, len(p))])
+}
+
+// dripping sends an answer byte by byte.
+type dripping struct{ http.ResponseWriter }
+
+func (d dripping) Write(p []byte) (int, error) {
+	for i := range p {
+		if _, err := d.ResponseWriter.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+		_ = http.NewResponseController(d.ResponseWriter).Flush()
+		time.Sleep(time.Millisecond)
+	}
+	return len(p), nil
 }
 
 // deaf swallows an answer.

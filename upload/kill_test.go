@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -37,8 +38,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child drains once, as castgate-upload does.
+// child drains once, as castgate-upload does. It ends with 4 when something is
+// left.
 func child(text string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
+	defer stop()
 	var c Config
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		panic(err)
@@ -52,13 +56,13 @@ func child(text string) int {
 			panic(err)
 		}
 	}
-	u, err := New(context.Background(), c, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	u, err := New(ctx, c, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 3
 	}
 	defer u.Close()
-	left, err := u.Once(context.Background())
+	left, err := u.Once(ctx)
 	if err != nil || left > 0 {
 		fmt.Fprintln(os.Stderr, left, err)
 		return 4
@@ -69,15 +73,15 @@ func child(text string) int {
 // run runs an uploader as a process of its own, to its end.
 func (b *bench) run() {
 	b.t.Helper()
-	if status := b.trace(0, nil); !status.Exited() || status.ExitStatus() != 0 {
+	if status := b.trace(0, 0, nil); !status.Exited() || status.ExitStatus() != 0 {
 		said, _ := os.ReadFile(b.path("said"))
 		b.t.Fatalf("the uploader ended with %#x: %s", status, said)
 	}
 }
 
-// trace runs an uploader and kills it when, in whatever thread, it enters the
-// nth system call that counts says counts. It returns how it ended.
-func (b *bench) trace(n int, counts func(nr uint64) bool) unix.WaitStatus {
+// trace runs an uploader and sends it a signal when, in whatever thread, it
+// enters the nth system call that counts says counts. It returns how it ended.
+func (b *bench) trace(n int, with unix.Signal, counts func(nr uint64) bool) unix.WaitStatus {
 	b.t.Helper()
 	runtime.LockOSThread() // ptrace is the thread's
 	defer runtime.UnlockOSThread()
@@ -137,8 +141,10 @@ func (b *bench) trace(n int, counts func(nr uint64) bool) unix.WaitStatus {
 			var regs unix.PtraceRegs
 			if inside[tid] && unix.PtraceGetRegs(tid, &regs) == nil && counts(regs.Orig_rax) {
 				if n--; n == 0 {
-					_ = unix.Kill(pid, unix.SIGKILL)
-					continue
+					_ = unix.Kill(pid, with)
+					if with == unix.SIGKILL {
+						continue
+					}
 				}
 			}
 		case unix.SIGTRAP, unix.SIGSTOP: // a thread is born
@@ -174,12 +180,24 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 		counts = changing
 	}
 	k := newKilling(t)
-	for n := 1; k.round(n, counts); n++ {
+	for n := 1; k.round(n, unix.SIGKILL, counts); n++ {
 		if t.Failed() {
 			t.Fatalf("killed at call %d", n)
 		}
 	}
-	k.finish()
+	k.finish(20)
+}
+
+// TestStoppedBetweenSteps ends an uploader with SIGTERM at many of the same
+// moments: it stops by itself, and another one goes on where it was.
+func TestStoppedBetweenSteps(t *testing.T) {
+	k := newKilling(t)
+	for n := 1; k.round(n, unix.SIGTERM, changingFiles); n += 3 {
+		if t.Failed() {
+			t.Fatalf("stopped at call %d", n)
+		}
+	}
+	k.finish(5)
 }
 
 // killing is a spool with every kind of target behind its uploader.
@@ -210,9 +228,9 @@ func newKilling(t *testing.T) *killing {
 	return k
 }
 
-// round delivers one recording with an uploader that may be killed, and then
-// with one that isn't. It reports whether the first was.
-func (k *killing) round(at int, counts func(nr uint64) bool) bool {
+// round delivers one recording with an uploader that a signal ends, and then
+// with one that it doesn't. It reports whether the signal came.
+func (k *killing) round(at int, with unix.Signal, counts func(nr uint64) bool) bool {
 	k.n++
 	before := len(k.cinema.uploads)
 	if k.n%2 == 0 {
@@ -220,7 +238,21 @@ func (k *killing) round(at int, counts func(nr uint64) bool) bool {
 	} else { // an orphan
 		k.b.put("spool/live/"+testID(k.n)+".cast", recording(header(k.n), body+"[0.1"))
 	}
-	killed := k.b.trace(at, counts).Signaled()
+	seen := 0
+	status := k.b.trace(at, with, func(nr uint64) bool {
+		if !counts(nr) {
+			return false
+		}
+		seen++
+		return true
+	})
+	killed := seen >= at
+	switch {
+	case killed && with == unix.SIGTERM && !status.Exited(), killed && with == unix.SIGKILL && !status.Signaled():
+		k.t.Errorf("%v at %d: it ended with %#x", with, at, status)
+	case !killed && (!status.Exited() || status.ExitStatus() != 0):
+		k.t.Errorf("without a signal it ended with %#x", status)
+	}
 	if killed {
 		k.kills++
 		k.b.run()
@@ -263,7 +295,7 @@ func (k *killing) delivered() *Delivery {
 }
 
 // finish checks the whole archive, and that enough has happened.
-func (k *killing) finish() {
+func (k *killing) finish(least int) {
 	v := &manifest.Verifier{}
 	faults, err := v.All(os.DirFS(k.b.path("archive")), func(path string, _ *manifest.Manifest, f []manifest.Fault) {
 		for _, f := range f {
@@ -274,7 +306,7 @@ func (k *killing) finish() {
 		k.t.Errorf("%v", f)
 	}
 	err = errors.Join(err, leftBehind(k.b.path("archive")))
-	if err != nil || k.kills < 20 {
+	if err != nil || k.kills < least {
 		k.t.Errorf("%v; killed %d times", err, k.kills)
 	}
 	k.t.Logf("%d kills", k.kills)
@@ -303,7 +335,7 @@ func TestDiskFullAtEveryWrite(t *testing.T) {
 			size = info.Size() + n*150
 		}
 		t.Setenv(sizeEnv, strconv.FormatInt(size, 10))
-		status := k.b.trace(0, nil)
+		status := k.b.trace(0, 0, nil)
 		if !status.Exited() {
 			t.Fatalf("%d bytes: ended with %#x", size, status)
 		}
@@ -319,6 +351,5 @@ func TestDiskFullAtEveryWrite(t *testing.T) {
 			t.Fatalf("%d bytes: the spool still has %v", size, files)
 		}
 	}
-	k.kills = 20 // none was meant to be
-	k.finish()
+	k.finish(0)
 }

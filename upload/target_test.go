@@ -42,9 +42,11 @@ type place struct {
 	// spoil puts other bytes where the recording is to go; nil where there is
 	// no such place.
 	spoil func(d *Delivery)
-	// refuse makes the server refuse for good.
-	refuse int
-	twice  bool // a lost answer makes a second copy
+	// never is a fault that no retry will change, "" where the protocol has none.
+	never string
+	// wrong makes the host's credential wrong; nil where there is none.
+	wrong func()
+	twice bool // a lost answer makes a second copy
 }
 
 // places are all targets. Each must pass TestConformance.
@@ -117,7 +119,7 @@ func count(d *Delivery, get func(suffix string) ([]byte, bool)) (int, error) {
 func (s *s3Server) place(target Target, f *faulty) place {
 	key := func(d *Delivery, suffix string) string { return "pre fix/é/" + d.Manifest.Path(suffix) }
 	return place{
-		Target: target, faults: f,
+		Target: target, faults: f, never: "too large",
 		copies: func(d *Delivery) (int, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -141,7 +143,14 @@ func s3Place(t *testing.T, b *bench) place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return srv.place(target, f)
+	p := srv.place(target, f)
+	p.wrong = b.wrongSecret
+	return p
+}
+
+// wrongSecret spoils the bucket's credential.
+func (b *bench) wrongSecret() {
+	b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=wrong\n")
 }
 
 func asciinemaPlace(t *testing.T, b *bench) place {
@@ -155,7 +164,8 @@ func asciinemaPlace(t *testing.T, b *bench) place {
 		t.Fatal(err)
 	}
 	return place{
-		Target: target, faults: f, refuse: 422, twice: true,
+		Target: target, faults: f, never: "422", twice: true,
+		wrong: func() { b.put("install-id", strings.Replace(testInstallID, "7", "8", 1)) },
 		copies: func(d *Delivery) (n int, err error) {
 			for _, u := range srv.uploads {
 				if strings.HasSuffix(u.title, d.Manifest.Session.ID) {
@@ -172,12 +182,12 @@ func asciinemaPlace(t *testing.T, b *bench) place {
 
 // authority is a certificate authority for a test.
 type authority struct {
-	t    *testing.T
+	t    testing.TB
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	a := &authority{t: t}
 	a.cert, a.key = a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true})
 	return a
@@ -189,7 +199,10 @@ func (a *authority) sign(c *x509.Certificate) (*x509.Certificate, *ecdsa.Private
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(1), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	if c.NotBefore.IsZero() {
+		c.NotBefore = time.Now().Add(-time.Hour)
+	}
+	c.SerialNumber, c.NotAfter = big.NewInt(1), c.NotBefore.Add(2*time.Hour)
 	parent, signer := a.cert, a.key
 	if parent == nil {
 		parent, signer = c, key
@@ -217,18 +230,42 @@ func (a *authority) pemKey(key *ecdsa.PrivateKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))
 }
 
+// host signs a client certificate in the name of web1.
+func (a *authority) host() (*x509.Certificate, *ecdsa.PrivateKey) {
+	return a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "web1"}, DNSNames: []string{"web1"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+}
+
+// strangers replaces a client certificate with one of the same name that
+// another authority has signed.
+func (b *bench) strangers(certFile, keyFile string) {
+	a := newAuthority(b.t)
+	cert, key := a.host()
+	for name, text := range map[string]string{certFile: pemCert(cert), keyFile: a.pemKey(key)} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
 // mutual starts a server that wants client certificates of a new authority,
 // and writes the client's files: ca.pem, cert.pem, key.pem.
 func mutual(t *testing.T, b *bench, h http.Handler) *httptest.Server {
+	t.Helper()
+	return mutualFrom(t, b, h, time.Now().Add(-time.Hour))
+}
+
+// mutualFrom is mutual with a server whose certificate begins to be valid then.
+func mutualFrom(t *testing.T, b *bench, h http.Handler, from time.Time) *httptest.Server {
+	t.Helper()
 	a := newAuthority(t)
-	cert, key := a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "srv"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	cert, key := a.sign(&x509.Certificate{NotBefore: from, Subject: pkix.Name{CommonName: "srv"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	srv := httptest.NewUnstartedServer(h)
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	own, ownKey := a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "web1"}, DNSNames: []string{"web1"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	own, ownKey := a.host()
 	b.put("ca.pem", pemCert(a.cert))
 	b.put("cert.pem", pemCert(own))
 	b.put("key.pem", a.pemKey(ownKey))
@@ -277,7 +314,8 @@ func archivePlace(t *testing.T, b *bench) place {
 		return "/v1/recordings/nobody-of-this-host/2026/11/18/" + d.Manifest.Session.ID + suffix
 	}
 	return place{
-		Target: target, faults: f, refuse: 400,
+		Target: target, faults: f, never: "400",
+		wrong: func() { b.strangers(b.path("cert.pem"), b.path("key.pem")) },
 		copies: func(d *Delivery) (int, error) {
 			return count(d, func(suffix string) ([]byte, bool) { p, ok := srv.objects[at(d, suffix)]; return p, ok })
 		},
@@ -323,6 +361,7 @@ func ttyspyPlace(t *testing.T, b *bench) place {
 	}
 	return place{
 		Target: target, faults: f, twice: true,
+		wrong: func() { b.strangers(b.path("cert.pem"), b.path("key.pem")) },
 		copies: func(d *Delivery) (int, error) {
 			for _, s := range srv.stored {
 				if s != "hello\r\n" {
@@ -331,157 +370,6 @@ func ttyspyPlace(t *testing.T, b *bench) place {
 			}
 			return len(srv.stored), nil
 		},
-	}
-}
-
-func TestConformance(t *testing.T) {
-	for name, build := range places {
-		t.Run(name, func(t *testing.T) { conform(t, build) })
-	}
-}
-
-func conform(t *testing.T, build func(*testing.T, *bench) place) {
-	setup := func(t *testing.T) (place, *Delivery) {
-		b := newBench(t)
-		b.config.SigningKey = b.path("key")
-		newKey(t, b.config.SigningKey)
-		d := b.packed(1, whole(1))
-		return build(t, b), d
-	}
-	has := func(t *testing.T, p place, d *Delivery, want int) {
-		t.Helper()
-		if n, err := p.copies(d); n != want || err != nil {
-			t.Errorf("%d copies, %v; want %d", n, err, want)
-		}
-	}
-	t.Run("success, and again", func(t *testing.T) {
-		p, d := setup(t)
-		first, err := p.Deliver(t.Context(), d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		has(t, p, d, 1)
-		if len(first.SHA256) != 64 || first.Bytes <= 0 || first.Where == "" {
-			t.Errorf("receipt %+v", first)
-		}
-		if p.twice {
-			return
-		}
-		if first.SHA256 != d.Manifest.Stored.SHA256 {
-			t.Errorf("the receipt names %s", first.SHA256)
-		}
-		second, err := p.Deliver(t.Context(), d)
-		if err != nil || second != first {
-			t.Errorf("again: %+v, %v; want %+v", second, err, first)
-		}
-		has(t, p, d, 1)
-	})
-	t.Run("another recording is there", func(t *testing.T) {
-		p, d := setup(t)
-		if p.spoil == nil {
-			t.Skip("the server has no names that could be taken")
-		}
-		p.spoil(d)
-		if _, err := p.Deliver(t.Context(), d); !isRefused(err) {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("canceled", func(t *testing.T) {
-		p, d := setup(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, err := p.Deliver(ctx, d); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("the stage has gone bad", func(t *testing.T) {
-		p, d := setup(t)
-		if p.twice {
-			t.Skip("it is sent from the spool")
-		}
-		d.Stored = func() (io.ReadSeekCloser, error) {
-			return nopCloser{bytes.NewReader(make([]byte, d.Manifest.Stored.Bytes))}, nil
-		}
-		if r, err := p.Deliver(t.Context(), d); err == nil {
-			t.Errorf("receipt %+v", r)
-		}
-	})
-	for _, mode := range []string{"500", "403", "507", "reset", "redirect", "garbage", "503 later", "429 reset", "lost answer"} {
-		t.Run(mode, func(t *testing.T) {
-			p, d := setup(t)
-			if p.faults == nil {
-				t.Skip("has no server") // dir's own faults: TestDirFull
-			}
-			if _, direct := p.Target.(*s3Target); mode == "garbage" && direct {
-				t.Skip("a status of 200 is S3's receipt")
-			}
-			p.faults.then(mode)
-			r, err := p.Deliver(t.Context(), d)
-			if err == nil || isRefused(err) {
-				t.Fatalf("got %+v, %v", r, err)
-			}
-			var later *Later
-			if asked := mode == "503 later" || mode == "429 reset"; asked != errors.As(err, &later) {
-				t.Errorf("got %v, later %v", err, later)
-			} else if asked && time.Until(later.At) < time.Minute {
-				t.Errorf("later is %v", later.At)
-			}
-			if a, ok := p.Target.(*asciinemaTarget); ok {
-				a.next = time.Time{}
-			}
-			if _, err := p.Deliver(t.Context(), d); err != nil {
-				t.Fatalf("the next try: %v", err)
-			}
-			want := 1
-			if p.twice && mode == "lost answer" {
-				want = 2
-			}
-			has(t, p, d, want)
-		})
-	}
-}
-
-func TestTLSFailuresAreRetried(t *testing.T) {
-	b := newBench(t)
-	d := b.packed(1, whole(1))
-	stranger := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("served") }))
-	defer stranger.Close()
-	stranger.Config.ErrorLog = nil
-	mutual(t, b, nil)
-	b.put("install-id", testInstallID)
-	b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=testsecret\n")
-	for _, tc := range []TargetConfig{
-		{Archive: &ArchiveConfig{stranger.URL, b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}},
-		{Archive: &ArchiveConfig{stranger.URL, b.path("none.pem"), b.path("cert.pem"), b.path("key.pem")}},
-		{TTYSpy: &TTYSpyConfig{stranger.URL + "/transcript", b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}},
-		{Asciinema: &AsciinemaConfig{URL: stranger.URL, InstallIDFile: b.path("install-id")}},
-		{S3: &S3Config{Endpoint: stranger.URL, Bucket: "b", PathStyle: true, CredentialsFile: b.path("s3-credentials")}},
-	} {
-		target, err := tc.target()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = target.Deliver(t.Context(), d)
-		if err == nil || isRefused(err) || !strings.Contains(err.Error(), "certificate") {
-			t.Errorf("%s: %v", target.Name(), err)
-		}
-	}
-}
-
-func TestWrongCredentialsAreRetried(t *testing.T) {
-	b := newBench(t)
-	d := b.packed(1, whole(1))
-	s3 := s3Place(t, b)
-	b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=wrong\n")
-	cinema := asciinemaPlace(t, b)
-	b.put("install-id", strings.Replace(testInstallID, "7", "8", 1))
-	for _, p := range []place{s3, cinema} {
-		if _, err := p.Deliver(t.Context(), d); err == nil || isRefused(err) {
-			t.Errorf("%s: %v", p.Name(), err)
-		}
-		if n, _ := p.copies(d); n != 0 {
-			t.Errorf("%s has %d", p.Name(), n)
-		}
 	}
 }
 

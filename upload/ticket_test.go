@@ -58,7 +58,13 @@ func ticketPlace(t *testing.T, b *bench, bucketFails bool) place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return srv.place(target, f)
+	p := srv.place(target, f)
+	p.wrong = b.wrongSecret // the archive's
+	if !bucketFails {
+		p.never = "400"
+		p.wrong = func() { b.strangers(a.CertFile, a.KeyFile) }
+	}
+	return p
 }
 
 // TestATicketIsForOneObject uses a ticket for what it is not for.
