@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build !race
+
+// What is measured here would be the race detector's own memory and time.
+
 package upload
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"castgate/upload/archive/receive"
 	"castgate/upload/manifest"
@@ -197,15 +204,34 @@ func ticketSigner(t *testing.T, b *bench, c S3Config) ArchiveConfig {
 	})
 }
 
-func FuzzParseCredentials(f *testing.F) {
-	f.Add("[default]\naws_access_key_id = a\naws_secret_access_key = b\n[other]\naws_access_key_id = c\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		c, err := parseCredentials(strings.NewReader(text))
-		if err == nil && (c.id == "" || c.secret == "" || !strings.Contains(text, c.secret)) {
-			t.Errorf("%q is read as %+v", text, c)
+func TestManyWaitingTakeBoundedMemory(t *testing.T) {
+	const many = 50000
+	b := newBench(t)
+	for n := range many {
+		// Links to nothing are enough: a target that is down never opens them.
+		if err := os.WriteFile(b.path("spool/incoming/"+testID(n)+".cast"), nil, 0o640); err != nil {
+			t.Fatal(err)
 		}
-		if err != nil && c.secret != "" && strings.Contains(err.Error(), c.secret) && len(c.secret) > 8 {
-			t.Errorf("the error tells the secret: %v", err)
+	}
+	b.incoming(0, whole(0))
+	u := b.open().with(&fake{name: "f", deliver: func(context.Context, *Delivery) error { return errors.New("down") }})
+	g := u.schedule.gates["f"]
+	g.fails, g.until = 5, time.Now().Add(time.Hour)
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 5 {
+		if _, err := u.Once(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-	})
+	}
+	n, _ := u.waiting()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); n != many || grown > 4<<20 {
+		t.Errorf("%d wait; the heap grew by %d bytes", n, grown)
+	}
+	if len(u.schedule.lanes) > 10 {
+		t.Errorf("%d lanes are remembered", len(u.schedule.lanes))
+	}
 }

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -369,41 +368,6 @@ func TestStatusAndMetrics(t *testing.T) {
 	again := b.open()
 	if c := again.tally.copy()[f.name]; c.Delivered != 2 || c.Failed < 3 {
 		t.Errorf("the counters were not kept: %+v", c)
-	}
-}
-
-func TestManyWaitingTakeBoundedMemory(t *testing.T) {
-	many := 5000
-	if os.Getenv("CASTGATE_TEST_SLOW") == "1" {
-		many = 50000
-	}
-	b := newBench(t)
-	for n := range many {
-		// Links to nothing are enough: a target that is down never opens them.
-		if err := os.WriteFile(b.path("spool/incoming/"+testID(n)+".cast"), nil, 0o640); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b.incoming(0, whole(0))
-	u := b.open().with(&fake{name: "f", deliver: func(context.Context, *Delivery) error { return errors.New("down") }})
-	g := u.schedule.gates["f"]
-	g.fails, g.until = 5, time.Now().Add(time.Hour)
-	runtime.GC()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range 5 {
-		if _, err := u.Once(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	n, _ := u.waiting()
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); n != many || grown > 4<<20 {
-		t.Errorf("%d wait; the heap grew by %d bytes", n, grown)
-	}
-	if len(u.schedule.lanes) > 10 {
-		t.Errorf("%d lanes are remembered", len(u.schedule.lanes))
 	}
 }
 

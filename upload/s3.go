@@ -155,6 +155,9 @@ func (t *s3Target) compare(ctx context.Context, key string, o object, checksum s
 	if answer.header.Get("X-Amz-Checksum-Sha256") == checksum {
 		return nil
 	}
+	if n := answer.resp.ContentLength; n != o.Bytes {
+		return refuse("%w %q (%d bytes, not %d)", errOther, key, n, o.Bytes)
+	}
 	// The server kept no checksum, or one of another kind: read the object.
 	got, err := t.hash(ctx, key)
 	if err != nil {
@@ -209,9 +212,6 @@ func (t *s3Target) signerFor(c credential) *v4.Signer {
 
 // emptySHA256 is that of no bytes.
 const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-// sumOnly is an object of which nothing but the hash is asked.
-func sumOnly(sha256 string) manifest.Object { return manifest.Object{SHA256: sha256} }
 
 // headersStay keeps a presigned request's headers out of its URL: what stands
 // in the URL alone, not every server reads.

@@ -33,6 +33,20 @@ const maxParts = 10000
 // 4 GiB leaves room below 5 GB; 10000 parts of 64 MiB are 625 GiB.
 var defaultParts = partSizes{from: 4 << 30, each: 64 << 20}
 
+// count is in how many parts an object goes; 0 when it goes whole.
+func (s partSizes) count(bytes int64) int {
+	if bytes <= s.from {
+		return 0
+	}
+	return int((bytes + s.each - 1) / s.each)
+}
+
+// at is where part i (from 0) begins, and its size.
+func (s partSizes) at(i int, bytes int64) (at, size int64) {
+	at = int64(i) * s.each
+	return at, min(s.each, bytes-at)
+}
+
 // part is a part on the server, in the XML of its listing and of our order.
 type part struct {
 	XMLName  xml.Name `xml:"Part"`
@@ -43,9 +57,8 @@ type part struct {
 }
 
 func (t *s3Target) multipart(ctx context.Context, key string, o object) (created bool, err error) {
-	count := int((o.Bytes + t.parts.each - 1) / t.parts.each)
-	if count > maxParts {
-		return false, refuse("%d bytes are more than %d parts", o.Bytes, maxParts)
+	if t.parts.count(o.Bytes) > maxParts {
+		return false, errTooManyParts(o)
 	}
 	sums, err := partSums(o, t.parts.each)
 	if err != nil {
@@ -59,18 +72,32 @@ func (t *s3Target) multipart(ctx context.Context, key string, o object) (created
 	if err != nil {
 		return false, err
 	}
-	parts := make([]part, count)
-	for i := range parts {
-		if p, ok := have[i+1]; ok && p.Checksum == sums[i] {
-			parts[i] = part{Number: p.Number, ETag: p.ETag, Checksum: p.Checksum}
-			continue
-		}
+	parts, missing := t.matching(have, sums)
+	for _, i := range missing {
 		if parts[i], err = t.putPart(ctx, key, id, o, i, sums[i]); err != nil {
 			return false, err
 		}
 	}
 	err = t.complete(ctx, key, id, o, parts, composite(sums))
 	return err == nil, err
+}
+
+func errTooManyParts(o object) error {
+	return refuse("%d bytes are more than %d parts", o.Bytes, maxParts)
+}
+
+// matching returns the parts that the server has with these sums, for the order
+// to complete, and which (from 0) it lacks.
+func (t *s3Target) matching(have map[int]part, sums []string) (parts []part, missing []int) {
+	parts = make([]part, len(sums))
+	for i, sum := range sums {
+		if p, ok := have[i+1]; ok && p.Checksum == sum {
+			parts[i] = part{Number: p.Number, ETag: p.ETag, Checksum: p.Checksum}
+		} else {
+			missing = append(missing, i)
+		}
+	}
+	return parts, missing
 }
 
 // partSums returns the checksums of the parts, and checks that all together
@@ -164,14 +191,13 @@ func (t *s3Target) listParts(ctx context.Context, key, id string) (map[int]part,
 }
 
 func (t *s3Target) putPart(ctx context.Context, key, id string, o object, i int, sum string) (part, error) {
-	at := int64(i) * t.parts.each
-	size := min(t.parts.each, o.Bytes-at)
+	at, size := t.parts.at(i, o.Bytes)
 	raw, _ := base64.StdEncoding.DecodeString(sum)
 	h := http.Header{}
 	h.Set("X-Amz-Checksum-Sha256", sum)
 	answer, err := t.send(ctx, s3Request{
 		method: http.MethodPut, key: key, header: h, size: size, sha256: hex.EncodeToString(raw),
-		query: url.Values{"partNumber": {strconv.Itoa(i + 1)}, "uploadId": {id}},
+		query: partQuery(i, id),
 		open:  func() (io.ReadSeekCloser, error) { return section(o, at, size) },
 	})
 	if err != nil {
@@ -181,6 +207,10 @@ func (t *s3Target) putPart(ctx context.Context, key, id string, o object, i int,
 		return part{}, answer.failure(fmt.Sprintf("put part %d", i+1))
 	}
 	return part{Number: i + 1, ETag: answer.header.Get("ETag"), Checksum: sum}, nil
+}
+
+func partQuery(i int, id string) url.Values {
+	return url.Values{"partNumber": {strconv.Itoa(i + 1)}, "uploadId": {id}}
 }
 
 // section opens a piece of an object.

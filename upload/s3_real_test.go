@@ -229,8 +229,29 @@ func TestTheRealS3TakesTickets(t *testing.T) {
 	if err != nil || answer.header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" {
 		t.Errorf("lock: %v, %v", answer.header, err)
 	}
-	if _, err := target.(*ticketTarget).store(t.Context(), d.Manifest, inMemory(manifest.CastSuffix, []byte("other bytes"))); !isRefused(err) {
+	ticket := target.(*ticketTarget)
+	if _, err := ticket.store(t.Context(), d.Manifest, inMemory(manifest.CastSuffix, []byte("other bytes"))); !isRefused(err) {
 		t.Errorf("other bytes: %v", err)
+	}
+	// And in parts, of the least size that S3 takes.
+	const each = 5 << 20
+	signs.parts = partSizes{from: each, each: each}
+	ticket.bucket.parts = signs.parts
+	data := make([]byte, 2*each+1234)
+	_, _ = rand.Read(data)
+	m := *d.Manifest
+	m.Session.ID = testID(2)
+	o := inMemory(manifest.CastSuffix, data)
+	for range 2 {
+		if _, err := ticket.store(t.Context(), &m, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := signs.fetch(t.Context(), "pre fix/é/"+m.Path(manifest.CastSuffix)); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if _, err := ticket.store(t.Context(), &m, inMemory(manifest.CastSuffix, data[1:])); !isRefused(err) {
+		t.Errorf("other bytes in parts: %v", err)
 	}
 }
 

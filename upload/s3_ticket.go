@@ -20,8 +20,9 @@ import (
 
 // ticketTarget puts objects into a bucket without a credential. For each it
 // asks the archive (POST /v1/tickets), which answers with a receipt when the
-// bucket has the object, and else with a presigned PUT. After the PUT it asks
-// again: the archive has looked at the bucket, and its word is the receipt.
+// bucket has the object, and else with a presigned PUT of the object or, when
+// it is too large for one, of the part that is missing next. After the PUT it
+// asks again: the archive has looked at the bucket, and its word is the receipt.
 type ticketTarget struct {
 	bucket  *s3Target // where tickets must lead to; it has no credential
 	archive *archiveTarget
@@ -59,18 +60,34 @@ func (t *ticketTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error
 }
 
 func (t *ticketTarget) store(ctx context.Context, m *manifest.Manifest, o object) (at string, err error) {
-	answer, err := t.ask(ctx, m, o)
-	if err != nil || answer.URL == "" {
-		return answer.Path, err
-	}
-	if err := t.put(ctx, answer, o); err != nil {
+	parts, err := t.parts(o)
+	if err != nil {
 		return "", err
 	}
-	answer, err = t.ask(ctx, m, o)
-	if err == nil && answer.URL != "" {
-		err = fmt.Errorf("the bucket took %s, but the archive does not find it there", o.suffix)
+	for last := -1; ; {
+		answer, err := t.ask(ctx, m, o, parts)
+		switch {
+		case err != nil || answer.URL == "":
+			return answer.Path, err
+		case answer.Part <= last: // they come in their order; 0 is the whole
+			return "", fmt.Errorf("the bucket took %s, but the archive does not find it there", o.suffix)
+		}
+		if err := t.put(ctx, answer, o); err != nil {
+			return "", err
+		}
+		last = answer.Part
 	}
-	return answer.Path, err
+}
+
+// parts returns the sums of an object's parts; none when it goes whole.
+func (t *ticketTarget) parts(o object) ([]string, error) {
+	switch n := t.bucket.parts.count(o.Bytes); {
+	case n == 0:
+		return nil, nil
+	case n > maxParts:
+		return nil, errTooManyParts(o)
+	}
+	return partSums(o, t.bucket.parts.each)
 }
 
 // ticketAnswer is a ticket, or a receipt when it has no URL.
@@ -80,13 +97,14 @@ type ticketAnswer struct {
 	SHA256  string            `json:"sha256"`
 	Bytes   int64             `json:"bytes"`
 	Path    string            `json:"path"`
+	Part    int               `json:"part"` // 0: the whole object
 }
 
-func (t *ticketTarget) ask(ctx context.Context, m *manifest.Manifest, o object) (answer ticketAnswer, err error) {
+func (t *ticketTarget) ask(ctx context.Context, m *manifest.Manifest, o object, parts []string) (answer ticketAnswer, err error) {
 	user, _, _ := strings.Cut(m.Dir(), "/")
 	text, err := json.Marshal(map[string]any{
 		"user": user, "day": m.Start.UTC().Format("2006/01/02"), "name": m.Session.ID + o.suffix,
-		"sha256": o.SHA256, "bytes": o.Bytes,
+		"sha256": o.SHA256, "bytes": o.Bytes, "parts": parts,
 	})
 	if err != nil {
 		return answer, err
@@ -103,7 +121,7 @@ func (t *ticketTarget) ask(ctx context.Context, m *manifest.Manifest, o object) 
 	said := readAnswer(resp)
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusCreated:
-		return t.read(said, o)
+		return t.read(said, o, len(parts))
 	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge:
 		return answer, &Refused{fmt.Errorf("ask for a ticket: %w", notTaken(resp, said, time.Now()))}
 	}
@@ -112,7 +130,7 @@ func (t *ticketTarget) ask(ctx context.Context, m *manifest.Manifest, o object) 
 
 // read takes an answer that is about this object, and whose URL, if any, leads
 // to the bucket that upload.yaml names.
-func (t *ticketTarget) read(text []byte, o object) (answer ticketAnswer, err error) {
+func (t *ticketTarget) read(text []byte, o object, parts int) (answer ticketAnswer, err error) {
 	if err := json.Unmarshal(text, &answer); err != nil {
 		return answer, fmt.Errorf("the archive's ticket can't be read: %w", err)
 	}
@@ -121,6 +139,9 @@ func (t *ticketTarget) read(text []byte, o object) (answer ticketAnswer, err err
 	}
 	if answer.URL == "" {
 		return answer, nil
+	}
+	if answer.Part < min(1, parts) || answer.Part > parts {
+		return answer, fmt.Errorf("the archive's ticket is for part %d of %d", answer.Part, parts)
 	}
 	u, err := url.Parse(answer.URL)
 	if want := t.bucket.at(path.Join(t.bucket.c.Prefix, answer.Path), nil); err != nil || u.Scheme != want.Scheme || u.Host != want.Host || u.Path != want.Path {
@@ -134,7 +155,13 @@ func (t *ticketTarget) read(text []byte, o object) (answer ticketAnswer, err err
 
 // put uses a ticket. That the key exists is for the archive to judge.
 func (t *ticketTarget) put(ctx context.Context, answer ticketAnswer, o object) error {
-	body, err := o.open()
+	open, size := o.open, o.Bytes
+	if answer.Part > 0 {
+		var at int64
+		at, size = t.bucket.parts.at(answer.Part-1, o.Bytes)
+		open = func() (io.ReadSeekCloser, error) { return section(o, at, size) }
+	}
+	body, err := open()
 	if err != nil {
 		return err
 	}
@@ -143,8 +170,8 @@ func (t *ticketTarget) put(ctx context.Context, answer ticketAnswer, o object) e
 	if err != nil {
 		return err
 	}
-	r.ContentLength = o.Bytes
-	r.GetBody = func() (io.ReadCloser, error) { return o.open() }
+	r.ContentLength = size
+	r.GetBody = func() (io.ReadCloser, error) { return open() }
 	for k, v := range answer.Headers {
 		r.Header.Set(k, v)
 	}

@@ -47,6 +47,8 @@ type place struct {
 	// wrong makes the host's credential wrong; nil where there is none.
 	wrong func()
 	twice bool // a lost answer makes a second copy
+	// signer is who signs, where the host can't.
+	signer *s3Target
 }
 
 // places are all targets. Each must pass TestConformance.
@@ -128,7 +130,10 @@ func (s *s3Server) place(target Target, f *faulty) place {
 				return p, ok && s.locks[key(d, suffix)] != ""
 			})
 		},
-		spoil: func(d *Delivery) { s.objects[key(d, manifest.CastSuffix)] = []byte("other") },
+		spoil: func(d *Delivery) {
+			s.objects[key(d, manifest.CastSuffix)] = []byte("other")
+			delete(s.sums, key(d, manifest.CastSuffix))
+		},
 	}
 }
 
@@ -386,22 +391,30 @@ func TestS3ClockSkewIsCorrected(t *testing.T) {
 	}
 }
 
-func TestS3MultipartGoesOnWhereItStopped(t *testing.T) {
-	b := newBench(t)
+// smallParts make many of little.
+var smallParts = partSizes{from: 1000, each: 10000}
+
+// noise is a delivery that goes in six such parts at least.
+func (b *bench) noise() *Delivery {
+	b.t.Helper()
 	var noise bytes.Buffer
 	for range 3000 {
 		fmt.Fprintf(&noise, "[0.1, \"o\", %q]\n", rand.Text())
 	}
 	d := b.packed(1, recording(header(1), noise.String()))
+	if n := smallParts.count(d.Manifest.Stored.Bytes); n < 6 {
+		b.t.Fatalf("only %d parts", n)
+	}
+	return d
+}
+
+func TestS3MultipartGoesOnWhereItStopped(t *testing.T) {
+	b := newBench(t)
+	d := b.noise()
 	p := s3Place(t, b)
 	srv := p.faults.Handler.(*s3Server)
-	srv.lock = false
-	target := p.Target.(*s3Target)
-	target.parts = partSizes{from: 1000, each: 10000}
-	want := int((d.Manifest.Stored.Bytes + 9999) / 10000)
-	if want < 6 {
-		t.Fatalf("only %d parts", want)
-	}
+	p.Target.(*s3Target).parts = smallParts
+	want := smallParts.count(d.Manifest.Stored.Bytes)
 	p.faults.then("", "", "", "", "", "", "reset") // HEAD, list, begin, three parts
 	if _, err := p.Deliver(t.Context(), d); err == nil {
 		t.Fatal("the cut try says that all is well")

@@ -3,11 +3,16 @@
 package upload
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +64,7 @@ func ticketPlace(t *testing.T, b *bench, bucketFails bool) place {
 		t.Fatal(err)
 	}
 	p := srv.place(target, f)
+	p.signer = tickets.t
 	p.wrong = b.wrongSecret // the archive's
 	if !bucketFails {
 		p.never = "400"
@@ -91,36 +97,178 @@ func TestATicketIsForOneObject(t *testing.T) {
 		"as it was given": {func(*http.Request) {}, 200},
 	} {
 		delete(srv.objects, "pre fix/é/"+d.Manifest.Path(o.suffix))
-		answer, err := target.ask(t.Context(), d.Manifest, o)
+		answer, err := target.ask(t.Context(), d.Manifest, o, nil)
 		if err != nil || answer.URL == "" {
 			t.Fatalf("%+v, %v", answer, err)
 		}
-		statuses := []int{tt.status}
+		want := []int{tt.status}
 		if tt.status == 200 {
-			statuses = append(statuses, 412) // a second time
+			want = append(want, 412) // a second time
 		}
-		for _, want := range statuses {
-			body, err := o.open()
-			if err != nil {
-				t.Fatal(err)
+		for _, status := range want {
+			if got := useTicket(t, answer, o.open, o.Bytes, tt.spoil); got != status {
+				t.Errorf("%s: status %d, want %d", name, got, status)
 			}
-			r, err := http.NewRequest(http.MethodPut, answer.URL, body)
-			if err != nil {
-				t.Fatal(err)
+		}
+	}
+}
+
+// useTicket sends a PUT that spoil has changed and returns the bucket's status.
+func useTicket(t *testing.T, answer ticketAnswer, open func() (io.ReadSeekCloser, error), size int64, spoil func(*http.Request)) int {
+	t.Helper()
+	body, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest(http.MethodPut, answer.URL, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = size
+	for k, v := range answer.Headers {
+		r.Header.Set(k, v)
+	}
+	spoil(r)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+// inParts makes both ends cut what is sent into small parts.
+func (p place) inParts() (*ticketTarget, *s3Server) {
+	target := p.Target.(*ticketTarget)
+	target.bucket.parts, p.signer.parts = smallParts, smallParts
+	return target, p.faults.Handler.(*s3Server)
+}
+
+func TestTicketsForPartsGoOnWhereTheyStopped(t *testing.T) {
+	b := newBench(t)
+	d := b.noise()
+	p := ticketPlace(t, b, true)
+	_, srv := p.inParts()
+	want := smallParts.count(d.Manifest.Stored.Bytes)
+	p.faults.then("", "", "", "reset")
+	if _, err := p.Deliver(t.Context(), d); err == nil || isRefused(err) {
+		t.Fatalf("the cut try: %v", err)
+	}
+	for range 2 { // and once more, when it is there
+		if _, err := p.Deliver(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		if srv.parts != want {
+			t.Errorf("%d parts were sent for %d", srv.parts, want)
+		}
+		if n, err := p.copies(d); n != 1 || err != nil { // with their locks
+			t.Errorf("%d copies, %v", n, err)
+		}
+	}
+	if len(srv.uploads) != 0 {
+		t.Errorf("%d uploads are left", len(srv.uploads))
+	}
+	p.spoil(d)
+	if _, err := p.Deliver(t.Context(), d); !isRefused(err) {
+		t.Errorf("over another: %v", err)
+	}
+}
+
+// TestATicketForAPartIsForThatPart uses one for what it is not for.
+func TestATicketForAPartIsForThatPart(t *testing.T) {
+	b := newBench(t)
+	d := b.noise()
+	p := ticketPlace(t, b, true)
+	target, srv := p.inParts()
+	o := d.objects()[0]
+	sums, err := target.parts(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := func(k, v string) func(*http.Request) {
+		return func(r *http.Request) {
+			q := r.URL.Query()
+			q.Set(k, v)
+			r.URL.RawQuery = q.Encode()
+		}
+	}
+	open := func() (io.ReadSeekCloser, error) { return section(o, 0, smallParts.each) }
+	for name, tt := range map[string]struct {
+		spoil  func(r *http.Request)
+		status int
+	}{
+		"other bytes": {func(r *http.Request) {
+			r.Body = io.NopCloser(bytes.NewReader(make([]byte, smallParts.each)))
+		}, 400},
+		"another number": {query("partNumber", "2"), 403},
+		"another upload": {query("uploadId", "upload-9"), 403},
+		"the whole":      {func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "partNumber=1&", "", 1) }, 403},
+		"another key":    {func(r *http.Request) { r.URL.Path, r.URL.RawPath = r.URL.Path+"x", "" }, 403},
+		"another hash":   {func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Sha256", sums[1]) }, 403},
+		"to complete":    {func(r *http.Request) { r.Method = http.MethodPost }, 403},
+		"to abort":       {func(r *http.Request) { r.Method = http.MethodDelete }, 403},
+	} {
+		answer, err := target.ask(t.Context(), d.Manifest, o, sums)
+		if err != nil || answer.Part != 1 {
+			t.Fatalf("%+v, %v", answer, err)
+		}
+		if got := useTicket(t, answer, open, smallParts.each, tt.spoil); got != tt.status || srv.parts != 0 {
+			t.Errorf("%s: status %d, want %d; %d parts", name, got, tt.status, srv.parts)
+		}
+	}
+	// What the host says of its own parts is what it is held to.
+	lie := slices.Clone(sums)
+	lie[0] = sums[1]
+	for name, parts := range map[string][]string{"too few": sums[1:], "none": nil, "too many": append(slices.Clone(sums), sums[0])} {
+		if _, err := target.ask(t.Context(), d.Manifest, o, parts); !isRefused(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if answer, err := target.ask(t.Context(), d.Manifest, o, lie); err != nil || useTicket(t, answer, open, smallParts.each, func(*http.Request) {}) != 400 {
+		t.Errorf("bytes that were not announced: %+v, %v", answer, err)
+	}
+	if answer, err := target.ask(t.Context(), d.Manifest, o, sums); err != nil || useTicket(t, answer, open, smallParts.each, func(*http.Request) {}) != 200 {
+		t.Errorf("as it was given: %+v, %v", answer, err)
+	}
+	if answer, err := target.ask(t.Context(), d.Manifest, o, sums); err != nil || answer.Part != 2 || len(srv.objects) != 0 {
+		t.Errorf("then: %+v, %v", answer, err)
+	}
+}
+
+// TestAnArchiveThatGoesInCirclesIsLeft has one that gives the same ticket over
+// and over, or tickets for parts that there are not.
+func TestAnArchiveThatGoesInCirclesIsLeft(t *testing.T) {
+	for _, part := range []int{-1, 0, 1, 7000} {
+		b := newBench(t)
+		d := b.noise()
+		p := ticketPlace(t, b, true)
+		target, _ := p.inParts()
+		asked := 0
+		mine := mutual(t, b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var o struct {
+				SHA256 string
+				Bytes  int64
 			}
-			r.ContentLength = o.Bytes
-			for k, v := range answer.Headers {
-				r.Header.Set(k, v)
+			_ = json.NewDecoder(r.Body).Decode(&o)
+			asked++
+			at := target.bucket.at("pre fix/é/x", url.Values{})
+			_ = json.NewEncoder(w).Encode(map[string]any{"sha256": o.SHA256, "bytes": o.Bytes, "path": "x", "url": at.String(), "part": part})
+		}))
+		a, err := newArchiveTarget(ArchiveConfig{mine.URL, b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		target.archive = a.(*archiveTarget)
+		target.bucket.client = pipeClient(func(c net.Conn) {
+			defer c.Close()
+			r, err := http.ReadRequest(bufio.NewReader(c))
+			if err == nil {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 			}
-			tt.spoil(r)
-			resp, err := http.DefaultClient.Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			if resp.StatusCode != want {
-				t.Errorf("%s: status %d, want %d", name, resp.StatusCode, want)
-			}
+		})
+		if _, err := p.Deliver(t.Context(), d); err == nil || isRefused(err) || asked > 2 {
+			t.Errorf("part %d: %v, asked %d times", part, err, asked)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"castgate/upload/manifest"
 )
 
 // otherBytes is what a bucket's client says of a key that is taken.
@@ -25,17 +27,18 @@ type signer struct {
 	asked []string
 }
 
-func (s *signer) Ticket(_ context.Context, path, sha256 string, bytes int64) (string, http.Header, error) {
-	s.asked = append(s.asked, fmt.Sprint(path, " ", sha256, " ", bytes))
-	if s.err != nil || s.has == sha256 {
-		return "", nil, s.err
+func (s *signer) Ticket(_ context.Context, path string, o manifest.Object, parts []string) (string, http.Header, int, error) {
+	s.asked = append(s.asked, fmt.Sprint(path, " ", o.SHA256, " ", o.Bytes))
+	if s.err != nil || s.has == o.SHA256 {
+		return "", nil, 0, s.err
 	}
-	return "https://bucket/" + path, http.Header{"Host": {"bucket"}, "Content-Length": {"7"}, "If-None-Match": {"*"}}, nil
+	return "https://bucket/" + path, http.Header{"Host": {"bucket"}, "Content-Length": {"7"}, "If-None-Match": {"*"}}, len(parts), nil
 }
 
 func TestTickets(t *testing.T) {
 	sum := strings.Repeat("ab", 32)
 	path := "alice/web1/" + testDay + "/" + testID + ".cast.zst"
+	part := strings.Repeat("A", 43) + "="
 	good := fmt.Sprintf(`{"user":"alice","day":%q,"name":"%s.cast.zst","sha256":%q,"bytes":7}`, testDay, testID, sum)
 	with := func(from, to string) string { return strings.Replace(good, from, to, 1) }
 	for _, tt := range []struct {
@@ -58,6 +61,10 @@ func TestTickets(t *testing.T) {
 		{"no hash", with(sum, "abc"), signer{}, 400, "SHA-256"},
 		{"empty", with(":7}", ":0}"), signer{}, 400, "no recording"},
 		{"too large", with(":7}", ":5000000000}"), signer{}, 413, "too large"},
+		{"in parts", with(":7}", `:7,"parts":["`+part+`","`+part+`"]}`), signer{}, 201, `"part":2`},
+		{"a part that is no hash", with(":7}", `:7,"parts":["`+part+`","AAAA"]}`), signer{}, 400, "base64"},
+		{"a part with a line break", with(":7}", `:7,"parts":["`+part[:8]+`\n`+part[8:]+`"]}`), signer{}, 400, "base64"},
+		{"more parts than there are", with(":7}", `:7,"parts":["`+strings.Repeat(part+`","`, maxParts)+part+`"]}`), signer{}, 413, "too large"},
 		{"a long order", with("alice", strings.Repeat("a", maxOrder)), signer{}, 413, "too large"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
