@@ -175,7 +175,7 @@ func TestSearchCommand(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	f := newFixture(t)
-	if code, out, errs := f.run(t, "verify"); code != 0 || out != "ok: 3 recordings are as they were delivered\n" || !strings.Contains(errs, "hint:") {
+	if code, out, errs := f.run(t, "verify"); code != 0 || !strings.HasPrefix(out, "ok: 3 recordings are as they were delivered\nnot told: ") || !strings.Contains(out, "of 1 hosts") || !strings.Contains(errs, "hint:") {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
 	if code, out, _ := f.run(t, "verify", f.ids[1]); code != 0 || !strings.HasPrefix(out, "ok: 1 ") {
@@ -201,6 +201,50 @@ func TestVerify(t *testing.T) {
 	}
 	if code, _, errs := f.run(t, "verify", "-keys", filepath.Join(f.dir, "none")); code != 1 || !strings.HasPrefix(errs, "castgate: ") {
 		t.Errorf("no keys: %d %q", code, errs)
+	}
+}
+
+// TestVerifyRemembersTheEnds removes the newest recording of the host.
+func TestVerifyRemembersTheEnds(t *testing.T) {
+	f := newFixture(t)
+	for _, args := range [][]string{{"index"}, {"index", "-again"}} {
+		if code, _, errs := f.run(t, args...); code != 0 {
+			t.Fatalf("%q: %d %q", args, code, errs)
+		}
+		if code, out, _ := f.run(t, "verify"); code != 0 || out != "ok: 3 recordings are as they were delivered\n" {
+			t.Errorf("whole: %d %q", code, out)
+		}
+	}
+	newest := filepath.Join(f.dir, "deploy/web1/2026/11/20", f.ids[2])
+	for _, suffix := range []string{".json", ".cast.zst"} {
+		if err := os.Remove(newest + suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := "FAIL deploy/web1/2026/11/20/" + f.ids[2] + ".json: gone: the manifest of recording " + f.ids[2] + ` of host "web1"`
+	for _, args := range [][]string{{"index"}, {"index", "-again"}} { // it forgets the recording, but not the end
+		if code, out, _ := f.run(t, args...); code != 0 || !strings.HasPrefix(out, "2 recordings") {
+			t.Errorf("%q: %d %q", args, code, out)
+		}
+		if code, out, _ := f.run(t, "verify"); code != 1 || !strings.Contains(out, gone) || !strings.Contains(out, "the index remembers it") {
+			t.Errorf("after %q: %d %q", args, code, out)
+		}
+	}
+	// What the uploader's journal says is as good.
+	index := strings.TrimSuffix(f.config, "archive.yaml") + "index.sqlite"
+	if err := os.Remove(index); err != nil {
+		t.Fatal(err)
+	}
+	state := t.TempDir()
+	line := fmt.Sprintf(`{"op":"done","id":%q,"at":"2026-11-20T15:00:00Z","receipts":{"dir:%s":{"sha256":"","bytes":1,"where":%q}}}`+"\n", f.ids[2], f.dir, newest+".cast.zst")
+	if err := os.WriteFile(filepath.Join(state, "journal"), []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := f.run(t, "verify", "-state", state); code != 1 || !strings.Contains(out, gone) || !strings.Contains(out, "the uploader's journal remembers it") {
+		t.Errorf("journal: %d %q", code, out)
+	}
+	if code, out, _ := f.run(t, "verify", "-state", state, f.dir); code != 0 {
+		t.Errorf("a copy may be older: %d %q", code, out)
 	}
 }
 

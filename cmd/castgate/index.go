@@ -34,12 +34,11 @@ func indexCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		if err != nil {
 			return err
 		}
+		open := archive.OpenIndex
 		if *again {
-			if err := archive.RemoveIndex(cfg.Index); err != nil {
-				return explain(err)
-			}
+			open = archive.RenewIndex
 		}
-		ix, err := archive.OpenIndex(cfg.Index, true)
+		ix, err := open(cfg.Index, true)
 		if err != nil {
 			return explain(err)
 		}

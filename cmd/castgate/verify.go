@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"castgate/cmd/internal/cli"
+	"castgate/upload"
 	"castgate/upload/archive"
 	"castgate/upload/manifest"
 )
@@ -19,12 +20,14 @@ import (
 type verifyFlags struct {
 	config      func() (archive.Config, error)
 	keys        string
+	state       string
 	json, quiet bool
 }
 
 func verifyCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	f := verifyFlags{config: configFlag(fs)}
 	fs.StringVar(&f.keys, "keys", "", "allowed_signers `FILE` with the hosts' keys (default: key \"keys\" of the configuration)")
+	fs.StringVar(&f.state, "state", "/var/lib/castgate/upload", "`DIR` with the journal of this host's castgate-upload, which knows what it delivered last")
 	fs.BoolVar(&f.json, "json", false, "a JSON object for each fault, and one with the sum at the end")
 	fs.BoolVar(&f.quiet, "q", false, "say nothing when all is well")
 	return func() error {
@@ -52,6 +55,9 @@ func (f *verifyFlags) verify(env *cli.Env, cfg archive.Config, what string) erro
 		Open:    func(p string) (io.ReadCloser, error) { return store.FS.Open(p) },
 		Signers: signers,
 	}
+	if only == "" && what == "" { // a copy may be older
+		v.Known = f.known(env, cfg)
+	}
 	report := &report{env: env, json: f.json}
 	if only != "" {
 		_, faults := v.Recording(only)
@@ -62,8 +68,26 @@ func (f *verifyFlags) verify(env *cli.Env, cfg archive.Config, what string) erro
 			return explain(fmt.Errorf("verify %q: %w", store.Name, err))
 		}
 		report.fault(whole)
+		report.forgotten = v.Forgotten()
 	}
 	return report.finish(f.quiet)
+}
+
+// known is what the index and this host's uploader remember of the archive. It
+// can only make more faults, so that who wrote it need not be trusted.
+func (f *verifyFlags) known(env *cli.Env, cfg archive.Config) []manifest.Known {
+	heads, err := archive.Heads(cfg.Index)
+	if err != nil {
+		env.Complain(fmt.Errorf("what the index remembers can't be told: %w", err))
+	}
+	if cfg.Store.S3 != nil {
+		return heads
+	}
+	delivered, err := upload.Delivered(f.state, cfg.Store.Dir)
+	if err != nil && !errors.Is(err, fs.ErrPermission) { // the journal is its uploader's and root's
+		env.Complain(fmt.Errorf("what the uploader remembers can't be told: %w", err))
+	}
+	return append(heads, delivered...)
 }
 
 // choose returns the store, and the one manifest that is meant, "" for all.
@@ -114,6 +138,7 @@ type report struct {
 	json           bool
 	recordings, ok int
 	faults         int
+	forgotten      int // hosts of whose chain nobody remembers the end
 }
 
 func (r *report) add(faults []manifest.Fault) {
@@ -138,11 +163,14 @@ func (r *report) fault(faults []manifest.Fault) {
 func (r *report) finish(quiet bool) error {
 	switch {
 	case r.json:
-		_ = json.NewEncoder(r.env.Stdout).Encode(map[string]int{"recordings": r.recordings, "ok": r.ok, "faults": r.faults})
+		_ = json.NewEncoder(r.env.Stdout).Encode(map[string]int{"recordings": r.recordings, "ok": r.ok, "faults": r.faults, "ends_unknown": r.forgotten})
 	case r.faults > 0:
 		fmt.Fprintf(r.env.Stdout, "%d of %d recordings are as they were delivered; %d faults\n", r.ok, r.recordings, r.faults)
 	case !quiet:
 		fmt.Fprintf(r.env.Stdout, "ok: %d recordings are as they were delivered\n", r.recordings)
+	}
+	if r.forgotten > 0 && !quiet && !r.json {
+		fmt.Fprintf(r.env.Stdout, "not told: whether the newest recordings are gone, of %d hosts whose end nothing remembers (castgate index does)\n", r.forgotten)
 	}
 	if r.faults > 0 {
 		return cli.Exit(cli.StatusFailed)

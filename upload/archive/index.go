@@ -78,6 +78,8 @@ CREATE INDEX not_done ON recordings(done) WHERE done = 0;
 CREATE TABLE dirs (n INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, mtime INTEGER NOT NULL);
 CREATE TABLE texts (doc INTEGER PRIMARY KEY, recording INTEGER NOT NULL, lines BLOB NOT NULL);
 CREATE INDEX by_recording ON texts(recording);
+CREATE TABLE heads (sha256 TEXT PRIMARY KEY, host TEXT NOT NULL, sequence INTEGER NOT NULL, id TEXT NOT NULL, path TEXT NOT NULL, start INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX by_sequence ON heads(host, sequence);
 CREATE VIRTUAL TABLE docs USING fts5(text, about, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 2");
 `
 

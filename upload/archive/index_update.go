@@ -116,7 +116,7 @@ func (ix *Index) addNew(tx *sql.Tx, s *Store, dir string, number int64, names []
 			delete(have, p)
 			continue
 		}
-		e, _, err := s.ReadManifest(p)
+		e, text, err := s.ReadManifest(p)
 		if err == nil && e.Manifest.Session.ID+manifest.JSONSuffix != name {
 			err = fmt.Errorf("%q is the manifest of recording %s", p, e.Manifest.Session.ID)
 		}
@@ -125,7 +125,7 @@ func (ix *Index) addNew(tx *sql.Tx, s *Store, dir string, number int64, names []
 			whole = false
 			continue
 		}
-		if err := insert(tx, e, number); err != nil {
+		if err := errors.Join(insert(tx, e, number), noteHead(tx, e, manifest.Hash(text))); err != nil {
 			return false, err
 		}
 	}

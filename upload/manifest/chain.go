@@ -23,7 +23,7 @@ type link struct {
 
 // faults follows the chain. Who removes, replaces or inserts a recording would
 // have to sign all those after it anew. The last recordings have none after
-// them: that they are gone only the host's journal can tell.
+// them: that they are gone only a memory can tell (Known).
 func (c *chain) faults() []Fault {
 	slices.SortFunc(c.links, func(a, b link) int { return cmp.Or(cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.id, b.id)) })
 	known := map[[32]byte]int{}

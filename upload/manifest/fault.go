@@ -16,6 +16,7 @@ const (
 	FaultStray      = "stray"      // a recording or signature without a manifest
 	FaultHole       = "hole"       // recordings between two others are gone
 	FaultReplaced   = "replaced"   // the manifest is not the one its successor was made after
+	FaultGone       = "gone"       // the last one known of a host is not there
 	FaultFork       = "fork"       // two manifests claim the same predecessor
 	FaultRestart    = "restart"    // a host's chain begins a second time
 )

@@ -23,6 +23,8 @@ type Verifier struct {
 	// Signers says whose signatures count. With nil a manifest needs none, but
 	// a signature that is there must be of its bytes.
 	Signers *AllowedSigners
+	// Known is what Finish expects to have seen.
+	Known []Known
 
 	chains map[string]*chain   // by host
 	owner  map[[32]byte]string // stored object's SHA-256 -> id
@@ -159,7 +161,7 @@ func (v *Verifier) Finish() []Fault {
 	for _, host := range sortedKeys(v.chains) {
 		faults = append(faults, v.chains[host].faults()...)
 	}
-	return faults
+	return append(faults, v.gone()...)
 }
 
 func (v *Verifier) read(p string, limit int64) ([]byte, error) {

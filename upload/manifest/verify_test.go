@@ -161,13 +161,13 @@ func (h *host) record(n int) string {
 	return strings.TrimSuffix(m.Path(JSONSuffix), JSONSuffix)
 }
 
-func (h *host) verify(files fstest.MapFS) (out []string) {
+func (h *host) verify(files fstest.MapFS, known ...Known) (out []string) {
 	h.t.Helper()
 	signers, err := ParseAllowedSigners(strings.NewReader("# comment\n\n" + signersFile(h.signer, "web*")))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	v := &Verifier{Signers: signers}
+	v := &Verifier{Signers: signers, Known: known}
 	faults, err := v.All(files, func(_ string, _ *Manifest, f []Fault) {
 		for _, f := range f {
 			out = append(out, f.Kind+" "+f.ID)
@@ -260,6 +260,61 @@ func TestASecondChainIsTold(t *testing.T) {
 	h.record(5)
 	if got := h.verify(h.files); len(got) != 2 || got[1] != "fork "+recID(5) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestTheEndOfAChainIsKnown removes the newest recordings, which leave no hole.
+func TestTheEndOfAChainIsKnown(t *testing.T) {
+	h := &host{t: t, signer: newSigner(t), files: fstest.MapFS{}}
+	var base []string
+	for n := range 4 {
+		base = append(base, h.record(n))
+	}
+	at := func(n int) Known {
+		return Known{Host: "web1", ID: recID(n), Path: base[n] + JSONSuffix, SHA256: Hash(h.files[base[n]+JSONSuffix].Data), By: "somebody"}
+	}
+	last := at(3)
+	byID := last
+	byID.SHA256 = ""
+	stranger := at(3)
+	stranger.Host = "web9"
+	for _, known := range []Known{last, byID, at(1), stranger} { // an id is of one recording only
+		if got := h.verify(h.files, known); len(got) != 0 {
+			t.Errorf("a whole archive: %q", got)
+		}
+	}
+	cut := maps.Clone(h.files)
+	for _, n := range []int{2, 3} {
+		for _, s := range []string{CastSuffix, JSONSuffix, SigSuffix} {
+			delete(cut, base[n]+s)
+		}
+	}
+	if got := h.verify(cut); len(got) != 0 {
+		t.Errorf("nobody can tell, but %q", got)
+	}
+	for _, known := range []Known{last, byID} {
+		if got := h.verify(cut, known); strings.Join(got, ", ") != "gone "+recID(3) {
+			t.Errorf("got %q", got)
+		}
+	}
+	empty := fstest.MapFS{}
+	if got := h.verify(empty, last); strings.Join(got, ", ") != "gone "+recID(3) {
+		t.Errorf("an empty archive: %q", got)
+	}
+	// The host itself made another end, and signed it.
+	text := bytes.Replace(h.files[base[3]+JSONSuffix].Data, []byte(`"exit": 7`), []byte(`"exit": 0`), 1)
+	sig, err := h.signer.Sign(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := maps.Clone(h.files)
+	forged[base[3]+JSONSuffix], forged[base[3]+SigSuffix] = &fstest.MapFile{Data: text}, &fstest.MapFile{Data: sig}
+	if got := h.verify(forged, last); strings.Join(got, ", ") != "gone "+recID(3) {
+		t.Errorf("another end: %q", got)
+	}
+	v := &Verifier{Known: []Known{stranger}}
+	if _, err := v.All(h.files, func(string, *Manifest, []Fault) {}); err != nil || v.Forgotten() != 1 {
+		t.Errorf("%v, %d", err, v.Forgotten())
 	}
 }
 

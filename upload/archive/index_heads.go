@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package archive
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"castgate/upload/manifest"
+)
+
+// The ends of the hosts' chains are the one thing in the index that the store
+// need not have any more: verify asks for them. A manifest takes the place of
+// the one before it. One that comes late may stay beside the end: it was there,
+// too, which is all that verify asks. A chain that begins anew has an end of its
+// own.
+
+func noteHead(tx *sql.Tx, e Entry, hash string) error {
+	m := e.Manifest
+	done, err := tx.Exec("DELETE FROM heads WHERE sha256 = ? AND host = ?", m.Previous, m.Session.Host)
+	if err != nil {
+		return err
+	}
+	follows, err := done.RowsAffected()
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT OR IGNORE INTO heads(sha256, host, sequence, id, path, start) SELECT ?,?,?,?,?,?
+		WHERE ? OR NOT EXISTS (SELECT 1 FROM heads WHERE host = ? AND sequence > ?)`,
+		hash, m.Session.Host, m.Sequence, m.Session.ID, e.Path, m.Start.Unix(),
+		follows > 0 || m.Previous == "", m.Session.Host, m.Sequence)
+	return err
+}
+
+// head is a row of table heads.
+type head struct {
+	manifest.Known
+	sequence int64
+}
+
+func (ix *Index) heads() (all []head, err error) {
+	rows, err := ix.db.Query("SELECT host, sequence, id, path, sha256, start FROM heads ORDER BY host, sequence")
+	if err != nil {
+		return nil, fmt.Errorf("read the index: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		h := head{Known: manifest.Known{By: "the index"}}
+		var start int64
+		if err := rows.Scan(&h.Host, &h.sequence, &h.ID, &h.Path, &h.SHA256, &start); err != nil {
+			return nil, fmt.Errorf("read the index: %w", err)
+		}
+		h.At = time.Unix(start, 0)
+		all = append(all, h)
+	}
+	return all, rows.Err()
+}
+
+// Heads returns the ends of the chains that the index at path remembers; none
+// when there is no index.
+func Heads(path string) (known []manifest.Known, err error) {
+	ix, err := OpenIndex(path, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer ix.Close()
+	all, err := ix.heads()
+	for _, h := range all {
+		known = append(known, h.Known)
+	}
+	return known, err
+}
+
+// RenewIndex makes the index anew, with what the old one remembers of the ends
+// of the chains, which is not derived. An old one that can't be read is
+// forgotten.
+func RenewIndex(path string, create bool) (*Index, error) {
+	var ends []head
+	if old, err := OpenIndex(path, false); err == nil {
+		ends, _ = old.heads()
+		old.Close()
+	}
+	if err := RemoveIndex(path); err != nil {
+		return nil, err
+	}
+	ix, err := OpenIndex(path, create)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range ends {
+		if _, err := ix.db.Exec("INSERT INTO heads(sha256, host, sequence, id, path, start) VALUES(?,?,?,?,?,?)",
+			h.SHA256, h.Host, h.sequence, h.ID, h.Path, h.At.Unix()); err != nil {
+			ix.Close()
+			return nil, err
+		}
+	}
+	return ix, nil
+}
