@@ -14,9 +14,9 @@ import (
 
 // s3Live is where a bucket has the parts of recordings that are still written:
 // <id>/<offset>, whole lines that begin at that byte of the uncompressed
-// recording. Readers of an archive skip names that begin with a dot, and a
-// lifecycle rule of the bucket can remove all below this one prefix. The
-// uploader never deletes in a bucket: the finished object supersedes them.
+// recording. Readers of an archive skip names that begin with a dot. The
+// uploader never deletes in a bucket: when the finished recording has come, and
+// has them byte for byte, they are for the archive to tidy (TidyLive).
 const s3Live = ".castgate/live"
 
 func (t *s3Target) liveKey(id, name string) string {

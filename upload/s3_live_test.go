@@ -4,11 +4,13 @@ package upload
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"castgate/upload/archive"
 	"castgate/upload/manifest"
 	"castgate/wrap/spool"
 )
@@ -98,5 +100,31 @@ func TestLiveRecordingsAreStreamedToABucket(t *testing.T) {
 	}
 	if got, parts := srv.liveBytes(testID(1)); final != 1 || parts != 7 || got != all {
 		t.Errorf("%d finished, %d parts", final, parts)
+	}
+	p.faults.Handler = lister{srv}
+	b.tidy(&BucketFS{target})
+	if _, parts := srv.liveBytes(testID(1)); parts != 0 || len(srv.objects) != 2 { // the recording and its manifest
+		t.Errorf("%d parts, %d objects are left", parts, len(srv.objects))
+	}
+}
+
+// tidy does with a bucket what castgate index does.
+func (b *bench) tidy(bucket *BucketFS) {
+	b.t.Helper()
+	store := &archive.Store{FS: bucket, Name: "bucket"}
+	ix, err := archive.OpenIndex(b.path("index.sqlite"), true)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer ix.Close()
+	open := func(id string) (io.ReadCloser, error) { return ix.Open(store, id) }
+	if tidied, err := bucket.TidyLive(b.t.Context(), open); tidied != 0 || err != nil {
+		b.t.Errorf("before the index has it: %d, %v", tidied, err)
+	}
+	if err := ix.Update(b.t.Context(), store, false, func(err error) { b.t.Error(err) }); err != nil {
+		b.t.Fatal(err)
+	}
+	if tidied, err := bucket.TidyLive(b.t.Context(), open); tidied != 1 || err != nil {
+		b.t.Errorf("%d, %v", tidied, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/cmd/internal/cli"
+	"castgate/upload"
 	"castgate/upload/archive"
 )
 
@@ -43,14 +45,34 @@ func indexCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 			return explain(err)
 		}
 		defer ix.Close()
-		return bringUp(env, ix, store, *workers)
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+		defer stop()
+		if err := bringUp(ctx, env, ix, store, *workers); err != nil {
+			return err
+		}
+		tidyLive(ctx, env, ix, store)
+		return nil
+	}
+}
+
+// tidyLive takes the parts of live recordings out of a bucket that has the
+// finished ones. A credential that may not delete is no fault: then they stay.
+func tidyLive(ctx context.Context, env *cli.Env, ix *archive.Index, store *archive.Store) {
+	bucket, ok := store.FS.(*upload.BucketFS)
+	if !ok {
+		return // the receiver of a directory has replaced them
+	}
+	tidied, err := bucket.TidyLive(ctx, func(id string) (io.ReadCloser, error) { return ix.Open(store, id) })
+	if tidied > 0 {
+		fmt.Fprintf(env.Stdout, "%d live recordings were replaced by the finished ones\n", tidied)
+	}
+	if err != nil {
+		env.Complain(cli.Hint(err, "the credential may delete below .castgate/live/ only, or leave it to a rule of the bucket: castgate-upload.yaml(5)"))
 	}
 }
 
 // bringUp indexes all that is in the store.
-func bringUp(env *cli.Env, ix *archive.Index, store *archive.Store, workers int) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
-	defer stop()
+func bringUp(ctx context.Context, env *cli.Env, ix *archive.Index, store *archive.Store, workers int) error {
 	bad := 0
 	complain := func(err error) {
 		bad++

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"net/url"
@@ -267,6 +268,28 @@ func (ix *Index) List(f Filter) iter.Seq2[Row, error] {
 			yield(Row{}, fmt.Errorf("read the index: %w", err))
 		}
 	}
+}
+
+// Open opens the recording with that id, unpacked; fs.ErrNotExist when the index
+// has none.
+func (ix *Index) Open(s *Store, id string) (io.ReadCloser, error) {
+	if !IsID(id) {
+		return nil, fs.ErrNotExist
+	}
+	for r, err := range ix.List(Filter{ID: id}) {
+		if err != nil {
+			return nil, err
+		}
+		if r.ID != id {
+			break
+		}
+		e, _, err := s.ReadManifest(r.Path)
+		if err != nil {
+			return nil, err
+		}
+		return s.Open(e, nil)
+	}
+	return nil, fs.ErrNotExist
 }
 
 // Count returns how many recordings there are, and how many of those that can

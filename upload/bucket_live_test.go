@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package upload
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// finished has the recordings that came whole.
+type finished map[string]string
+
+func (f finished) open(id string) (io.ReadCloser, error) {
+	text, ok := f[id]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(strings.NewReader(text)), nil
+}
+
+// TestPartsGoWhenTheRecordingHasThem tidies a bucket in which somebody has also
+// put what no uploader would.
+func TestPartsGoWhenTheRecordingHasThem(t *testing.T) {
+	text := recording(header(1), strings.Repeat(body, 20))
+	for _, tt := range []struct {
+		name  string
+		parts map[int]string // by offset
+		whole string
+		left  int // parts
+		says  string
+	}{
+		{"all of it", map[int]string{0: text[:100], 100: text[100:200], 200: text[200:]}, text, 0, ""},
+		{"the recording goes on", map[int]string{0: text[:100]}, text, 0, ""},
+		{"one that was sent late", map[int]string{100: text[100:200]}, text, 0, ""},
+		{"no recording", map[int]string{0: text}, "", 1, ""},
+		{"other bytes", map[int]string{0: text[:100], 100: "x" + text[101:200]}, text, 2, "part 100 is not in the recording"},
+		{"more than the recording", map[int]string{0: text, len(text): body}, text, 2, "is not in the recording"},
+		{"beyond its end", map[int]string{0: text, len(text) + 7: body}, text, 2, "is not in the recording"},
+		{"overlapping", map[int]string{0: text[:100], 50: text[50:100]}, text, 2, "not the next part"},
+		{"a part too large for one", map[int]string{0: text + strings.Repeat(" ", streamPart)}, text + strings.Repeat(" ", streamPart), 1, "the bytes differ"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			srv, bucket := bucketBench(t, b)
+			srv.objects["pre fix/u/h/2026/11/18/x.json"] = []byte("{}")
+			for offset, part := range tt.parts {
+				srv.objects[fmt.Sprintf("pre fix/.castgate/live/%s/%020d", testID(1), offset)] = []byte(part)
+			}
+			done := finished{}
+			if tt.whole != "" {
+				done[testID(1)] = tt.whole
+			}
+			tidied, err := bucket.TidyLive(t.Context(), done.open)
+			if (tt.says == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v", err)
+			}
+			if want := map[bool]int{true: 1}[tt.left == 0]; tidied != want || len(srv.objects) != tt.left+1 {
+				t.Errorf("%d tidied, %d objects are left, want %d", tidied, len(srv.objects), tt.left+1)
+			}
+		})
+	}
+	t.Run("something else", func(t *testing.T) {
+		b := newBench(t)
+		srv, bucket := bucketBench(t, b)
+		for _, key := range []string{"x", testID(1) + "/x", testID(1) + "/00/deeper"} {
+			srv.objects["pre fix/.castgate/live/"+key] = []byte(text)
+		}
+		if tidied, err := bucket.TidyLive(t.Context(), finished{testID(1): text}.open); tidied != 0 || err == nil || len(srv.objects) != 3 {
+			t.Errorf("%d, %v, %d are left", tidied, err, len(srv.objects))
+		}
+	})
+	t.Run("it may not delete", func(t *testing.T) {
+		b := newBench(t)
+		p := s3Place(t, b)
+		srv := p.faults.Handler.(*s3Server)
+		p.faults.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodDelete {
+				srv.fail(w, 403, "AccessDenied")
+			} else {
+				lister{srv}.ServeHTTP(w, r)
+			}
+		})
+		srv.objects["pre fix/é/.castgate/live/"+testID(1)+"/"+strings.Repeat("0", 20)] = []byte(text)
+		bucket := &BucketFS{p.Target.(*s3Target)}
+		if tidied, err := bucket.TidyLive(t.Context(), finished{testID(1): text}.open); tidied != 0 || err == nil || !strings.Contains(err.Error(), "AccessDenied") || len(srv.objects) != 1 {
+			t.Errorf("%d, %v", tidied, err)
+		}
+	})
+}
