@@ -359,7 +359,14 @@ func TestStatusAndMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"castgate_upload_waiting 1\n", `castgate_upload_delivered_total{target="dir:` + b.path("archive") + `"} 2` + "\n", "castgate_upload_failed_total{"} {
+	if now := u.metrics(time.Now()); !strings.Contains(now, "castgate_upload_oldest_waiting_seconds 72") { // two hours
+		t.Error(now)
+	}
+	bytes := 0
+	if _, err := fmt.Sscanf(string(prom[strings.Index(string(prom), "\ncastgate_upload_delivered_bytes_total{"):]), "\ncastgate_upload_delivered_bytes_total{target="+`"dir:`+b.path("archive")+`"} %d`, &bytes); err != nil || bytes < 300 {
+		t.Errorf("%d bytes, %v", bytes, err)
+	}
+	for _, want := range []string{"castgate_upload_waiting 1\n", "castgate_upload_refused_total{", `castgate_upload_delivered_total{target="dir:` + b.path("archive") + `"} 2` + "\n", "castgate_upload_failed_total{"} {
 		if !strings.Contains(string(prom), want) {
 			t.Errorf("no %q in\n%s", want, prom)
 		}

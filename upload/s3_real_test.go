@@ -72,7 +72,7 @@ func realS3(t *testing.T, b *bench, locked bool) *s3Target {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	cmd := exec.Command(program, "--port", addr, "posix", "--versioning-dir", b.path("s3-versions"), b.path("s3"))
+	cmd := exec.Command(program, "--port", addr, "--virtual-domain", "localhost", "posix", "--versioning-dir", b.path("s3-versions"), b.path("s3"))
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=testkey", "ROOT_SECRET_KEY=testsecret")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -162,6 +162,32 @@ func TestTheRealS3TakesIt(t *testing.T) {
 				t.Errorf("wrong secret: %v", err)
 			}
 		})
+	}
+}
+
+// TestTheRealS3TakesAVirtualHost has the bucket in the host's name.
+func TestTheRealS3TakesAVirtualHost(t *testing.T) {
+	b := newBench(t)
+	path := realS3(t, b, false)
+	c := path.c
+	c.PathStyle, c.Endpoint = false, strings.Replace(c.Endpoint, "127.0.0.1", "localhost", 1)
+	target, err := newS3Target(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s3 := target.(*s3Target)
+	if s3.url.Hostname() != "recordings.localhost" || s3.url.Path != "" {
+		t.Fatalf("the bucket is %v", s3.url)
+	}
+	s3.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", path.url.Host)
+	}
+	d := b.packed(1, whole(1))
+	if _, err := s3.Deliver(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := path.fetch(t.Context(), "pre fix/é/"+d.Manifest.Path(manifest.CastSuffix)); err != nil || manifest.Hash(got) != d.Manifest.Stored.SHA256 {
+		t.Errorf("by the path: %v", err)
 	}
 }
 

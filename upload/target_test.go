@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path"
 	"slices"
@@ -500,6 +501,75 @@ func TestAsciinemaRepairsItsCopy(t *testing.T) {
 		if s, _ := os.ReadFile(b.path("spool/incoming/" + testID(1) + ".cast")); string(s) != text {
 			t.Error("our own recording was changed")
 		}
+	}
+}
+
+// TestAsciinemaGetsWhatHasNoEndOrNoEvents uploads what was cut and what showed
+// nothing, to both kinds of server; the recording's URL is told and kept.
+func TestAsciinemaGetsWhatHasNoEndOrNoEvents(t *testing.T) {
+	for name, text := range map[string]string{"cut": recording(header(1), body+`[0.1, "o", "half`), "nothing": recording(header(1), "")} {
+		for _, legacy := range []bool{false, true} {
+			b := newBench(t)
+			p := asciinemaPlace(t, b)
+			srv := p.faults.Handler.(*asciinemaServer)
+			srv.legacy = legacy
+			b.put("spool/live/"+testID(1)+".cast", text) // its recorder died
+			u := b.open().with(p.Target)
+			if left, err := u.Once(t.Context()); left != 0 || err != nil || len(srv.uploads) != 1 {
+				t.Fatalf("%s, legacy %v: %d left, %v %v\n%s", name, legacy, left, err, srv.refusals, b.log)
+			}
+			if !strings.Contains(b.log.String(), "/a/1 ") {
+				t.Errorf("the URL is not told: %s", b.log)
+			}
+			s, err := ReadStatus(b.config, time.Now())
+			if err != nil || len(s.Recordings) != 1 || len(s.Recordings[0].Targets) != 1 || !strings.HasSuffix(s.Recordings[0].Targets[0].Where, "/a/1") {
+				t.Errorf("status %+v, %v", s, err)
+			}
+		}
+	}
+}
+
+// TestAsciinemaIsAskedTenTimesAMinute holds the pace in any minute of many.
+func TestAsciinemaIsAskedTenTimesAMinute(t *testing.T) {
+	target := &asciinemaTarget{url: &url.URL{Host: "asciinema.example.org"}}
+	var asked []time.Time
+	for now := time.Unix(0, 0); len(asked) < 50; now = now.Add(100 * time.Millisecond) {
+		if target.turn(now) != nil {
+			continue
+		}
+		asked = append(asked, now)
+		if n := len(asked); n > 10 && now.Sub(asked[n-11]) <= time.Minute {
+			t.Fatalf("11 within %v", now.Sub(asked[n-11]))
+		}
+	}
+	if took := asked[49].Sub(asked[0]); took > 6*time.Minute {
+		t.Errorf("50 take %v", took)
+	}
+}
+
+// TestTTYSpyDeliversToOurArchive lets the one end of the protocol talk to the
+// other.
+func TestTTYSpyDeliversToOurArchive(t *testing.T) {
+	b := newBench(t)
+	d := b.packed(1, whole(1))
+	c, store := realArchive(t, b, "web1")
+	target, err := newTTYSpyTarget(TTYSpyConfig{c.URL + "/transcript", c.CAFile, c.CertFile, c.KeyFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := target.Deliver(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	v := &manifest.Verifier{}
+	faults, err := v.All(os.DirFS(store), func(_ string, m *manifest.Manifest, f []manifest.Fault) {
+		found++
+		if len(f) > 0 || m.Session.User != d.Manifest.Session.User || m.Session.Host != "web1" {
+			t.Errorf("%v %+v", f, m)
+		}
+	})
+	if found != 1 || len(faults) > 0 || err != nil {
+		t.Errorf("%d recordings, %v, %v", found, faults, err)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"castgate/packaging/hosttest"
 	"castgate/upload/archive"
 	"castgate/upload/archive/archivetest"
+	"castgate/upload/manifest"
 )
 
 // fixture is an archive with three recordings, one of them hostile, and the
@@ -324,5 +325,53 @@ func TestSealed(t *testing.T) {
 	}
 	if code, _, errs := f.run(t, "play", "-identity", f.config, sealed); code != 1 || !strings.Contains(errs, "holds no age identity") {
 		t.Errorf("another file as the key: %d %q", code, errs)
+	}
+}
+
+// TestSealedSaysWhoCould plays a recording that is sealed for two people, one
+// of whom has a hostile name.
+func TestSealedSaysWhoCould(t *testing.T) {
+	f := newFixture(t)
+	r := archivetest.Recording{User: "deploy", Host: "web1", Login: "octocat", Start: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), Output: []string{"secret\r\n"}}
+	m, _, stored := r.Objects()
+	var keys []string
+	for range 2 { // the innermost first
+		id, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		w, err := age.Encrypt(&b, id.Recipient())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = w.Write(stored)
+		key := filepath.Join(t.TempDir(), "key")
+		if err := errors.Join(w.Close(), os.WriteFile(key, []byte(id.String()+"\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		stored, keys = b.Bytes(), append(keys, key)
+	}
+	m.Stored = manifest.Stored{
+		Object: manifest.Object{Bytes: int64(len(stored)), SHA256: manifest.Hash(stored)}, Name: m.Session.ID + manifest.SealedSuffix, Encoding: "zstd",
+		Recipients: []manifest.Layer{{"age1alice", "ssh-ed25519 SHA256:abc bob@laptop"}, {"ssh-rsa SHA256:def \x1b[2Jcarol"}},
+	}
+	text, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(f.dir, m.Dir())
+	sealed := filepath.Join(at, m.Stored.Name)
+	if err := errors.Join(os.MkdirAll(at, 0o700), os.WriteFile(sealed, stored, 0o600), os.WriteFile(filepath.Join(at, m.Session.ID+".json"), text, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{m.Session.ID}, {sealed}, {"-identity", keys[0], m.Session.ID}, {"-identity", keys[1], sealed}} {
+		code, out, errs := f.run(t, append([]string{"play"}, args...)...)
+		if code != 1 || out != "" || !strings.Contains(errs, "age1alice, ssh-ed25519 SHA256:abc bob@laptop; and ssh-rsa SHA256:def <U+001B>[2Jcarol") {
+			t.Errorf("%q: %d %q %q", args, code, out, errs)
+		}
+	}
+	if code, out, errs := f.run(t, "play", "-identity", keys[0], "-identity", keys[1], m.Session.ID); code != 0 || !strings.Contains(out, "secret") {
+		t.Errorf("with both keys: %d %q %q", code, out, errs)
 	}
 }

@@ -10,9 +10,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
+
+	"castgate/upload/manifest"
 )
 
 const (
@@ -42,7 +46,25 @@ func (s *Store) Open(e Entry, ids []age.Identity) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open recording %s: %w", e.Manifest.Session.ID, err)
 	}
-	return unwrap(f, ids)
+	in, err := unwrap(f, ids)
+	return in, whoCould(err, e.Manifest)
+}
+
+// whoCould adds to the error of a sealed recording for whom it was sealed, as
+// the manifest says, which stays readable.
+func whoCould(err error, m *manifest.Manifest) error {
+	if !errors.Is(err, ErrSealed) || len(m.Stored.Recipients) == 0 {
+		return err
+	}
+	hint := "-identity FILE with the key of one of these opens it: "
+	if len(m.Stored.Recipients) > 1 {
+		hint = "-identity FILE, given once for each of these groups with the key of one of it, opens it: "
+	}
+	var layers []string
+	for _, l := range m.Stored.Recipients {
+		layers = append(layers, strings.Join(l, ", "))
+	}
+	return &hintError{err, hint + Plain(strings.Join(layers, "; and "))}
 }
 
 // OpenFile opens a recording by its path on this machine.
@@ -55,7 +77,16 @@ func OpenFile(path string, ids []age.Identity) (io.ReadCloser, error) {
 		f.Close()
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("it is a directory")}
 	}
-	return unwrap(f, ids)
+	in, err := unwrap(f, ids)
+	if errors.Is(err, ErrSealed) {
+		// A file of an archive has its manifest beside it.
+		dir, name := filepath.Split(path)
+		base, _, _ := strings.Cut(name, ".")
+		if e, _, readErr := (&Store{FS: os.DirFS(filepath.Clean(dir))}).ReadManifest(base + manifest.JSONSuffix); readErr == nil {
+			err = whoCould(err, e.Manifest)
+		}
+	}
+	return in, err
 }
 
 // unwrap goes by what the bytes are, not by what the file is called.
