@@ -23,7 +23,8 @@ import (
 )
 
 // Index is what makes a large archive quick to list and search: a SQLite file
-// that is derived from the Store and may be deleted at any time.
+// that is derived from the Store, but for the ends of the hosts' chains
+// (index_heads.go), and may be deleted at any time.
 //
 // Table recordings has the manifests. The text that the screens showed is cut
 // into documents; table texts has their lines, packed, and the full-text index
