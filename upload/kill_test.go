@@ -83,7 +83,7 @@ func (b *bench) run() {
 
 // trace runs an uploader and sends it a signal when, in whatever thread, it
 // enters the nth system call that counts says counts. It returns how it ended.
-func (b *bench) trace(n int, with unix.Signal, counts func(nr uint64) bool) unix.WaitStatus {
+func (b *bench) trace(n int, with unix.Signal, counts func(r *unix.PtraceRegs) bool) unix.WaitStatus {
 	b.t.Helper()
 	runtime.LockOSThread() // ptrace is the thread's
 	defer runtime.UnlockOSThread()
@@ -141,7 +141,7 @@ func (b *bench) trace(n int, with unix.Signal, counts func(nr uint64) bool) unix
 		case unix.SIGTRAP | 0x80:
 			inside[tid] = !inside[tid]
 			var regs unix.PtraceRegs
-			if inside[tid] && unix.PtraceGetRegs(tid, &regs) == nil && counts(regs.Orig_rax) {
+			if inside[tid] && unix.PtraceGetRegs(tid, &regs) == nil && counts(&regs) {
 				if n--; n == 0 {
 					_ = unix.Kill(pid, with)
 					if with == unix.SIGKILL {
@@ -159,11 +159,13 @@ func (b *bench) trace(n int, with unix.Signal, counts func(nr uint64) bool) unix
 
 // changing are the system calls that change something, on disk or on the wire:
 // between two of them nothing can get lost that wasn't before.
-func changing(nr uint64) bool {
-	switch nr {
+func changing(r *unix.PtraceRegs) bool {
+	switch r.Orig_rax {
 	case unix.SYS_FSYNC, unix.SYS_LINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT, unix.SYS_MKDIRAT,
-		unix.SYS_PWRITE64, unix.SYS_FTRUNCATE, unix.SYS_COPY_FILE_RANGE, unix.SYS_CONNECT, unix.SYS_WRITE:
+		unix.SYS_PWRITE64, unix.SYS_FTRUNCATE, unix.SYS_COPY_FILE_RANGE, unix.SYS_SENDFILE, unix.SYS_SPLICE, unix.SYS_CONNECT, unix.SYS_WRITE:
 		return true
+	case unix.SYS_OPENAT:
+		return r.Rdx&unix.O_CREAT != 0
 	}
 	return false
 }
@@ -203,19 +205,23 @@ type killing struct {
 	kills  int
 }
 
+// byTicket is the place of that kind whose bucket is watched.
+const byTicket = "s3 by ticket, the bucket fails"
+
 func newKilling(t *testing.T) *killing {
 	b := newBench(t)
 	b.config.SigningKey = b.path("key")
 	newKey(t, b.config.SigningKey)
 	k := &killing{t: t, b: b, places: map[string]place{}}
-	for _, name := range []string{"dir", "archive", "s3", "asciinema"} {
+	for _, name := range []string{"dir", "archive", "s3", "asciinema", byTicket} {
 		k.places[name] = places[name](t, b)
 	}
 	k.cinema = k.places["asciinema"].faults.Handler.(*asciinemaServer)
-	s3 := k.places["s3"].Target.(*s3Target).c
+	s3, ticket := k.places["s3"].Target.(*s3Target).c, k.places[byTicket].Target.(*ticketTarget).bucket.c
 	b.config.Targets = append(b.config.Targets,
 		TargetConfig{Archive: &ArchiveConfig{strings.TrimPrefix(k.places["archive"].Name(), "archive:"), b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}},
 		TargetConfig{S3: &s3},
+		TargetConfig{S3: &ticket},
 		TargetConfig{Asciinema: &AsciinemaConfig{strings.TrimPrefix(k.places["asciinema"].Name(), "asciinema:"), b.path("install-id"), "private"}},
 	)
 	return k
@@ -223,7 +229,7 @@ func newKilling(t *testing.T) *killing {
 
 // round delivers one recording with an uploader that a signal ends, and then
 // with one that it doesn't. It reports whether the signal came.
-func (k *killing) round(at int, with unix.Signal, counts func(nr uint64) bool) bool {
+func (k *killing) round(at int, with unix.Signal, counts func(r *unix.PtraceRegs) bool) bool {
 	k.n++
 	before := len(k.cinema.uploads)
 	if k.n%2 == 0 {
@@ -232,8 +238,8 @@ func (k *killing) round(at int, with unix.Signal, counts func(nr uint64) bool) b
 		k.b.put("spool/live/"+testID(k.n)+".cast", recording(header(k.n), body+"[0.1"))
 	}
 	seen := 0
-	status := k.b.trace(at, with, func(nr uint64) bool {
-		if !counts(nr) {
+	status := k.b.trace(at, with, func(r *unix.PtraceRegs) bool {
+		if !counts(r) {
 			return false
 		}
 		seen++
