@@ -3,6 +3,8 @@
 package receive
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"path"
 	"strings"
 	"testing"
@@ -31,6 +33,26 @@ func FuzzDigest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string) {
 		if sum, err := parseDigest(header); err == nil && !strings.Contains(header, strings.TrimPrefix(digestOf(sum), "sha-256=")) {
 			t.Errorf("%q gives %x", header, sum)
+		}
+	})
+}
+
+func FuzzOrder(f *testing.F) {
+	part := strings.Repeat("A", 43) + "="
+	f.Add([]byte(`{"sha256":"` + strings.Repeat("ab", 32) + `","bytes":7,"parts":["` + part + `"]}`))
+	f.Add([]byte(`{"sha256":"` + strings.Repeat("ab", 32) + `","bytes":7,"parts":["` + part[:4] + `\n` + part[4:] + `"]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var o order
+		if json.Unmarshal(text, &o) != nil || o.check(100) != nil {
+			return
+		}
+		if len(o.SHA256) != 64 || strings.Trim(o.SHA256, "0123456789abcdef") != "" || o.Bytes < 1 || o.Bytes > 100 && len(o.Parts) == 0 || len(o.Parts) > maxParts {
+			t.Errorf("%+v is taken", o)
+		}
+		for _, p := range o.Parts { // it ends in a header of the bucket's
+			if sum, err := base64.StdEncoding.DecodeString(p); err != nil || base64.StdEncoding.EncodeToString(sum) != p || len(sum) != 32 {
+				t.Errorf("part %q is taken", p)
+			}
 		}
 	})
 }
