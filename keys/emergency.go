@@ -72,6 +72,12 @@ func readEmergency(path string) ([]emergencyLine, error) {
 	return lines, sc.Err()
 }
 
+// EmergencyKeys counts the keys of a break-glass file, as a login would read it.
+func EmergencyKeys(path string) (int, error) {
+	lines, err := readEmergency(path)
+	return len(lines), err
+}
+
 // findKey finds the key in a line with or without options before it. A blank
 // inside a quoted option does not make a field look like a key: what follows
 // must parse as the key of that type.

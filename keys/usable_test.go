@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestUnusable(t *testing.T) {
+func TestMembers(t *testing.T) {
 	const good = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBERERERERERERERERERERERERERERERERERERERERER"
 	active := map[string]membership{"developers": {State: Active}}
 	dir := t.TempDir()
@@ -38,12 +38,12 @@ func TestUnusable(t *testing.T) {
 		{[]string{"ssh-ed25519"}, []string{"bob", "Carol"}},
 		{[]string{"sk-ssh-ed25519@openssh.com"}, []string{"alice", "bob", "Carol"}},
 	} {
-		got, err := Unusable(dir, Policy{Types: tt.types, MinRSABits: 2048})
-		if err != nil || !slices.Equal(got, tt.want) {
-			t.Errorf("types %v: got %v, %v, want %v", tt.types, got, err, tt.want)
+		all, got, err := Members(dir, Policy{Types: tt.types, MinRSABits: 2048})
+		if err != nil || all != 3 || !slices.Equal(got, tt.want) {
+			t.Errorf("types %v: got %d, %v, %v, want 3, %v", tt.types, all, got, err, tt.want)
 		}
 	}
-	if got, err := Unusable(filepath.Join(dir, "none"), Policy{}); err != nil || got != nil {
-		t.Errorf("no cache: got %v, %v", got, err)
+	if all, got, err := Members(filepath.Join(dir, "none"), Policy{}); err != nil || all != 0 || got != nil {
+		t.Errorf("no cache: got %d, %v, %v", all, got, err)
 	}
 }

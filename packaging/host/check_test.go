@@ -17,7 +17,12 @@ type finding struct{ Level, What, Why, Fix string }
 // check runs castgate check and returns what is not ok.
 func (d *door) check() []finding {
 	d.t.Helper()
-	out, err := d.Try("castgate", "check", "-json")
+	return d.checkAs("castgate", "check", "-json")
+}
+
+func (d *door) checkAs(command ...string) []finding {
+	d.t.Helper()
+	out, err := d.Try(command...)
 	var all, bad []finding
 	if e := json.Unmarshal([]byte(out), &all); e != nil {
 		d.t.Fatalf("castgate check -json: %v: %s", e, out)
@@ -58,6 +63,11 @@ const (
 // early puts lines into a file that sshd reads first.
 func early(lines string) string { return "printf '%b\\n' '" + lines + "' >" + earlier }
 
+// keep puts a configuration file aside, and putBack puts it back with the owner
+// and mode that it has.
+func keep(name string) string    { return "cp /etc/castgate/" + name + " /root/" }
+func putBack(name string) string { return "cat /root/" + name + " >/etc/castgate/" + name }
+
 // edit changes the drop-in with sed.
 func edit(script string) string { return "sed -i '" + script + "' " + dropIn }
 
@@ -95,14 +105,32 @@ var breakages = []breakage{
 	{"program others may write", "chmod 0775 /usr/bin/castgate-keys", []string{"FAIL AuthorizedKeysCommandUser castgate-keys", "FAIL owners and modes castgate-keys"}, "chmod 0755 /usr/bin/castgate-keys", ""},
 	{"directory others may write", "chmod 0777 /usr/bin", []string{"FAIL AuthorizedKeysCommandUser /usr/bin"}, "chmod 0755 /usr/bin", ""},
 	{"forwarding", edit("/^DisableForwarding/d"), []string{"FAIL forwarding"}, restore, ""},
+	{"tunnels", edit("s/^PermitTunnel no/PermitTunnel yes/"), []string{"FAIL forwarding"}, restore, ""},
+	{"X11", edit("s/^X11Forwarding no/X11Forwarding yes/"), []string{"FAIL forwarding X11Forwarding"}, restore, "bookworm"},
+	{"the agent", edit("/^AllowAgentForwarding/d"), []string{"FAIL forwarding AllowAgentForwarding"}, restore, "bookworm"},
 	{"rc", edit("/^PermitUserRC/d"), []string{"FAIL ~/.ssh/rc"}, restore, ""},
 	{"environment", edit("s/^PermitUserEnvironment no/PermitUserEnvironment yes/"), []string{"FAIL ~/.ssh/environment"}, restore, ""},
 	{"wide AcceptEnv", early("AcceptEnv *"), []string{"FAIL variables that clients may send"}, noEarly, ""},
 	{"no PAM", early("UsePAM no"), []string{"warn UsePAM"}, noEarly, ""},
-	{"own keys", early("AuthorizedKeysFile .ssh/authorized_keys"), []string{"warn keys from people's own files octocat"}, noEarly, ""},
+	{"own keys", early("AuthorizedKeysFile /etc/ssh/keys/%u .ssh/authorized_keys"), []string{"warn keys from people's own files octocat"}, noEarly, ""},
+	{"a password", "echo octocat:known | chpasswd", []string{"warn logins without a key octocat"}, "usermod -p '!' octocat", ""},
+	{"a machine's word", early("HostbasedAuthentication yes"), []string{"warn logins without a key octocat"}, noEarly, ""},
 	{"idle connections", edit("/^UnusedConnectionTimeout/d"), []string{"warn connections without a session"}, restore, ""},
 	{"log level", edit("/^LogLevel/d"), []string{"warn sshd's log"}, restore, ""},
 	{"no break-glass", "mv /root/.ssh/authorized_keys /root/", []string{"warn a way in without GitHub"}, "mv /root/authorized_keys /root/.ssh/", ""},
+	{"root's keys, open", "chmod 0666 /root/.ssh/authorized_keys", []string{"FAIL a way in without GitHub /root/.ssh/authorized_keys"}, "chmod 0600 /root/.ssh/authorized_keys", ""},
+	{
+		"break-glass that castgate-keys can't read",
+		keep("keys.yaml") + "; cp /root/.ssh/authorized_keys /etc/castgate/emergency; chmod 0600 /etc/castgate/emergency; sed -i 's,^emergency: {},emergency: {octocat: /etc/castgate/emergency},' /etc/castgate/keys.yaml",
+		[]string{"FAIL a way in without GitHub octocat can't read"},
+		putBack("keys.yaml") + "; rm /etc/castgate/emergency", "",
+	},
+	{
+		"break-glass that others may write",
+		keep("keys.yaml") + "; cp /root/.ssh/authorized_keys /etc/castgate/emergency; chmod 0666 /etc/castgate/emergency; sed -i 's,^emergency: {},emergency: {octocat: /etc/castgate/emergency},' /etc/castgate/keys.yaml",
+		[]string{"FAIL a way in without GitHub octocat written"},
+		putBack("keys.yaml") + "; rm /etc/castgate/emergency", "",
+	},
 	{
 		"command line", "mkdir -p /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/sshd -D -o AuthorizedKeysCommand=/bin/true -o AuthorizedKeysCommandUser=root\\n' >/etc/systemd/system/ssh.service.d/x.conf; systemctl daemon-reload; systemctl restart ssh",
 		[]string{"FAIL command line of the running sshd"},
@@ -111,19 +139,37 @@ var breakages = []breakage{
 	},
 	// PAM
 	{"user_readenv", "cp /etc/pam.d/sshd /root/pam; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/sshd", []string{"FAIL ~/.pam_environment"}, "cat /root/pam >/etc/pam.d/sshd", ""},
-	{"shared account, no hook", "useradd -m -s /bin/bash deploy; cp /etc/castgate/keys.yaml /root/; sed -i 's/^accounts: {}/accounts: {deploy: {teams: [developers]}}/' /etc/castgate/keys.yaml", []string{"warn who it was deploy"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml; userdel -r deploy 2>/dev/null", ""},
+	{"user_readenv by include", "cp -p /etc/pam.d/common-session /root/; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/common-session", []string{"FAIL ~/.pam_environment"}, "cat /root/common-session >/etc/pam.d/common-session", ""},
+	{"shared account, no hook", "useradd -m -s /bin/bash deploy; " + keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {deploy: {teams: [developers]}}/' /etc/castgate/keys.yaml", []string{"warn who it was deploy"}, putBack("keys.yaml") + "; userdel -r deploy 2>/dev/null", ""},
 	// GitHub
-	{"unknown key", "cp /etc/castgate/keys.yaml /root/; echo 'temas: [a]' >>/etc/castgate/keys.yaml", []string{"FAIL keys.yaml temas"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml", ""},
-	{"no such account", "cp /etc/castgate/keys.yaml /root/; sed -i 's/^accounts: {}/accounts: {ghost: {logins: [octocat]}}/' /etc/castgate/keys.yaml", []string{"warn accounts that keys.yaml names ghost"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml", ""},
-	{"no usable key", "cp /etc/castgate/keys.yaml /root/; sed -i 's/^  types: .*/  types: [sk-ssh-ed25519@openssh.com]/' /etc/castgate/keys.yaml", []string{"warn members' keys octocat"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml", ""},
+	{"unknown key", keep("keys.yaml") + "; echo 'temas: [a]' >>/etc/castgate/keys.yaml", []string{"FAIL keys.yaml temas"}, putBack("keys.yaml"), ""},
+	{"no such account", keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {ghost: {logins: [octocat]}}/' /etc/castgate/keys.yaml", []string{"warn accounts that keys.yaml names ghost"}, putBack("keys.yaml"), ""},
+	{"root by a team", keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {root: {logins: [octocat]}}/' /etc/castgate/keys.yaml", []string{"warn accounts that keys.yaml names root"}, putBack("keys.yaml"), ""},
+	{
+		"a named system account without",
+		"useradd --system --shell /bin/bash git; " + keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {git: {logins: [octocat]}}/' /etc/castgate/keys.yaml; " + early("Match User git\\nForceCommand /bin/bash\\nMatch all"),
+		[]string{"FAIL every session runs under the recorder git"},
+		noEarly + "; userdel git; " + putBack("keys.yaml"), "",
+	},
+	{"no member", "cp /opt/state.json /root/; sed -i 's/\"members\":\\[[^]]*\\]/\"members\":[]/' /opt/state.json; systemctl restart github" + forget, []string{"warn members' keys nobody"}, "cp /root/state.json /opt/; systemctl restart github" + forget, ""},
+	{"no usable key", keep("keys.yaml") + "; sed -i 's/^  types: .*/  types: [sk-ssh-ed25519@openssh.com]/' /etc/castgate/keys.yaml", []string{"warn members' keys octocat"}, putBack("keys.yaml"), ""},
 	{"token for everybody", "chmod 0644 /etc/castgate/github-token", []string{"FAIL secrets everybody"}, "chmod 0640 /etc/castgate/github-token", ""},
 	{"token for root only", "chmod 0600 /etc/castgate/github-token", []string{"FAIL secrets can't read", "FAIL castgate-keys and GitHub"}, "chmod 0640 /etc/castgate/github-token" + forget, ""},
+	{"empty token", "cp -p /etc/castgate/github-token /root/; : >/etc/castgate/github-token", []string{"FAIL secrets empty", "FAIL castgate-keys and GitHub"}, "cp -p /root/github-token /etc/castgate/" + forget, ""},
 	{"no token", "mv /etc/castgate/github-token /root/", []string{"FAIL secrets no such file", "FAIL castgate-keys and GitHub"}, "mv /root/github-token /etc/castgate/" + forget, ""},
 	{"wrong token", "echo wrong >/etc/castgate/github-token", []string{"FAIL castgate-keys and GitHub"}, "cat /opt/token >/etc/castgate/github-token" + forget, ""},
-	{"no such team", "cp /etc/castgate/keys.yaml /root/; sed -i 's/^teams: .*/teams: [nobodies]/' /etc/castgate/keys.yaml", []string{"FAIL castgate-keys and GitHub nobodies"}, "cat /root/keys.yaml >/etc/castgate/keys.yaml" + forget, ""},
+	{"no such team", keep("keys.yaml") + "; sed -i 's/^teams: .*/teams: [nobodies]/' /etc/castgate/keys.yaml", []string{"FAIL castgate-keys and GitHub nobodies"}, putBack("keys.yaml") + forget, ""},
 	{"GitHub away", "systemctl stop github", []string{"FAIL castgate-keys and GitHub"}, "systemctl start github" + forget, ""},
 	{"old cache", "systemctl stop github; find /var/cache/castgate-keys -type f -exec touch -d '20 hours ago' {} +", []string{"FAIL castgate-keys and GitHub", "warn age of the keys cache"}, "systemctl start github; rm -rf /var/cache/castgate-keys/*", ""},
+	{
+		"S3 credentials for everybody",
+		keep("upload.yaml") + "; echo '  - s3: {endpoint: http://127.0.0.1:9, region: eu-1, bucket: b, credentials_file: /etc/castgate/s3}' >>/etc/castgate/upload.yaml; echo x >/etc/castgate/s3; chmod 0644 /etc/castgate/s3",
+		[]string{"FAIL secrets everybody /etc/castgate/s3"},
+		putBack("upload.yaml") + "; rm /etc/castgate/s3", "",
+	},
 	// files
+	{"a start-up file before the recorder", "touch /usr/lib/castgate/home/.bashrc", []string{"FAIL nothing is in the home .bashrc"}, "rm /usr/lib/castgate/home/.bashrc", ""},
+	{"an open home before the recorder", "chmod 0777 /usr/lib/castgate/home/.config", []string{"FAIL nothing is in the home .config"}, "chmod 0755 /usr/lib/castgate/home/.config", ""},
 	{"not setgid", "chmod 0755 /usr/bin/castgate-wrap", []string{"FAIL castgate-wrap is setgid"}, "chmod 2755 /usr/bin/castgate-wrap", ""},
 	{
 		"nosuid", "mount --bind /usr/bin/castgate-wrap /usr/bin/castgate-wrap && mount -o remount,bind,nosuid /usr/bin/castgate-wrap",
@@ -134,18 +180,28 @@ var breakages = []breakage{
 	{"in /etc/shells", "echo /usr/bin/castgate-wrap >>/etc/shells", []string{"FAIL /etc/shells chsh"}, "sed -i '/castgate-wrap/d' /etc/shells", ""},
 	{"missing shell", "usermod -s /bin/zsh octocat", []string{"FAIL shells /bin/zsh of octocat"}, "usermod -s /bin/bash octocat", ""},
 	{"wrap.yaml others may write", "chmod 0666 /etc/castgate/wrap.yaml", []string{"FAIL wrap.yaml", "FAIL owners and modes wrap.yaml"}, "chmod 0644 /etc/castgate/wrap.yaml", ""},
-	{"wrap.yaml broken", "cp /etc/castgate/wrap.yaml /root/; echo 'recrod: {}' >>/etc/castgate/wrap.yaml", []string{"FAIL wrap.yaml recrod"}, "cat /root/wrap.yaml >/etc/castgate/wrap.yaml", ""},
-	{"upload.yaml broken", "cp /etc/castgate/upload.yaml /root/; echo 'kepe: 1s' >>/etc/castgate/upload.yaml", []string{"FAIL upload.yaml kepe"}, "cat /root/upload.yaml >/etc/castgate/upload.yaml", ""},
+	{"wrap.yaml broken", keep("wrap.yaml") + "; echo 'recrod: {}' >>/etc/castgate/wrap.yaml", []string{"FAIL wrap.yaml recrod"}, putBack("wrap.yaml"), ""},
+	{"unrecorded on failure", "sed -i 's/^on_failure: deny/on_failure: allow/' /etc/castgate/wrap.yaml", []string{"warn unrecorded on_failure"}, "sed -i 's/^on_failure: allow/on_failure: deny/' /etc/castgate/wrap.yaml", ""},
+	{"commands counted only", "sed -i 's/^  commands: yes/  commands: metadata/' /etc/castgate/wrap.yaml", []string{"warn unrecorded metadata"}, "sed -i 's/^  commands: metadata/  commands: yes/' /etc/castgate/wrap.yaml", ""},
+	{"archive.yaml broken", keep("archive.yaml") + "; echo 'stoer: x' >>/etc/castgate/archive.yaml", []string{"FAIL archive.yaml stoer"}, putBack("archive.yaml"), ""},
+	{"auditors from loopback", keep("archive.yaml") + "; echo 'auditors: {header: {name: X-User, from: [127.0.0.1]}}' >>/etc/castgate/archive.yaml", []string{"FAIL who may watch X-User 127.0.0.1 octocat"}, putBack("archive.yaml"), ""},
+	{"auditors from the host's own address", keep("archive.yaml") + "; echo 'auditors: {header: {name: X-User, from: [198.18.0.0/15]}}' >>/etc/castgate/archive.yaml", []string{"FAIL who may watch 198.18."}, putBack("archive.yaml"), ""},
+	{"auditors' token for everybody", keep("archive.yaml") + "; echo 'auditors: {token_file: /etc/castgate/web-token}' >>/etc/castgate/archive.yaml; echo x >/etc/castgate/web-token; chmod 0644 /etc/castgate/web-token", []string{"FAIL secrets everybody web-token"}, putBack("archive.yaml") + "; rm /etc/castgate/web-token", ""},
+	{"upload.yaml broken", keep("upload.yaml") + "; echo 'kepe: 1s' >>/etc/castgate/upload.yaml", []string{"FAIL upload.yaml kepe"}, putBack("upload.yaml"), ""},
 	{"signing key for everybody", "chmod 0644 /etc/castgate/signing-key", []string{"FAIL owners and modes signing-key"}, "chmod 0640 /etc/castgate/signing-key", ""},
 	{"open spool", "chmod 0777 /var/spool/castgate/live", []string{"FAIL owners and modes live"}, tmpfiles, ""},
 	{"lingering", "mkdir -p /var/lib/systemd/linger; touch /var/lib/systemd/linger/octocat", []string{"warn ways to start processes octocat"}, "rm /var/lib/systemd/linger/octocat", ""},
 	{"crontab", "mkdir -p /var/spool/cron/crontabs; touch /var/spool/cron/crontabs/octocat", []string{"warn ways to start processes crontab"}, "rm -r /var/spool/cron/crontabs", ""},
+	{"at job", "mkdir -p /var/spool/cron/atjobs; touch /var/spool/cron/atjobs/a00001019a", []string{"warn ways to start processes at jobs"}, "rm -r /var/spool/cron/atjobs", ""},
+	{"left-overs that no session owns", "sed -i 's/^leftovers: keep/leftovers: end/' /etc/castgate/wrap.yaml", []string{"warn ways to start processes systemd-run"}, "sed -i 's/^leftovers: end/leftovers: keep/' /etc/castgate/wrap.yaml", ""},
 	// guard, spool, units
+	{"open guard", "chmod 0666 /run/castgate/guard.sock", []string{"FAIL castgate-guard 0666"}, "chmod 0660 /run/castgate/guard.sock", ""},
 	{"no guard", "systemctl stop castgate-guard.socket castgate-guard.service", []string{"warn castgate-guard"}, "systemctl start castgate-guard.socket", ""},
 	{"guard required", "sed -i 's/^guard: use/guard: require/' /etc/castgate/wrap.yaml; systemctl stop castgate-guard.socket castgate-guard.service", []string{"FAIL castgate-guard every session is refused"}, "sed -i 's/^guard: require/guard: use/' /etc/castgate/wrap.yaml; systemctl start castgate-guard.socket", ""},
 	{"two file systems", "mount -t tmpfs -o mode=0770,gid=castgate tmpfs /var/spool/castgate/live", []string{"FAIL the spool different file systems"}, "umount /var/spool/castgate/live", ""},
-	{"two spools", "cp /etc/castgate/upload.yaml /root/; sed -i 's,^spool: .*,spool: /var/spool/elsewhere,' /etc/castgate/upload.yaml", []string{"FAIL the spool elsewhere", "ok"}, "cat /root/upload.yaml >/etc/castgate/upload.yaml", ""},
+	{"two spools", keep("upload.yaml") + "; sed -i 's,^spool: .*,spool: /var/spool/elsewhere,' /etc/castgate/upload.yaml", []string{"FAIL the spool elsewhere", "ok"}, putBack("upload.yaml"), ""},
 	{"no room", "sed -i 's/^  free: 256MiB.*/  free: 900GiB/' /etc/castgate/wrap.yaml", []string{"FAIL room in the spool"}, "sed -i 's/^  free: 900GiB/  free: 256MiB/' /etc/castgate/wrap.yaml", ""},
+	{"little room", "sed -i \"s/^  free: 256MiB.*/  free: $(($(df --output=avail -B1M /var/spool/castgate | tail -n 1) * 2 / 3))MiB/\" /etc/castgate/wrap.yaml", []string{"warn room in the spool"}, "sed -i 's/^  free: .*/  free: 256MiB/' /etc/castgate/wrap.yaml", ""},
 	{"bad recording", "touch /var/spool/castgate/bad/x.cast", []string{"warn recordings that can't be delivered x.cast"}, "rm /var/spool/castgate/bad/*", ""},
 	{
 		"failed unit", "systemctl stop github; systemctl start castgate-keys-refresh.service || true",
@@ -189,15 +245,18 @@ func TestCheck(t *testing.T) {
 			}
 			d.step(b.name, func(t *testing.T) {
 				d.Sh("{ " + b.do + "; } 2>&1")
-				defer func() {
-					d.Sh("{ " + b.undo + "; } 2>&1")
-					if bad := d.check(); len(bad) > 0 {
-						t.Fatalf("not healed: %+v", bad)
-					}
-				}()
-				compare(t, d.check(), b.want)
+				found := d.check()
+				d.Sh("{ " + b.undo + "; } 2>&1")
+				compare(t, found, b.want)
+				if bad := d.check(); len(bad) > 0 {
+					t.Fatalf("not healed: %+v", bad)
+				}
 			})
 		}
+		d.step("SELinux", func(t *testing.T) { // which this kernel has not: a file that says so is all the check reads
+			pretend := "mount -t tmpfs tmpfs /sys/fs && mkdir /sys/fs/selinux && echo 1 >/sys/fs/selinux/enforce && exec castgate check -json"
+			compare(t, d.checkAs("unshare", "--mount", "sh", "-c", pretend), []string{"warn SELinux enforcing"})
+		})
 	})
 }
 

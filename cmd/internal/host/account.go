@@ -19,9 +19,10 @@ type Account struct {
 // firstUser is the first uid of people, as useradd gives them (login.defs).
 const firstUser = 1000
 
-// accounts lists root and the people. getent, because accounts may come from
-// elsewhere than /etc/passwd.
-func accounts(ctx context.Context) ([]Account, error) {
+// accounts lists root, the people, and those that are named though they are
+// neither or no list has them. getent, because accounts may come from elsewhere
+// than /etc/passwd.
+func accounts(ctx context.Context, named ...string) ([]Account, error) {
 	out, err := output(ctx, "getent", "passwd")
 	if err != nil {
 		return nil, fmt.Errorf("list the accounts: %s", said(out, err))
@@ -32,7 +33,21 @@ func accounts(ctx context.Context) ([]Account, error) {
 			all = append(all, a)
 		}
 	}
+	for _, name := range named {
+		known := slices.ContainsFunc(all, func(a Account) bool { return a.Name == name })
+		if a, there := lookup(ctx, name); there && !known {
+			all = append(all, a)
+		}
+	}
 	return all, nil
+}
+
+func lookup(ctx context.Context, name string) (Account, bool) {
+	out, err := output(ctx, "getent", "passwd", name)
+	if err != nil {
+		return Account{}, false
+	}
+	return parseAccount(out)
 }
 
 func parseAccount(line string) (Account, bool) {

@@ -13,6 +13,7 @@ var checks = []func(*Host) []Finding{
 	(*Host).tokens,
 	(*Host).principals,
 	(*Host).authorizedFiles,
+	(*Host).passwords,
 	(*Host).breakGlass,
 
 	(*Host).keysYAML,
@@ -25,6 +26,7 @@ var checks = []func(*Host) []Finding{
 
 	(*Host).forced,
 	(*Host).emptyHome,
+	(*Host).homeTree,
 	(*Host).forwarding,
 	(*Host).userRC,
 	(*Host).userEnvironment,
@@ -36,6 +38,7 @@ var checks = []func(*Host) []Finding{
 	(*Host).logLevel,
 
 	(*Host).wrapYAML,
+	(*Host).unrecorded,
 	(*Host).setgid,
 	(*Host).shells,
 	(*Host).loginShells,
@@ -50,6 +53,9 @@ var checks = []func(*Host) []Finding{
 	(*Host).bad,
 	(*Host).waiting,
 	(*Host).units,
+
+	(*Host).archiveYAML,
+	(*Host).auditors,
 }
 
 // Check runs every check.

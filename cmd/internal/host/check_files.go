@@ -3,7 +3,9 @@
 package host
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -26,10 +28,10 @@ type file struct {
 // or keep a program out.
 var installed = []file{
 	{"/usr/bin/castgate", "root", "root", 0o755},
+	{"/usr/bin/castgate-once", "root", "root", 0o755},
 	{keysPath, "root", "root", 0o755},
 	{"/usr/bin/castgate-upload", "root", "root", 0o755},
 	{"/usr/lib/castgate/castgate-guard", "root", "root", 0o755},
-	{homePath, "root", "root", 0o755},
 	{"/etc/castgate", "root", "root", 0o755},
 	{"/etc/castgate/keys.yaml", "root", "castgate-keys", 0o640},
 	{"/etc/castgate/wrap.yaml", "root", "root", 0o644},
@@ -40,8 +42,12 @@ var installed = []file{
 	{"/var/spool/castgate/live", "root", "castgate", 0o770},
 	{"/var/spool/castgate/incoming", "root", "castgate", 0o770},
 	{"/var/spool/castgate/bad", "root", "castgate", 0o770},
+	{"/var/spool/castgate/kept", "root", "castgate", 0o770},
 	{"/var/cache/castgate-keys", "castgate-keys", "castgate-keys", 0o755},
+	{"/var/lib/castgate", "root", "castgate-archive", 0o1775},
 	{"/var/lib/castgate/archive", "castgate-upload", "castgate-archive", 0o2770},
+	{"/var/lib/castgate/upload", "castgate-upload", "castgate-upload", 0o755},
+	{"/run/castgate", "root", "root", 0o755},
 }
 
 // files: one finding for each path that is not as it should be.
@@ -51,7 +57,7 @@ func (h *Host) files() []Finding {
 	for _, f := range installed {
 		if why := f.wrong(); why != "" {
 			fix := fmt.Sprintf("chown %s:%s %s && chmod %04o %s", f.owner, f.group, f.path, f.mode, f.path)
-			if strings.HasPrefix(f.path, "/var/") {
+			if strings.HasPrefix(f.path, "/var/") || strings.HasPrefix(f.path, "/run/") {
 				fix = "systemd-tmpfiles --create castgate.conf"
 			}
 			all = append(all, Finding{Fail, what, why, fix})
@@ -142,37 +148,32 @@ func (h *Host) loginShells() []Finding {
 	return ok(what)
 }
 
-// secrets are readable by the program that needs them and by nobody else.
-func (h *Host) secrets() []Finding {
-	const what = "secrets"
-	var all []Finding
-	for _, path := range []string{h.Keys.GitHub.TokenFile, h.Keys.GitHub.App.KeyFile} {
-		if path == "" || h.keysErr != nil {
-			continue
-		}
+// homeTree: what a shell finds in the home of the moment runs before the
+// recorder, and it is everybody's.
+func (h *Host) homeTree() []Finding {
+	const what = "nothing is in the home before the recorder"
+	wrong := ""
+	err := filepath.WalkDir(homePath, func(path string, d fs.DirEntry, err error) error {
 		var st unix.Stat_t
-		fix := fmt.Sprintf("chown root:%s %s && chmod 0640 %s", keysUser, path, path)
-		switch err := unix.Stat(path, &st); {
+		switch {
 		case err != nil:
-			all = append(all, Finding{Fail, what, fmt.Sprintf("%s: %v: castgate-keys can't ask GitHub", path, err), "write the token there, then " + fix})
-		case st.Mode&0o007 != 0:
-			all = append(all, Finding{Fail, what, fmt.Sprintf("everybody may read %s (mode %04o)", path, st.Mode&0o7777), fix})
-		case !mayRead(st, keysUser):
-			all = append(all, Finding{Fail, what, fmt.Sprintf("castgate-keys can't read %s (%s:%s %04o)", path, userName(st.Uid), groupName(st.Gid), st.Mode&0o7777), fix})
-		case st.Size == 0:
-			all = append(all, Finding{Fail, what, path + " is empty", "write the token there"})
+			return err
+		case !d.IsDir():
+			wrong = path + " is no directory: shells may run it before the recorder"
+		case unix.Stat(path, &st) == nil && (st.Uid != 0 || st.Mode&0o022 != 0):
+			wrong = path + " may be written by others than root"
+		default:
+			return nil
 		}
+		return fs.SkipAll
+	})
+	switch {
+	case err != nil:
+		return failed(what, err.Error(), "install the package again")
+	case wrong != "":
+		return failed(what, wrong, "only empty directories that are root's belong below "+homePath)
 	}
-	if all == nil {
-		return ok(what)
-	}
-	return all
-}
-
-// mayRead knows of an owner and of the group of the same name, which is how
-// the package gives files to its programs.
-func mayRead(st unix.Stat_t, name string) bool {
-	return groupName(st.Gid) == name && st.Mode&0o040 != 0 || userName(st.Uid) == name && st.Mode&0o400 != 0
+	return ok(what)
 }
 
 func yaml(what string, err error) []Finding {
@@ -185,6 +186,14 @@ func yaml(what string, err error) []Finding {
 func (h *Host) wrapYAML() []Finding   { return yaml("wrap.yaml", h.wrapErr) }
 func (h *Host) uploadYAML() []Finding { return yaml("upload.yaml", h.uploadErr) }
 func (h *Host) keysYAML() []Finding   { return yaml("keys.yaml", h.keysErr) }
+
+// archiveYAML: without the file the defaults hold.
+func (h *Host) archiveYAML() []Finding {
+	if errors.Is(h.archiveErr, fs.ErrNotExist) {
+		return ok("archive.yaml")
+	}
+	return yaml("archive.yaml", h.archiveErr)
+}
 
 // guard: with "require" a session without it is refused.
 func (h *Host) guard() []Finding {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -72,7 +73,7 @@ const skew = time.Minute
 // rate asks GitHub about the token: what it may still ask, when it ends, what
 // time it is.
 func (h *Host) rate() []Finding {
-	const what = "GitHub's rate limit, the token's end, the clock"
+	const what = "GitHub's rate limit, the token, the clock"
 	if h.keysErr != nil || h.Keys.GitHub.TokenFile == "" {
 		return nil // an App's token is made anew every hour
 	}
@@ -87,6 +88,9 @@ func (h *Host) rate() []Finding {
 	if end, err := time.Parse("2006-01-02 15:04:05 MST", res.Header.Get("Github-Authentication-Token-Expiration")); err == nil && time.Until(end) < soon {
 		all = append(all, Finding{Warn, what, "the token ends on " + end.Format(time.DateOnly) + "; from then on only the cache answers", "make another and write it to " + h.Keys.GitHub.TokenFile})
 	}
+	if scopes := needless(res.Header); len(scopes) > 0 {
+		all = append(all, Finding{Warn, what, "the token may do more than read teams: " + names(scopes), "make one with read:org only and write it to " + h.Keys.GitHub.TokenFile})
+	}
 	if core := limits.Resources.Core; core.Limit > 0 && core.Remaining < core.Limit/10 {
 		all = append(all, Finding{Warn, what, fmt.Sprintf("%d of %d requests are left in this hour; every host with this token shares them", core.Remaining, core.Limit), "a longer ttl in keys.yaml, or a GitHub App"})
 	}
@@ -94,6 +98,13 @@ func (h *Host) rate() []Finding {
 		return ok(what)
 	}
 	return all
+}
+
+// needless lists what a token may do beside reading, as GitHub says it of
+// classic tokens only.
+func needless(header http.Header) []string {
+	scopes := strings.FieldsFunc(header.Get("X-Oauth-Scopes"), func(r rune) bool { return r == ',' || r == ' ' })
+	return slices.DeleteFunc(scopes, func(s string) bool { return strings.HasPrefix(s, "read:") })
 }
 
 func (h *Host) askLimits() (*http.Response, budget, error) {
@@ -126,10 +137,8 @@ func (h *Host) askLimits() (*http.Response, budget, error) {
 // answered are the files of the cache that only an answer of GitHub's changes.
 var answered = []string{"bulk", "teams", "people"}
 
-// cacheAge: a refresh that stopped working is noticed before max_stale ends.
-func (h *Host) cacheAge() []Finding {
-	const what = "age of the keys cache"
-	var newest time.Time
+// cached is when GitHub last answered; zero when it never did.
+func (h *Host) cached() (newest time.Time) {
 	for _, name := range answered {
 		_ = filepath.WalkDir(filepath.Join(h.Keys.Cache.Dir, name), func(_ string, d fs.DirEntry, err error) error {
 			if err == nil && d.Type().IsRegular() {
@@ -140,6 +149,13 @@ func (h *Host) cacheAge() []Finding {
 			return nil
 		})
 	}
+	return newest
+}
+
+// cacheAge: a refresh that stopped working is noticed before max_stale ends.
+func (h *Host) cacheAge() []Finding {
+	const what = "age of the keys cache"
+	newest := h.cached()
 	switch age := time.Since(newest); {
 	case newest.IsZero():
 		return warn(what, "it is empty: the first login waits for GitHub", "systemctl start castgate-keys-refresh.service")
@@ -152,36 +168,51 @@ func (h *Host) cacheAge() []Finding {
 // members without a usable key only see "Permission denied", and nobody knows why.
 func (h *Host) members() []Finding {
 	const what = "members' keys"
-	if h.keysErr != nil {
-		return nil // keysYAML has said it
+	if h.keysErr != nil || h.cached().IsZero() {
+		return nil // keysYAML or cacheAge has said it
 	}
-	without, err := keys.Unusable(h.Keys.Cache.Dir, h.Keys.Keys)
+	all, without, err := keys.Members(h.Keys.Cache.Dir, h.Keys.Keys)
 	switch {
 	case err != nil:
 		return warn(what, err.Error(), "systemctl start castgate-keys-refresh.service")
+	case all == 0:
+		return warn(what, "no active member of a team is known: nobody gets in by GitHub", "look at the teams in keys.yaml, and whether their members have accepted; castgate-keys explain USER tells about one")
 	case len(without) > 0:
 		return warn(what, "no key of theirs on GitHub is of a kind that keys.yaml takes: "+names(without), "they add one at github.com/settings/keys; keys.types and keys.min_rsa_bits say which")
 	}
 	return ok(what)
 }
 
-// namedAccounts: an account that keys.yaml names must exist on the host.
+// namedAccounts: an account that keys.yaml names must exist on the host, and
+// uid 0 should not be opened by a team: root can stop and forge what records it.
 func (h *Host) namedAccounts() []Finding {
 	const what = "accounts that keys.yaml names"
-	var missing []string
-	for name := range h.Keys.Accounts {
-		if out, err := output(h.ctx, "getent", "passwd", name); err != nil || out == "" {
+	var missing, roots []string
+	for _, name := range named(h.Keys) {
+		a, there := lookup(h.ctx, name)
+		if !there {
 			missing = append(missing, name)
 		}
-	}
-	for name := range h.Keys.Emergency {
-		if out, err := output(h.ctx, "getent", "passwd", name); err != nil || out == "" {
-			missing = append(missing, name)
+		if _, open := h.Keys.Accounts[name]; open && there && a.UID == 0 {
+			roots = append(roots, name)
 		}
 	}
+	var all []Finding
 	if len(missing) > 0 {
-		slices.Sort(missing)
-		return warn(what, "there is no account "+names(slices.Compact(missing)), "useradd --create-home, or take it out of keys.yaml")
+		all = append(all, Finding{Warn, what, "there is no account " + names(missing), "useradd --create-home, or take it out of keys.yaml"})
 	}
-	return ok(what)
+	if len(roots) > 0 {
+		all = append(all, Finding{Warn, what, "GitHub opens " + names(roots) + ", which is uid 0: it can stop its recorder and change what is recorded", "accounts of their own, and sudo; or take it out of keys.yaml"})
+	}
+	if all == nil {
+		return ok(what)
+	}
+	return all
+}
+
+// named are the accounts that keys.yaml names, in order.
+func named(c *keys.Config) []string {
+	all := slices.AppendSeq(slices.Collect(maps.Keys(c.Accounts)), maps.Keys(c.Emergency))
+	slices.Sort(all)
+	return slices.Compact(all)
 }

@@ -3,6 +3,7 @@
 package host
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"castgate/wrap"
 )
 
 // recorded reports whether a session of the account runs under the recorder,
@@ -35,9 +38,15 @@ func (h *Host) emptyHome() []Finding {
 		})
 }
 
+// forwarding: DisableForwarding says nothing of tunnels and, before OpenSSH
+// 10.0, forgets X11 and the agent (CVE-2025-32728).
 func (h *Host) forwarding() []Finding {
-	return h.each("forwarding", "connections through the host pass the recorder by, and no log shows them", "DisableForwarding yes", Fail,
-		func(_ Account, s settings) bool { return s.get("disableforwarding") == "yes" })
+	return h.each("forwarding", "connections through the host pass the recorder by, and no log shows them",
+		"DisableForwarding yes, X11Forwarding no, AllowAgentForwarding no and PermitTunnel no, as in "+Example, Fail,
+		func(_ Account, s settings) bool {
+			return s.get("disableforwarding") == "yes" && s.get("permittunnel") == "no" &&
+				(!h.version.before(10, 0) || s.get("x11forwarding") == "no" && s.get("allowagentforwarding") == "no")
+		})
 }
 
 func (h *Host) userRC() []Finding {
@@ -72,20 +81,48 @@ func (h *Host) pam() []Finding {
 		func(_ Account, s settings) bool { return s.get("usepam") == "yes" })
 }
 
+// pamStack is the text of a PAM service with what it includes (pam.conf(5)).
+func pamStack(path string) []byte {
+	var all []byte
+	seen := map[string]bool{}
+	var read func(path string)
+	read = func(path string) {
+		if seen[path] {
+			return
+		}
+		seen[path] = true
+		text, _ := os.ReadFile(path)
+		for line := range bytes.Lines(text) {
+			f := strings.Fields(string(line))
+			switch {
+			case len(f) == 2 && f[0] == "@include":
+				read(filepath.Join(filepath.Dir(path), f[1]))
+			case len(f) == 3 && (f[1] == "include" || f[1] == "substack"):
+				read(filepath.Join(filepath.Dir(path), f[2]))
+			default:
+				all = append(all, line...)
+			}
+		}
+	}
+	read(path)
+	return all
+}
+
 var readenv = regexp.MustCompile(`(?m)^[^#\n]*pam_env\.so.*\buser_readenv=1`)
 
 // readenv: LD_PRELOAD from ~/.pam_environment is in force before the shell that
 // starts the recorder. A static login shell does not care.
 func (h *Host) readenv() []Finding {
 	const what = "~/.pam_environment"
-	text, err := os.ReadFile(pamSshd)
-	if err != nil || !readenv.Match(text) {
+	line := readenv.Find(pamStack(pamSshd))
+	if line == nil {
 		return ok(what)
 	}
 	if !slices.ContainsFunc(h.Accounts, func(a Account) bool { return a.UID != 0 && a.Shell != wrapPath }) {
 		return ok(what)
 	}
-	return failed(what, "user_readenv=1 in "+pamSshd+" lets people set LD_PRELOAD for what runs before the recorder", "castgate enable takes it away")
+	return failed(what, fmt.Sprintf("%q in PAM's files for sshd lets people set LD_PRELOAD for what runs before the recorder", line),
+		"castgate enable takes it out of "+pamSshd+"; take it out of what that includes by hand")
 }
 
 // sessionHook tells who came in on an account that several people share.
@@ -97,8 +134,7 @@ func (h *Host) sessionHook() []Finding {
 			shared = append(shared, name)
 		}
 	}
-	text, _ := os.ReadFile("/etc/pam.d/common-session")
-	if len(shared) == 0 || strings.Contains(string(text), "castgate-guard") {
+	if len(shared) == 0 || bytes.Contains(pamStack(pamSshd), []byte("castgate-guard session-hook")) {
 		return ok(what)
 	}
 	slices.Sort(shared)
@@ -142,11 +178,44 @@ func (h *Host) otherDoors() []Finding {
 	if len(jobs) > 0 {
 		found = append(found, fmt.Sprintf("%d at jobs wait", len(jobs)))
 	}
-	if len(found) == 0 {
+	slices.Sort(found)
+	var all []Finding
+	if len(found) > 0 {
+		all = append(all, Finding{Warn, what, "what runs there is not recorded: " + names(found), "look at them; cron.deny, at.deny and `loginctl disable-linger` close these doors"})
+	}
+	if h.Wrap.Leftovers == "end" && h.userManager() {
+		all = append(all, Finding{Warn, what, "`systemd-run --user` starts processes that \"leftovers: end\" does not end", "systemctl mask user@.service"})
+	}
+	if all == nil {
 		return ok(what)
 	}
-	slices.Sort(found)
-	return warn(what, "what runs there is not recorded: "+names(found), "look at them; cron.deny, at.deny and `loginctl disable-linger` close these doors")
+	return all
+}
+
+// userManager reports whether logind gives people a systemd of their own, whose
+// processes are no session's.
+func (h *Host) userManager() bool {
+	out, err := output(h.ctx, "systemctl", "is-enabled", "user@.service")
+	return err == nil || out != "masked"
+}
+
+// unrecorded: what wrap.yaml lets pass on purpose, in case it was not meant.
+func (h *Host) unrecorded() []Finding {
+	const what = "what wrap.yaml lets pass unrecorded"
+	if h.wrapErr != nil {
+		return nil // wrapYAML has said it
+	}
+	var all []Finding
+	if h.Wrap.OnFailure == "allow" || slices.ContainsFunc(h.Wrap.Rules, func(r wrap.Rule) bool { return r.OnFailure == "allow" }) {
+		all = append(all, Finding{Warn, what, `"on_failure: allow": whoever fills the spool's file system goes on without a recording`, "on_failure: deny"})
+	}
+	if h.Wrap.Record.Commands == "metadata" {
+		all = append(all, Finding{Warn, what, `"commands: metadata" for everybody: of "ssh host bash -i" nothing is kept that it showed`, "commands: yes, and metadata in a rule for the accounts that need it"})
+	}
+	if all == nil {
+		return ok(what)
+	}
+	return all
 }
 
 func (h *Host) selinux() []Finding {

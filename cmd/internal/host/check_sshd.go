@@ -76,12 +76,6 @@ func (h *Host) keysCommand() []Finding {
 		})
 }
 
-// ownFile reports whether people can write the file that opens the account.
-func ownFile(s settings) bool {
-	file := s.get("authorizedkeysfile")
-	return file != "none" && (strings.Contains(file, "%h") || !strings.HasPrefix(file, "/"))
-}
-
 // keysCommandUser: sshd -t accepts a user that does not exist, and then every
 // login is refused. It also refuses a program that others could replace.
 func (h *Host) keysCommandUser() []Finding {
@@ -93,19 +87,13 @@ func (h *Host) keysCommandUser() []Finding {
 	if out, err := output(h.ctx, "getent", "passwd", user); err != nil || out == "" {
 		return failed(what, fmt.Sprintf("the user %q does not exist: sshd -t passes, every login is refused", user), "systemd-sysusers castgate.conf")
 	}
-	for path := keysPath; ; path = filepath.Dir(path) {
-		var st unix.Stat_t
-		if err := unix.Stat(path, &st); err != nil {
-			return failed(what, fmt.Sprintf("%s: %v", path, err), "install the package again")
-		}
-		if st.Uid != 0 || st.Mode&0o022 != 0 {
-			return failed(what, fmt.Sprintf("%s may be written by others than root (uid %d, mode %04o): sshd refuses to run what is below", path, st.Uid, st.Mode&0o7777),
-				"chown root "+path+" && chmod go-w "+path)
-		}
-		if path == "/" {
-			return ok(what)
-		}
+	if _, err := os.Stat(keysPath); err != nil {
+		return failed(what, err.Error(), "install the package again")
 	}
+	if path := writable(keysPath); path != "" {
+		return failed(what, path+" may be written by others than root: sshd refuses to run what is below", "chown root "+path+" && chmod go-w "+path)
+	}
+	return ok(what)
 }
 
 // newTokens came with OpenSSH 9.4. Before, sshd -t passes and every connection
@@ -145,49 +133,16 @@ func (h *Host) principals() []Finding {
 	return ok(what)
 }
 
-func (h *Host) authorizedFiles() []Finding {
-	return h.each("keys from people's own files", "AuthorizedKeysFile lets them add keys that no team knows", "AuthorizedKeysFile none, as in "+Example, Warn,
-		func(a Account, s settings) bool {
-			return a.UID == 0 || !ownFile(s)
-		})
-}
-
-// breakGlass looks for one way in that needs neither GitHub nor the network.
-func (h *Host) breakGlass() []Finding {
-	const what = "a way in without GitHub"
-	if h.sshdErr != nil {
-		return nil // sshdConfig has said it
-	}
-	for _, file := range h.Keys.Emergency {
-		if holdsKeys(file) {
-			return ok(what)
+// writable returns what others than root could write of a path: the file or a
+// directory above it; "" when nothing.
+func writable(path string) string {
+	for ; ; path = filepath.Dir(path) {
+		var st unix.Stat_t
+		if err := unix.Stat(path, &st); err == nil && (st.Uid != 0 || st.Mode&0o022 != 0) {
+			return path
+		}
+		if path == "/" {
+			return ""
 		}
 	}
-	if root, there := h.account("root"); there && h.sshd["root"].get("permitrootlogin") != "no" {
-		for _, file := range strings.Fields(h.sshd["root"].get("authorizedkeysfile")) {
-			if holdsKeys(expand(file, root)) {
-				return ok(what)
-			}
-		}
-	}
-	return warn(what, "when GitHub and the cache have nothing to say, nobody gets in", `put a key into root's authorized_keys, or name a file under "emergency" in keys.yaml`)
-}
-
-// expand does what sshd does with a name in AuthorizedKeysFile.
-func expand(file string, a Account) string {
-	file = strings.NewReplacer("%h", a.Home, "%u", a.Name, "%%", "%").Replace(file)
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(a.Home, file)
-	}
-	return file
-}
-
-func holdsKeys(file string) bool {
-	text, _ := os.ReadFile(file)
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			return true
-		}
-	}
-	return false
 }

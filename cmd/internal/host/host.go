@@ -22,6 +22,7 @@ import (
 	"castgate/cmd/internal/config"
 	"castgate/keys"
 	"castgate/upload"
+	"castgate/upload/archive"
 	"castgate/wrap"
 )
 
@@ -45,11 +46,13 @@ type Host struct {
 	Keys     *keys.Config
 	Wrap     wrap.Config
 	Upload   upload.Config
+	Archive  archive.Config
 
-	keysErr, wrapErr, uploadErr error
-	sshd                        map[string]settings // by account
-	sshdErr                     error
-	version                     version
+	keysErr, wrapErr, uploadErr, archiveErr error
+
+	sshd    map[string]settings // by account
+	sshdErr error
+	version version
 }
 
 // Look gathers the facts.
@@ -57,12 +60,13 @@ func Look(ctx context.Context) (*Host, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("only root can look at every part of the host")
 	}
-	h := &Host{ctx: ctx, Keys: keys.Default(), Upload: upload.Defaults()}
+	h := &Host{ctx: ctx, Keys: keys.Default(), Upload: upload.Defaults(), Archive: archive.Defaults()}
 	h.keysErr = config.Load(keys.DefaultConfig, h.Keys)
 	h.uploadErr = config.Load("/etc/castgate/upload.yaml", &h.Upload)
+	h.archiveErr = config.Load(archive.ConfigPath, &h.Archive)
 	h.Wrap, h.wrapErr = wrap.ReadConfig(wrap.ConfigPath)
 	var err error
-	if h.Accounts, err = accounts(ctx); err != nil {
+	if h.Accounts, err = accounts(ctx, named(h.Keys)...); err != nil {
 		return nil, err
 	}
 	if err := privsep(); err != nil {

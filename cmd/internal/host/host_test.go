@@ -190,6 +190,8 @@ func TestRate(t *testing.T) {
 		"well":             {nil, plenty, ""},
 		"token ends late":  {end(90 * 24 * time.Hour), plenty, ""},
 		"token ends soon":  {end(5 * 24 * time.Hour), plenty, "the token ends on"},
+		"token may read":   {http.Header{"X-Oauth-Scopes": {"read:org, read:user"}}, plenty, ""},
+		"token may write":  {http.Header{"X-Oauth-Scopes": {"admin:org, read:user, repo"}}, plenty, "admin:org, repo"},
 		"clock":            {http.Header{"Date": {time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)}}, plenty, "the clock is 1h"},
 		"budget":           {nil, `{"resources":{"core":{"limit":5000,"remaining":499}}}`, "499 of 5000"},
 		"no limit at all":  {nil, `{"resources":{}}`, ""},
