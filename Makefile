@@ -39,7 +39,7 @@ test: deps build lint test-web ## all but the slow tests (root, for throwaway ho
 test-all: deps build lint test-web ## the slow ones as well
 	CASTGATE_TEST_ALL=1 CASTGATE_TEST_SLOW=1 .ci/test
 
-test-host: ## the package, on Debians that this boots (root; systemd-nspawn)
+test-host: web ## the package, on Debians that this boots (root; systemd-nspawn)
 	packaging/test-host
 
 fuzz: ## every fuzz target for FUZZTIME (5s)

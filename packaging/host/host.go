@@ -45,6 +45,7 @@ type Host struct {
 	Name, Suite, Addr, Root string
 
 	t      testing.TB
+	told   bool // its journal is in the test's log
 	number int
 	nspawn *exec.Cmd
 	leader string // process 1 of the host, as a pid outside
@@ -83,11 +84,23 @@ func New(t testing.TB, suite string) *Host {
 }
 
 // Use makes t, a subtest, the one that fails when something goes wrong on the
-// host, until it ends.
+// host, until it ends. When it fails, its log has what the host's had meanwhile.
 func (h *Host) Use(t testing.TB) {
-	before := h.t
+	before, since := h.t, time.Now()
 	h.t = t
-	t.Cleanup(func() { h.t = before })
+	t.Cleanup(func() { h.tell(since); h.t = before })
+}
+
+// tell puts the end of the host's journal into the log of a test that failed.
+func (h *Host) tell(since time.Time) {
+	h.t.Helper()
+	if !h.t.Failed() || h.told && since.IsZero() || h.leader == "" {
+		return
+	}
+	h.told = true
+	const lines = "100"
+	out, _ := h.Try("journalctl", "--no-pager", "--quiet", "--output=short-precise", "--lines="+lines, fmt.Sprintf("--since=@%d", max(0, since.Unix())))
+	h.t.Logf("%s, %s: the journal\n%s", h.Name, h.Suite, out)
 }
 
 // cable gives the host a network of its own and one link to the tests'. The
@@ -110,6 +123,7 @@ func (h *Host) cable() {
 
 func (h *Host) remove() {
 	if h.nspawn != nil {
+		h.tell(time.Time{})
 		h.PowerCut()
 	}
 	_ = unix.Unmount(h.Root, unix.MNT_DETACH)

@@ -19,10 +19,11 @@ const suitesEnv = "CASTGATE_TEST_SUITES"
 // packages are what a minimal server has, what castgate depends on (its hosts
 // have no network to fetch it by), and what the tests use.
 const packages = "systemd,systemd-sysv,dbus,libpam-systemd,libnss-systemd,openssh-server,openssh-client," +
-	"iproute2,procps,adduser,init-system-helpers,passwd,zstd,less"
+	"iproute2,procps,adduser,init-system-helpers,passwd,zstd,less,rpm"
 
 // Suites returns the distributions to test on: those that were asked for, else
-// Debian 12 and 13, and Ubuntu 24.04 where its keys are there to check it with.
+// Debian 12 and 13, and Ubuntu 24.04 where its keys are there to check it with
+// and its mirror can be reached: no Debian mirror has its packages.
 func Suites() []string {
 	if s := strings.Fields(os.Getenv(suitesEnv)); len(s) > 0 {
 		return s

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -16,9 +17,14 @@ import (
 // built is a package that packaging/test-host has built: "old" or "new".
 func built(t *testing.T, which string) string {
 	t.Helper()
-	found, _ := filepath.Glob("../../.build/host/" + which + "/castgate_*_" + runtime.GOARCH + ".deb")
+	return oneOf(t, which+"/castgate_*_"+runtime.GOARCH+".deb")
+}
+
+func oneOf(t *testing.T, pattern string) string {
+	t.Helper()
+	found, _ := filepath.Glob("../../.build/host/" + pattern)
 	if len(found) != 1 {
-		t.Fatalf("%d packages in .build/host/%s: run make test-host", len(found), which)
+		t.Fatalf("%d of .build/host/%s: run make test-host", len(found), pattern)
 	}
 	return found[0]
 }
@@ -77,6 +83,39 @@ func checkShipped(t *testing.T, stat func(args ...string) (string, error)) {
 	}
 }
 
+// checkForPeople: a page for every program and file, and for each program that
+// people type, completions that know all of its flags.
+func checkForPeople(t *testing.T, h *host.Host) {
+	t.Helper()
+	for _, name := range []string{"castgate", "castgate-keys", "castgate-wrap", "castgate-guard", "castgate-upload", "castgate-once"} {
+		if found := h.Glob("/usr/share/man/man[18]/" + name + ".[18].gz"); len(found) != 1 {
+			t.Errorf("%s has the pages %v", name, found)
+		}
+	}
+	for _, path := range h.Glob("/etc/castgate/*.yaml") {
+		if found := h.Glob("/usr/share/man/man5/castgate-" + filepath.Base(path) + ".5.gz"); len(found) != 1 {
+			t.Errorf("%s has the pages %v", path, found)
+		}
+	}
+	flags := regexp.MustCompile(`(?m)^  -([a-z-]+)|\[-([a-z-]+)`)
+	for _, name := range []string{"castgate", "castgate-keys", "castgate-upload", "castgate-once"} {
+		help := h.Run(name, "-h")
+		for shell, path := range map[string]string{
+			"bash": "/usr/share/bash-completion/completions/" + name,
+			"zsh":  "/usr/share/zsh/vendor-completions/_" + name,
+			"fish": "/usr/share/fish/vendor_completions.d/" + name + ".fish",
+		} {
+			script := h.Read(path)
+			for _, m := range flags.FindAllStringSubmatch(help, -1) {
+				flag := m[1] + m[2]
+				if !strings.Contains(script, "-"+flag) && !strings.Contains(script, "-o "+flag) {
+					t.Errorf("%s's completions for %s do not know -%s", shell, name, flag)
+				}
+			}
+		}
+	}
+}
+
 // sshFiles is a fingerprint of what the package may not touch.
 const sshFiles = `sha256sum /etc/ssh/sshd_config /etc/pam.d/* $(find /etc/ssh/sshd_config.d -name '*.conf')`
 
@@ -86,6 +125,7 @@ func TestInstall(t *testing.T) {
 		before := h.Sh(sshFiles)
 		said := install(h, built(t, "new"))
 		checkShipped(t, h.Try)
+		checkForPeople(t, h)
 		if after := h.Sh(sshFiles); after != before {
 			t.Errorf("the installation changed sshd's or PAM's configuration:\n%s%s", before, after)
 		}

@@ -67,16 +67,22 @@ func TestReadme(t *testing.T) {
 			},
 			"castgate play": d.play,
 		}
+		done := map[string]bool{}
 		for _, command := range readmeCommands(t, "On a real host") {
 			known := false
 			for prefix, step := range steps {
 				if strings.HasPrefix(command, prefix) {
-					known = true
+					known, done[prefix] = true, true
 					step(command)
 				}
 			}
 			if !known {
 				t.Errorf("README: nobody has tried %q", command)
+			}
+		}
+		for prefix := range steps {
+			if !done[prefix] {
+				t.Errorf("README: it does not work without %q, and does not say it any more", prefix)
 			}
 		}
 		if bad := d.check(); len(bad) > 0 {
