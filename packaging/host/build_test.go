@@ -16,15 +16,11 @@ import (
 // files have another age and other permissions.
 func TestReproducible(t *testing.T) {
 	needPackages(t)
-	epoch, err := exec.Command("git", "log", "-1", "--format=%ct").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	tree, dist := t.TempDir(), t.TempDir()
 	copyTree(t, tree)
 	for format, arches := range map[string][]string{"deb": {"amd64", "arm64"}, "rpm": {runtime.GOARCH}} {
 		cmd := exec.Command(filepath.Join(tree, "packaging/build"), append([]string{format}, arches...)...)
-		cmd.Env = append(os.Environ(), "DIST="+dist, "SOURCE_DATE_EPOCH="+strings.TrimSpace(string(epoch)))
+		cmd.Env = append(os.Environ(), "DIST="+dist) // with the SOURCE_DATE_EPOCH of the first build
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", cmd, err, out)
 		}
@@ -67,7 +63,7 @@ func needPackages(t *testing.T) {
 func TestLintian(t *testing.T) {
 	needPackages(t)
 	out, err := exec.Command("lintian", "--no-cfg", "--allow-root", "--profile", "debian", "--fail-on", "error,warning",
-		"--display-level", ">=pedantic", built(t, "new")).CombinedOutput()
+		"--display-level", ">=pedantic", oneOf(t, "new/castgate_*_amd64.deb"), oneOf(t, "new/castgate_*_arm64.deb")).CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "" {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}
