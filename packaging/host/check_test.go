@@ -194,6 +194,11 @@ var breakages = []breakage{
 	{"crontab", "mkdir -p /var/spool/cron/crontabs; touch /var/spool/cron/crontabs/octocat", []string{"warn ways to start processes crontab"}, "rm -r /var/spool/cron/crontabs", ""},
 	{"at job", "mkdir -p /var/spool/cron/atjobs; touch /var/spool/cron/atjobs/a00001019a", []string{"warn ways to start processes at jobs"}, "rm -r /var/spool/cron/atjobs", ""},
 	{"left-overs that no session owns", "sed -i 's/^leftovers: keep/leftovers: end/' /etc/castgate/wrap.yaml", []string{"warn ways to start processes systemd-run"}, "sed -i 's/^leftovers: end/leftovers: keep/' /etc/castgate/wrap.yaml", ""},
+	{
+		"left-overs of cron", "sed -i 's/^leftovers: keep/leftovers: end/' /etc/castgate/wrap.yaml; systemctl mask --quiet user@.service; cp /bin/true /usr/bin/crontab",
+		[]string{"warn ways to start processes crontab cron.allow"},
+		"sed -i 's/^leftovers: end/leftovers: keep/' /etc/castgate/wrap.yaml; systemctl unmask --quiet user@.service; rm /usr/bin/crontab", "",
+	},
 	// guard, spool, units
 	{"open guard", "chmod 0666 /run/castgate/guard.sock", []string{"FAIL castgate-guard 0666"}, "chmod 0660 /run/castgate/guard.sock", ""},
 	{"no guard", "systemctl stop castgate-guard.socket castgate-guard.service", []string{"warn castgate-guard"}, "systemctl start castgate-guard.socket", ""},

@@ -183,8 +183,11 @@ func (h *Host) otherDoors() []Finding {
 	if len(found) > 0 {
 		all = append(all, Finding{Warn, what, "what runs there is not recorded: " + names(found), "look at them; cron.deny, at.deny and `loginctl disable-linger` close these doors"})
 	}
-	if h.Wrap.Leftovers == "end" && h.userManager() {
-		all = append(all, Finding{Warn, what, "`systemd-run --user` starts processes that \"leftovers: end\" does not end", "systemctl mask user@.service"})
+	if ways := h.lasting(); h.Wrap.Leftovers == "end" && len(ways) > 0 {
+		all = append(all, Finding{
+			Warn, what, "people can start some that \"leftovers: end\" does not end, with " + names(ways),
+			"systemctl mask user@.service; name in /etc/cron.allow and /etc/at.allow who may (an empty file: root)",
+		})
 	}
 	if all == nil {
 		return ok(what)
@@ -192,11 +195,21 @@ func (h *Host) otherDoors() []Finding {
 	return all
 }
 
-// userManager reports whether logind gives people a systemd of their own, whose
-// processes are no session's.
-func (h *Host) userManager() bool {
-	out, err := output(h.ctx, "systemctl", "is-enabled", "user@.service")
-	return err == nil || out != "masked"
+// lasting lists the ways by which people start processes that are no session's.
+// Where there is a list of who may, somebody has thought of it.
+func (h *Host) lasting() []string {
+	var ways []string
+	for _, p := range []struct{ program, list string }{{"crontab", "/etc/cron.allow"}, {"at", "/etc/at.allow"}} {
+		_, missing := os.Stat("/usr/bin/" + p.program)
+		_, anybody := os.Stat(p.list)
+		if missing == nil && anybody != nil {
+			ways = append(ways, p.program)
+		}
+	}
+	if out, err := output(h.ctx, "systemctl", "is-enabled", "user@.service"); err == nil || out != "masked" {
+		ways = append(ways, "systemd-run --user")
+	}
+	return ways
 }
 
 // unrecorded: what wrap.yaml lets pass on purpose, in case it was not meant.
