@@ -85,6 +85,11 @@ var breakages = []breakage{
 	{"no exec", edit("s/^ForceCommand exec /ForceCommand /"), []string{"FAIL every session runs under the recorder exec"}, restore, ""},
 	{"one account without", early("Match User octocat\\nForceCommand /bin/bash\\nMatch all"), []string{"FAIL every session runs under the recorder octocat"}, noEarly, ""},
 	{
+		"one network without", early("Match Address 10.0.0.0/8\\nForceCommand /bin/bash\\nMatch all"),
+		[]string{"FAIL the same for clients from everywhere 05-other.conf:2 10.0.0.0/8"},
+		noEarly, "",
+	},
+	{
 		"not included", "sed -i 's/^Include/#Include/' /etc/ssh/sshd_config",
 		[]string{
 			"FAIL castgate in sshd's configuration Include", "FAIL AuthorizedKeysCommand", "FAIL every session", "FAIL no start-up file", "FAIL forwarding", "FAIL ~/.ssh/rc",

@@ -25,6 +25,7 @@ var checks = []func(*Host) []Finding{
 	(*Host).namedAccounts,
 
 	(*Host).forced,
+	(*Host).elsewhere,
 	(*Host).emptyHome,
 	(*Host).homeTree,
 	(*Host).forwarding,

@@ -29,6 +29,36 @@ func (h *Host) forced() []Finding {
 		"castgate enable, and no other ForceCommand above it", Fail, recorded)
 }
 
+// decisive are the options that castgate's drop-in sets for everybody.
+var decisive = []string{
+	"forcecommand", "setenv", "disableforwarding", "permittunnel", "permituserrc", "permituserenvironment",
+	"authorizedkeyscommand", "authorizedkeysfile", "acceptenv",
+}
+
+// placed are Match criteria that depend on where a client comes from: no
+// question to sshd -T tries every address.
+var placed = regexp.MustCompile(`(?i)\b(address|host|localaddress|localport|rdomain|version)\b`)
+
+// elsewhere finds, above castgate's own lines, what holds for some clients only.
+func (h *Host) elsewhere() []Finding {
+	const what = "the same for clients from everywhere"
+	match, file := "", ""
+	for _, s := range configured(sshdMain) {
+		if s.file != file {
+			match, file = "", s.file // a Match ends with its file
+		}
+		switch {
+		case s.file == Snippet:
+			return ok(what)
+		case s.key == "match":
+			match = s.value
+		case placed.MatchString(match) && slices.Contains(decisive, s.key):
+			return failed(what, fmt.Sprintf("%s:%d decides otherwise under \"Match %s\"", s.file, s.line, match), "move it into a file that sorts after "+filepath.Base(Snippet))
+		}
+	}
+	return ok(what)
+}
+
 func (h *Host) emptyHome() []Finding {
 	return h.each("no start-up file runs before the recorder",
 		"SetEnv HOME="+homePath+" is not in force: ~/.bashrc, ~/.zshenv and others run unrecorded",
