@@ -59,7 +59,8 @@ type Limits struct {
 type Rule struct {
 	Users  []string
 	Groups []string
-	over   *node // what it sets of a Policy
+	Policy       // with what the rule says over the file's values
+	over   *node // what it says
 }
 
 // Size is a number of bytes, written as 512, 64KiB, 256MiB or 1GiB.
@@ -160,8 +161,8 @@ func parseConfig(text []byte, c *Config) error {
 		}
 	}
 	for i := range c.Rules {
-		p := c.Policy
-		if err := c.Rules[i].apply(&p); err != nil {
+		c.Rules[i].Policy = c.Policy
+		if err := c.Rules[i].read(); err != nil {
 			return fmt.Errorf("rule %d: %w", i+1, err)
 		}
 	}
@@ -188,26 +189,24 @@ func (p *Policy) validate() error {
 	return nil
 }
 
-func (r *Rule) apply(p *Policy) error {
-	if err := r.over.into(r.keys(p)); err != nil {
+func (r *Rule) read() error {
+	if err := r.over.into(r.keys()); err != nil {
 		return err
 	}
 	if len(r.Users) == 0 && len(r.Groups) == 0 {
 		return errors.New("it names neither users nor groups")
 	}
-	return p.validate()
+	return r.validate()
 }
 
 // For returns what holds for a user with these groups.
 func (c *Config) For(user string, groups []string) Policy {
-	p := c.Policy
 	for i := range c.Rules {
 		if c.Rules[i].matches(user, groups) {
-			_ = c.Rules[i].apply(&p) // parseConfig has tried each rule
-			break
+			return c.Rules[i].Policy
 		}
 	}
-	return p
+	return c.Policy
 }
 
 func (r *Rule) matches(user string, groups []string) bool {

@@ -19,7 +19,7 @@ func (c *Config) keys() []entry {
 		{"guard", text(&c.Guard)},
 		{"plain", truth(&c.Plain)},
 		{"shells", textMap(&c.Shells)},
-		{"rules", list(&c.Rules, (*Rule).read)},
+		{"rules", list(&c.Rules, func(r *Rule, n *node) error { r.over = n; return nil })},
 		{"leftovers", text(&c.Leftovers)},
 	}, c.Policy.keys()...)
 }
@@ -47,17 +47,12 @@ func (p *Policy) keys() []entry {
 	}
 }
 
-func (r *Rule) read(n *node) error {
-	r.over = n
-	return nil
-}
-
-func (r *Rule) keys(p *Policy) []entry {
+func (r *Rule) keys() []entry {
 	name := func(s *string, n *node) error { return text(s)(n) }
 	return append([]entry{
 		{"users", list(&r.Users, name)},
 		{"groups", list(&r.Groups, name)},
-	}, p.keys()...)
+	}, r.Policy.keys()...)
 }
 
 // into reads a mapping; a key that isn't in the list is refused. A key without
