@@ -143,9 +143,24 @@ func parseConfig(text []byte, c *Config) error {
 	if err != nil {
 		return err
 	}
-	if err := n.into(c.keys()); err != nil {
-		return err
+	faults := []error{n.into(c.keys()), c.validate()}
+	// What a faulty file does say of on_failure holds, its rules' above all: it
+	// decides who gets in unrecorded until the file is mended.
+	for i := range c.Rules {
+		c.Rules[i].Policy = c.Policy
+		if err := c.Rules[i].read(); err != nil {
+			faults = append(faults, fmt.Errorf("rule %d: %w", i+1, err))
+		}
 	}
+	for _, err := range faults {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) validate() error {
 	if err := c.Policy.validate(); err != nil {
 		return err
 	}
@@ -158,12 +173,6 @@ func parseConfig(text []byte, c *Config) error {
 	for user, shell := range c.Shells {
 		if !filepath.IsAbs(shell) {
 			return fmt.Errorf("shells: %s: %q is not an absolute path", user, shell)
-		}
-	}
-	for i := range c.Rules {
-		c.Rules[i].Policy = c.Policy
-		if err := c.Rules[i].read(); err != nil {
-			return fmt.Errorf("rule %d: %w", i+1, err)
 		}
 	}
 	return nil

@@ -55,8 +55,8 @@ func (r *Rule) keys() []entry {
 	}, r.Policy.keys()...)
 }
 
-// into reads a mapping; a key that isn't in the list is refused. A key without
-// a value keeps what is there.
+// into reads a mapping; a key that isn't in the list is refused, and the others
+// are read all the same. A key without a value keeps what is there.
 func (n *node) into(entries []entry) error {
 	if n == nil || n.null() {
 		return nil
@@ -64,6 +64,7 @@ func (n *node) into(entries []entry) error {
 	if n.kind != mapping {
 		return lineFault(n.line, "want keys with values here")
 	}
+	var first error
 next:
 	for i, k := range n.keys {
 		for _, e := range entries {
@@ -71,15 +72,17 @@ next:
 				continue
 			}
 			if !n.values[i].null() {
-				if err := e.into(n.values[i]); err != nil {
-					return err
+				if err := e.into(n.values[i]); first == nil {
+					first = err
 				}
 			}
 			continue next
 		}
-		return lineFault(k.line, "key %q is not known", k.text)
+		if first == nil {
+			first = lineFault(k.line, "key %q is not known", k.text)
+		}
 	}
-	return nil
+	return first
 }
 
 // null says that nothing stands there, or YAML's word for it.
@@ -96,7 +99,7 @@ func (n *node) null() bool {
 
 func text(s *string) func(*node) error {
 	return func(n *node) error {
-		if n.kind != scalar {
+		if n.kind != scalar || n.null() {
 			return lineFault(n.line, "want a text here; put quotes around it")
 		}
 		*s = n.text
@@ -134,9 +137,10 @@ func number(v *int) func(*node) error {
 func size(s *Size) func(*node) error {
 	return func(n *node) error {
 		text, unit := n.text, int64(1)
-		for suffix, u := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40} {
+		for i, suffix := range [...]string{"KiB", "MiB", "GiB", "TiB"} {
 			if t, ok := strings.CutSuffix(text, suffix); ok {
-				text, unit = t, u
+				text, unit = t, 1<<(10*(i+1))
+				break
 			}
 		}
 		v, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)

@@ -79,9 +79,31 @@ func TestConfigRefuses(t *testing.T) {
 		"rules: [{users: [a], leftovers: end}]":    `key "leftovers" is not known`,
 		"plain: perhaps":                           "line 1",
 		"a: [":                                     "line 1",
+		"rules: [{users: [~]}]":                    "want a text",
+		"limits: {free: 1KiBMiB}":                  "is no size",
 	} {
 		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+// TestFaultyConfigKeepsItsVerdicts: a mistake in the file must not let in
+// unrecorded those whom a rule refuses, nor lock out those whom one lets in.
+func TestFaultyConfigKeepsItsVerdicts(t *testing.T) {
+	for text, want := range map[string]string{
+		"on_failure: allow\nrecrd: {input: no}\nrules:\n  - users: [eve]\n    on_failure: deny\n":                           "deny",
+		"on_failure: allow\nguard: yes\nrules:\n  - users: [eve]\n    on_failure: deny\n":                                   "deny",
+		"on_failure: allow\nrules:\n  - users: [bob]\n    record: {input: maybe}\n  - users: [eve]\n    on_failure: deny\n": "deny",
+		"limits: {fre: 1}\nrules:\n  - users: [eve]\n    on_failure: allow\n":                                               "allow",
+		"rules:\n  - notice: [x]\n    on_failure: deny\n    users: [eve]\non_failure: allow\n":                              "deny",
+	} {
+		c, err := parse(t, text)
+		if err == nil {
+			t.Errorf("%q: no error", text)
+		}
+		if got := c.For("eve", nil).OnFailure; got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
 }

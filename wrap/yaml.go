@@ -97,6 +97,7 @@ func lineFault(line int, format string, args ...any) error {
 func (p *yamlParser) split(text string) error {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	p.raw = strings.Split(text, "\n")
+	begun := false
 	for i, raw := range p.raw {
 		if c, ok := control(raw); ok {
 			return lineFault(i+1, "it has the control character %U", c)
@@ -107,7 +108,8 @@ func (p *yamlParser) split(text string) error {
 			continue
 		}
 		if l.indent == 0 && (mark(body, "---") || mark(body, "...") || body[0] == '%') {
-			if len(p.lines) == 0 && comment(strings.TrimPrefix(body, "---")) {
+			if !begun && len(p.lines) == 0 && mark(body, "---") && comment(body[3:]) {
+				begun = true
 				continue // the mark before the document
 			}
 			return l.fault("one document without directives is understood here")

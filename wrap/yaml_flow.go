@@ -10,15 +10,14 @@ import (
 
 // flowReader reads {…} and […], which may go on over several lines.
 type flowReader struct {
-	p      *yamlParser
-	line   yamlLine
-	rest   string
-	indent int // of what the value belongs to: its further lines are deeper
-	depth  int
+	p     *yamlParser
+	line  yamlLine
+	rest  string
+	depth int
 }
 
 func (p *yamlParser) flow(l yamlLine, text string, indent int) (*node, error) {
-	f := &flowReader{p: p, line: l, rest: text, indent: indent}
+	f := &flowReader{p: p, line: l, rest: text}
 	n, err := f.collection()
 	if err != nil {
 		return nil, err
@@ -44,7 +43,7 @@ func (f *flowReader) skip() error {
 		if f.rest != "" && (f.rest[0] != '#' || before == f.rest) {
 			return nil
 		}
-		if f.p.at >= len(f.p.lines) || f.p.lines[f.p.at].indent <= f.indent {
+		if f.p.at >= len(f.p.lines) {
 			return f.line.fault("a { or [ is not closed")
 		}
 		f.line = f.p.lines[f.p.at]
@@ -98,10 +97,8 @@ func (f *flowReader) entry(n *node) error {
 	if v.kind != scalar {
 		return f.line.fault("a { or [ can't be a key here")
 	}
-	if err := f.skip(); err != nil {
-		return err
-	}
-	if f.rest[0] != ':' {
+	f.rest = strings.TrimLeft(f.rest, " \t")
+	if f.rest == "" || f.rest[0] != ':' { // on the next line readers take it for something else
 		return f.line.fault("key %q has no colon behind it", clipped(v.text))
 	}
 	f.rest = f.rest[1:]
@@ -134,12 +131,12 @@ func (f *flowReader) value() (*node, error) {
 	if err := plainStart(f.line.number, text); err != nil {
 		return nil, err
 	}
-	if text[0] == ':' || strings.HasSuffix(text, ":") || strings.HasSuffix(text, "?") { // readers differ
+	if text[0] == ':' || strings.HasSuffix(text, ":") || strings.Contains(text, "?") { // readers differ
 		return nil, f.line.fault("%q: put quotes around it, or a space behind the colon", clipped(text))
 	}
 	n := &node{line: f.line.number, text: text, plain: true}
-	f.rest = f.rest[end:]
-	if f.rest == "" {
+	f.rest = f.rest[len(text):]
+	if comment(f.rest) {
 		return n, f.ended()
 	}
 	return n, nil
@@ -151,7 +148,7 @@ func (f *flowReader) ended() error {
 	if err := f.skip(); err != nil {
 		return err
 	}
-	if f.p.at != at && !strings.Contains(",]}:", f.rest[:1]) {
+	if f.p.at != at && !strings.Contains(",]}", f.rest[:1]) {
 		return f.line.fault("the value before it must be on one line; put a comma between two")
 	}
 	return nil

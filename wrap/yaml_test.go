@@ -3,6 +3,7 @@
 package wrap
 
 import (
+	"math/rand/v2"
 	"os"
 	"reflect"
 	"strings"
@@ -21,13 +22,14 @@ var understood = []string{
 	"a: |\n  one\n  two\n\n  three\n\nb: c\n", "a: |-\n  one\n", "a: |+\n  one\n\n\nb: c\n", "a: >\n  one\n  two\n\n  three\n    deeper\n  four\n", "a: >-\n  one\n\n\n  two\n",
 	"a: |\n\n  one\n", "a: |\nb: c\n", "a: |\n  # no comment\n  x\n", "x:\n- |\n  a\n- >\n  b\n  c\n", "a: |\n  x\n   \n  y\n", "a:   b   \n", "a b c: d e f\n",
 	"a: -b\nc: ?d\ne: :f\n", "a: 0x10\nb: 1_000\nc: 1e3\nd: yes\n", "{a: b}\n", "a: {\"b\":c}\n", "x:\n  y: z\n# last\n", "a: b\n\n\n",
+	"a: [\n  b, # one\n  c # two\n]\n", "a: {b: c # x\n  }\n", "a: [b # x\n  ,c]\n", "a: {b: c, # x\n  d: e # y\n  }\n", "a: [http://x]\n", "--- # mark\n\n# more\na: b\n",
 	"a: {b: }\n", "a: {b: , c: d}\n", "a: ''\nb: \"\"\n",
 }
 
 // refused are documents that YAML may know and wrap.yaml doesn't, by the word
 // that the message has for it.
 var refused = map[string]string{
-	"a: &x b": "line 1: anchors", "a: *x": "aliases", "a: !!str b": "tags", "---\t:": "one document", "%YAML 1.2\n---\na: b": "line 1: one document", "a: b\n---\nc: d": "line 2: one document",
+	"a: &x b": "line 1: anchors", "a: *x": "aliases", "a: !!str b": "tags", "---\t:": "one document", "---\n---\na: b": "line 2: one document", "...\ta: b": "one document", "a: {b\n  :c}": "must be on one line", "{a\n: b}": "must be on one line", "a: {'b'\n  : c}": "no colon", "a: [b?c]": "quotes", "%YAML 1.2\n---\na: b": "line 1: one document", "a: b\n---\nc: d": "line 2: one document",
 	"? a\n: b": `line 1: keys with "?"`, "a: b\n  c": "line 2: the value before it must be on one line", "a: \"b\n  c\"": "quotation mark is not closed", "a: 'b": "not closed",
 	"a: [b": "line 1: a { or [ is not closed", "a: {b: c": "not closed", "a: {b c}": "key \"b c\" has no colon", "a: b\na: c": `line 2: key "a" is there already, on line 1`,
 	"a:\n\tb: c": "line 2: it is indented by a tab", "a: b: c": "second colon", "a:\n    b: c\n  d: e": "line 3", "a: b\n c: d": "line 2", "  a: b\nc: d": "line 2",
@@ -71,15 +73,39 @@ func FuzzYAML(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(string(shipped))
-	f.Fuzz(func(t *testing.T, text string) {
-		n, err := parseYAML([]byte(text))
-		if err != nil {
+	f.Fuzz(sameAsLibrary)
+}
+
+// TestYAMLOfTokens puts documents together from what means something in YAML.
+func TestYAMLOfTokens(t *testing.T) {
+	tokens := []string{
+		"a", "b", "c", ":", ": ", " ", "\n", "\n", "\n  ", "\n ", "-", "- ", "{", "}", "[", "]", ",", ", ", "#", " #c", " # c\n", "\"", "'", "'x'", "\"y\"", "|\n", ">\n",
+		"|", ">", "+", "\t", "?", "!", "---", "...", "~", "a: ", "\nb: ", "\n  - ", "\n\n", "   ", "\\", "\u00a0", "%", "@", "<<",
+	}
+	r := rand.New(rand.NewPCG(7, 7))
+	for range 100_000 {
+		var b strings.Builder
+		b.WriteString([]string{"a: ", "a: ", "a: {", "a: [", "{", "", ""}[r.IntN(7)])
+		for range 1 + r.IntN(22) {
+			b.WriteString(tokens[r.IntN(len(tokens))])
+		}
+		sameAsLibrary(t, b.String())
+		if t.Failed() {
 			return
 		}
-		if got, want := n.tree(), library(t, text); !reflect.DeepEqual(got, want) {
-			t.Errorf("%q:\n got %#v\nwant %#v", text, got, want)
-		}
-	})
+	}
+}
+
+// sameAsLibrary holds a document, where it is accepted, against the library.
+func sameAsLibrary(t *testing.T, text string) {
+	t.Helper()
+	n, err := parseYAML([]byte(text))
+	if err != nil {
+		return
+	}
+	if got, want := n.tree(), library(t, text); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q:\n got %#v\nwant %#v", text, got, want)
+	}
 }
 
 // tree is what a document says, without the forms it can be written in.

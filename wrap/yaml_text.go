@@ -109,14 +109,15 @@ func between(lines []string, i int, folded bool) string {
 	if !folded {
 		return "\n"
 	}
+	if lines[i] == "" {
+		return "\n"
+	}
 	deeper := func(s string) bool { return s != "" && (s[0] == ' ' || s[0] == '\t') }
 	next := i + 1
 	for next < len(lines)-1 && lines[next] == "" {
 		next++
 	}
 	switch {
-	case lines[i] == "":
-		return "\n"
 	case deeper(lines[i]) || deeper(lines[next]):
 		return "\n"
 	case lines[i+1] == "":
