@@ -11,7 +11,7 @@ import (
 // before it goes on (runtime, ensureSigM), and keeps a thread and two
 // goroutines for as long as the process lives: half a millisecond of each
 // login, and memory in each idle session. So the recorder has a handler of its
-// own, of eight instructions, where castgate is built for: it leaves a mark for
+// own, of a few instructions, where castgate is built for: it leaves a mark for
 // the signal and wakes the loop through its eventfd.
 
 // lastSignal is the highest number of a signal, SIGRTMAX.

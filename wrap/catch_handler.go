@@ -6,6 +6,7 @@ package wrap
 
 import (
 	"os"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -33,7 +34,31 @@ func catch(signals []syscall.Signal) error {
 			return os.NewSyscallError("rt_sigaction", e)
 		}
 	}
-	return nil
+	return unblock(signals)
+}
+
+// unblock has signals delivered that were blocked when the recorder was
+// started, which is the choice of whoever ran before it. A mask is each
+// thread's: one thread that takes them is enough, and the shell inherits what
+// it would have inherited without castgate.
+func unblock(signals []syscall.Signal) error {
+	var ours, now unix.Sigset_t
+	for _, sig := range signals {
+		ours.Val[0] |= 1 << (uint(sig) - 1)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, nil, &now); err != nil {
+		return os.NewSyscallError("rt_sigprocmask", err)
+	}
+	if now.Val[0]&ours.Val[0] == 0 {
+		return nil
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		done <- unix.PthreadSigmask(unix.SIG_UNBLOCK, &ours, nil)
+		select {}
+	}()
+	return <-done
 }
 
 // Flags of sigaction(2), from asm-generic/signal-defs.h.

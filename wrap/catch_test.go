@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -71,6 +72,60 @@ func TestCatch(t *testing.T) {
 	if len(out) != 0 || err == nil {
 		t.Errorf("a child outlives SIGUSR1: %q, %v", out, err)
 	}
+}
+
+// TestCatchWhatWasBlocked: whoever runs before the recorder may leave it any
+// signals blocked.
+func TestCatchWhatWasBlocked(t *testing.T) {
+	signals := []syscall.Signal{unix.SIGIO, unix.SIGWINCH, unix.SIGTERM}
+	if os.Getenv("CASTGATE_TEST_BLOCKED") == "" {
+		status := startBlocked(t, signals, "CASTGATE_TEST_BLOCKED=1", "-test.run=^TestCatchWhatWasBlocked$")
+		if status != 0 {
+			t.Errorf("with signals blocked: status %d", status)
+		}
+		return
+	}
+	w, err := NewWaker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Catch(signals...); err != nil {
+		t.Fatal(err)
+	}
+	for _, sig := range signals {
+		if err := unix.Kill(os.Getpid(), sig); err != nil {
+			t.Fatal(err)
+		}
+		const patience = 5000 // ms; it comes at once or never
+		if n, err := unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}, patience); n != 1 || err != nil {
+			t.Fatalf("%v: poll says %d, %v", sig, n, err)
+		}
+		w.take()
+	}
+}
+
+// startBlocked runs this test binary with signals blocked and returns its
+// status. Go's own fork gives a child the mask that the process was started
+// with, so python does it.
+func startBlocked(t *testing.T, signals []syscall.Signal, env, arg string) int {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const script = `import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [int(n) for n in sys.argv[3:]])
+os.execv(sys.argv[1], sys.argv[1:3])`
+	args := []string{"-c", script, self, arg}
+	for _, sig := range signals {
+		args = append(args, strconv.Itoa(int(sig)))
+	}
+	cmd := exec.Command("python3", args...)
+	cmd.Env = append(os.Environ(), env)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Logf("%s", out)
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // deep makes the stack grow and move.

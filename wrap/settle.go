@@ -6,9 +6,13 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+// constant is one of them.
+const constant = "a text that the linker puts among the constants"
 
 // settled says that settle has run: once in a process is enough.
 var settled atomic.Bool
@@ -20,7 +24,9 @@ var settled atomic.Bool
 // are needed again come back with a minor fault each.
 func settle() {
 	from, to, ok := constants()
-	if ok {
+	// Linked in another way the area may be another, whose pages are not the
+	// file's any longer.
+	if at := uintptr(unsafe.Pointer(unsafe.StringData(constant))); ok && from <= at && at < to {
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
 	}
 }

@@ -36,8 +36,8 @@ func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
 
 var errProc = errors.New("not in the form of proc(5)")
 
-// procSize is more than /proc/PID/stat has and than comes before the groups in
-// /proc/PID/status.
+// procSize is more than /proc/PID/stat has, and more than comes before the
+// groups in /proc/PID/status.
 const procSize = 2 << 10
 
 // readProc reads the start of a file of /proc into buf. The recorder asks for
