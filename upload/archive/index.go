@@ -42,7 +42,7 @@ type Index struct {
 
 // schemaVersion is raised with every change of schema, or of what a transcript
 // is; an index of another version is made anew.
-const schemaVersion = 3
+const schemaVersion = 4
 
 const schema = `
 CREATE TABLE recordings (
