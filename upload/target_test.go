@@ -379,6 +379,18 @@ func ttyspyPlace(t *testing.T, b *bench) place {
 	}
 }
 
+// TestS3ReadsNoObjectOfAnotherSize refuses by the size alone: what is there may
+// be hundreds of gigabytes, and somebody may ask for it over and over.
+func TestS3ReadsNoObjectOfAnotherSize(t *testing.T) {
+	b := newBench(t)
+	d := b.packed(1, whole(1))
+	p := s3Place(t, b)
+	p.spoil(d)
+	if _, err := p.Deliver(t.Context(), d); !isRefused(err) || p.faults.seen != 2 { // PUT, HEAD
+		t.Errorf("%v, %d requests", err, p.faults.seen)
+	}
+}
+
 func TestS3ClockSkewIsCorrected(t *testing.T) {
 	b := newBench(t)
 	d := b.packed(1, whole(1))

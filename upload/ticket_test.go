@@ -233,6 +233,9 @@ func TestATicketForAPartIsForThatPart(t *testing.T) {
 	if answer, err := target.ask(t.Context(), d.Manifest, o, sums); err != nil || answer.Part != 2 || len(srv.objects) != 0 {
 		t.Errorf("then: %+v, %v", answer, err)
 	}
+	if answer, err := target.ask(t.Context(), d.Manifest, o, lie); err != nil || answer.Part != 1 {
+		t.Errorf("a part that is there with other bytes: %+v, %v", answer, err)
+	}
 }
 
 // TestAnArchiveThatGoesInCirclesIsLeft has one that gives the same ticket over
