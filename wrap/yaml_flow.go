@@ -3,9 +3,7 @@
 package wrap
 
 import (
-	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // flowReader reads {…} and […], which may go on over several lines.
@@ -171,93 +169,4 @@ func flowPlain(s string) int {
 		}
 	}
 	return len(s)
-}
-
-// quoted reads a scalar in quotes at the start of s, and returns what is behind it.
-func quoted(line int, s string) (text, rest string, err error) {
-	if s[0] == '\'' {
-		return singleQuoted(line, s)
-	}
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		switch s[i] {
-		case '"':
-			return b.String(), s[i+1:], nil
-		case '\\':
-			n, err := escape(&b, line, s[i+1:])
-			if err != nil {
-				return "", "", err
-			}
-			i += n
-		default:
-			b.WriteByte(s[i])
-		}
-	}
-	return "", "", notClosed(line)
-}
-
-func notClosed(line int) error {
-	return lineFault(line, "a quotation mark is not closed on its line; | begins a text of several lines")
-}
-
-func singleQuoted(line int, s string) (text, rest string, err error) {
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		switch {
-		case s[i] != '\'':
-			b.WriteByte(s[i])
-		case i+1 < len(s) && s[i+1] == '\'':
-			b.WriteByte('\'')
-			i++
-		default:
-			return b.String(), s[i+1:], nil
-		}
-	}
-	return "", "", notClosed(line)
-}
-
-// escapes are those of YAML 1.2, section 5.7, that stand for one character.
-var escapes = [...]struct {
-	letter byte
-	means  string
-}{
-	{'0', "\x00"},
-	{'a', "\a"},
-	{'b', "\b"},
-	{'t', "\t"},
-	{'\t', "\t"},
-	{'n', "\n"},
-	{'v', "\v"},
-	{'f', "\f"},
-	{'r', "\r"},
-	{'e', "\x1b"},
-	{' ', " "},
-	{'"', `"`},
-	{'/', "/"},
-	{'\\', `\`},
-	{'N', "\u0085"},
-	{'_', "\u00a0"},
-	{'L', "\u2028"},
-	{'P', "\u2029"},
-}
-
-// escape reads what follows a backslash and returns its length.
-func escape(b *strings.Builder, line int, s string) (int, error) {
-	if s == "" {
-		return 0, notClosed(line)
-	}
-	for _, e := range escapes {
-		if s[0] == e.letter {
-			b.WriteString(e.means)
-			return 1, nil
-		}
-	}
-	digits := map[byte]int{'x': 2, 'u': 4, 'U': 8}[s[0]]
-	if digits > 0 && len(s) > digits {
-		if c, err := strconv.ParseUint(s[1:1+digits], 16, 32); err == nil && utf8.ValidRune(rune(c)) && c <= utf8.MaxRune {
-			b.WriteRune(rune(c))
-			return 1 + digits, nil
-		}
-	}
-	return 0, lineFault(line, `%q is no escape that YAML knows`, `\`+clipped(s))
 }

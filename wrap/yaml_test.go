@@ -33,7 +33,7 @@ var refused = map[string]string{
 	"? a\n: b": `line 1: keys with "?"`, "a: b\n  c": "line 2: the value before it must be on one line", "a: \"b\n  c\"": "quotation mark is not closed", "a: 'b": "not closed",
 	"a: [b": "line 1: a { or [ is not closed", "a: {b: c": "not closed", "a: {b c}": "key \"b c\" has no colon", "a: b\na: c": `line 2: key "a" is there already, on line 1`,
 	"a:\n\tb: c": "line 2: it is indented by a tab", "a: b: c": "second colon", "a:\n    b: c\n  d: e": "line 3", "a: b\n c: d": "line 2", "  a: b\nc: d": "line 2",
-	"a: [b c,\n d e\n f]": "line 3", "a: @b": "can't begin with", "a: \"\\q\"": "no escape", "a: \"\\ud800\"": "no escape", "a: {b: c}}": "something behind", "a: 'b' c": "something behind",
+	"a: [b c,\n d e\n f]": "line 3", "a: @b": "can't begin with", "a: \"\\q\"": "no escape", "a: \"\\ud800\"": "no escape", "a: \"\\/\"": "no escape", "a: {b: c}}": "something behind", "a: 'b' c": "something behind",
 	"a: |2\n   b": "only + or -", "a: |\n   \n  b": "line 2: a blank line", "a: \x01": "line 1: it has the control character", "a: \xff": "not UTF-8", ": b": "no key before",
 	"a: b\nc": `line 2: "c" is no key`, "a: , b": "can't begin", strings.Repeat("[", 100): "too deeply", strings.Repeat("- ", 100) + "a": "too deeply", "{[a]: b}": "can't be a key",
 	"a: [b]: c": "something behind", "-\ta": "tab", "- a": "want KEY", "a": "want KEY", "[a]": "want KEY", "|\n  a": "want KEY", "a: |\n\tb": "tab", "a: b\n- c": "line 2",
