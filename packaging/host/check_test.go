@@ -186,7 +186,7 @@ var breakages = []breakage{
 	{"missing shell", "usermod -s /bin/zsh octocat", []string{"FAIL shells /bin/zsh of octocat"}, "usermod -s /bin/bash octocat", ""},
 	{"wrap.yaml others may write", "chmod 0666 /etc/castgate/wrap.yaml", []string{"FAIL wrap.yaml", "FAIL owners and modes wrap.yaml"}, "chmod 0644 /etc/castgate/wrap.yaml", ""},
 	{"wrap.yaml broken", keep("wrap.yaml") + "; echo 'recrod: {}' >>/etc/castgate/wrap.yaml", []string{"FAIL wrap.yaml recrod"}, putBack("wrap.yaml"), ""},
-	{"unrecorded on failure", "sed -i 's/^on_failure: deny/on_failure: allow/' /etc/castgate/wrap.yaml", []string{"warn unrecorded on_failure"}, "sed -i 's/^on_failure: allow/on_failure: deny/' /etc/castgate/wrap.yaml", ""},
+	{"unrecorded on failure", "sed -i 's/^on_failure: deny/on_failure: allow/' /etc/castgate/wrap.yaml", []string{"warn unrecorded on_failure octocat"}, "sed -i 's/^on_failure: allow/on_failure: deny/' /etc/castgate/wrap.yaml", ""},
 	{"commands counted only", "sed -i 's/^  commands: yes/  commands: metadata/' /etc/castgate/wrap.yaml", []string{"warn unrecorded metadata"}, "sed -i 's/^  commands: metadata/  commands: yes/' /etc/castgate/wrap.yaml", ""},
 	{"archive.yaml broken", keep("archive.yaml") + "; echo 'stoer: x' >>/etc/castgate/archive.yaml", []string{"FAIL archive.yaml stoer"}, putBack("archive.yaml"), ""},
 	{"auditors from loopback", keep("archive.yaml") + "; echo 'auditors: {header: {name: X-User, from: [127.0.0.1]}}' >>/etc/castgate/archive.yaml", []string{"FAIL who may watch X-User 127.0.0.1 octocat"}, putBack("archive.yaml"), ""},

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"castgate/wrap"
 )
 
 // recorded reports whether a session of the account runs under the recorder,
@@ -249,8 +247,15 @@ func (h *Host) unrecorded() []Finding {
 		return nil // wrapYAML has said it
 	}
 	var all []Finding
-	if h.Wrap.OnFailure == "allow" || slices.ContainsFunc(h.Wrap.Rules, func(r wrap.Rule) bool { return r.OnFailure == "allow" }) {
-		all = append(all, Finding{Warn, what, `"on_failure: allow": whoever fills the spool's file system goes on without a recording`, "on_failure: deny"})
+	var allowed []string
+	for _, a := range h.Accounts {
+		groups, _ := output(h.ctx, "id", "-nG", a.Name)
+		if a.UID != 0 && h.Wrap.For(a.Name, strings.Fields(groups)).OnFailure == "allow" {
+			allowed = append(allowed, a.Name)
+		}
+	}
+	if len(allowed) > 0 {
+		all = append(all, Finding{Warn, what, `"on_failure: allow" for ` + names(allowed) + ": whoever fills the spool's file system goes on without a recording", "on_failure: deny"})
 	}
 	if h.Wrap.Record.Commands == "metadata" {
 		all = append(all, Finding{Warn, what, `"commands: metadata" for everybody: of "ssh host bash -i" nothing is kept that it showed`, "commands: yes, and metadata in a rule for the accounts that need it"})
