@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
 )
 
@@ -42,7 +43,8 @@ func Load(path string, into any) error {
 		return err
 	}
 	// Account names may contain dots, so no character divides a key.
-	v := viper.NewWithOptions(viper.KeyDelimiter("\x00"))
+	text := &remembered{}
+	v := viper.NewWithOptions(viper.KeyDelimiter("\x00"), viper.WithDecoderRegistry(text))
 	v.SetConfigFile(path)
 	v.SetConfigType("yaml")
 	if err := v.ReadInConfig(); err != nil {
@@ -52,21 +54,50 @@ func Load(path string, into any) error {
 		}
 		return &Error{Path: path, Err: err, hint: "the file is YAML: check the indentation and the quotes near that line"}
 	}
-	return decode(path, v, into)
+	if err := v.Unmarshal(into, strictly(nil)); err != nil {
+		return &Error{Path: path, Err: plain(err)}
+	}
+	return check(path, text.all, into)
 }
 
-func decode(path string, v *viper.Viper, into any) error {
-	var md mapstructure.Metadata
-	err := v.Unmarshal(into, func(c *mapstructure.DecoderConfig) {
+// strictly is how a file is decoded; md gets to know which keys were.
+func strictly(md *mapstructure.Metadata) viper.DecoderConfigOption {
+	return func(c *mapstructure.DecoderConfig) {
 		c.TagName = "yaml"
-		c.Metadata = &md
+		c.Metadata = md
 		c.DecodeHook = mapstructure.ComposeDecodeHookFunc(
 			mapstructure.StringToTimeDurationHookFunc(),
 			mapstructure.TextUnmarshallerHookFunc(),
 			yesNo,
 		)
-	})
+	}
+}
+
+// remembered decodes YAML for viper and keeps what the file says: viper itself
+// drops keys that have nothing below them, known or not.
+type remembered struct{ all map[string]any }
+
+// Decoder is asked for by viper.
+func (r *remembered) Decoder(string) (viper.Decoder, error) { return r, nil }
+
+// Decode is called by viper, once.
+func (r *remembered) Decode(b []byte, into map[string]any) error {
+	if err := yaml.Unmarshal(b, &r.all); err != nil {
+		return err
+	}
+	return yaml.Unmarshal(b, &into)
+}
+
+// check refuses keys that into doesn't know, and what its Validate refuses.
+func check(path string, all map[string]any, into any) error {
+	var md mapstructure.Metadata
+	c := &mapstructure.DecoderConfig{Result: reflect.New(reflect.TypeOf(into).Elem()).Interface(), WeaklyTypedInput: true}
+	strictly(&md)(c)
+	d, err := mapstructure.NewDecoder(c)
 	if err != nil {
+		return err
+	}
+	if err := d.Decode(all); err != nil {
 		return &Error{Path: path, Err: plain(err)}
 	}
 	if len(md.Unused) > 0 {

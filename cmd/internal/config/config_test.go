@@ -50,6 +50,8 @@ func TestLoad(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, text, want, hint string }{
 		{"unknown key", "temas: [a]\n", `key "temas" is not known`, `did you mean "teams"?`},
+		{"unknown key with an empty map", "temas: {}\n", `key "temas" is not known`, `did you mean "teams"?`},
+		{"unknown key with nothing", "cache:\n  max_stole:\n", `key "max_stole" is not known`, `did you mean "max_stale"?`},
 		{"unknown nested key", "cache: {max_stole: 1h}\n", `key "max_stole" is not known`, `did you mean "max_stale"?`},
 		{"wrong type", "cache: {max_stale: soon}\n", "max_stale", ""},
 		{"neither yes nor no", "stream: maybe\n", "neither yes nor no", ""},
