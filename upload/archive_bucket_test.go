@@ -268,7 +268,7 @@ func TestPageOfABucket(t *testing.T) {
 	if left := b.once(); left != 0 {
 		t.Fatalf("%d left\n%s", left, b.log)
 	}
-	b.live(c, 3, whole(3))
+	b.live(c, 3, whole(3)) // it has ended, but is not delivered yet
 
 	dir, err := web.OpenBucket(side, bucket)
 	if err != nil {
@@ -288,7 +288,7 @@ func TestPageOfABucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows, err := page.List(t.Context(), web.Query{Scope: web.Scope{All: true}, Limit: 10})
-	if err != nil || len(rows) != 3 || rows[0].State != web.Live || !rows[1].Signed {
+	if err != nil || len(rows) != 3 || rows[0].State != web.Waiting || !rows[1].Signed {
 		t.Fatalf("%+v, %v", rows, err)
 	}
 	in, err := page.Cast(t.Context(), rows[2])
