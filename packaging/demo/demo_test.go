@@ -103,7 +103,7 @@ func TestDemo(t *testing.T) {
 	if got.Status != 0 {
 		t.Fatalf("%s", show(got))
 	}
-	for _, want := range []string{"Permission denied (publickey)", "octocat", "\x1b[1;36mrecorded", "30 100", "castgate play", "http://127.0.0.1:8022/r/"} {
+	for _, want := range []string{"Permission denied (publickey)", "octocat", "\x1b[1;36mrecorded", "30 100", "castgate play", "http://127.0.0.1:8022/r/", "/.build/demo-page.png"} {
 		if !strings.Contains(got.Stdout+got.Stderr, want) {
 			t.Errorf("the demo never showed %q:\n%s", want, got.Stdout)
 		}
