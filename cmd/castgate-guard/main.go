@@ -24,8 +24,7 @@ the recorder what only a privileged process can know, and ends what a session
 leaves behind. systemd starts it (castgate-guard.socket).
 
 "castgate-guard session-hook" is for pam_exec(8): it notes with which key a
-person came in. It always exits with status 0. "castgate-guard files" is run
-by the guard itself.`
+person came in. It always exits with status 0.`
 
 // hookTime is all that the hook may delay a login or its end; it needs a few
 // milliseconds.
@@ -34,7 +33,7 @@ const hookTime = 2 * time.Second
 func main() { cli.Main("castgate-guard", run) }
 
 func run(env *cli.Env) error {
-	fs := env.Flags("castgate-guard [-listen PATH] [-run DIR] [-logins FILE] [session-hook | files N]", description)
+	fs := env.Flags("castgate-guard [-listen PATH] [-run DIR] [-logins FILE] [session-hook]", description)
 	path := fs.String("listen", "", "make this socket instead of taking systemd's")
 	group := fs.String("group", "castgate", "the group of the recorder")
 	runDir := fs.String("run", guard.RunDir, "where the session hook leaves its records")
@@ -48,8 +47,6 @@ func run(env *cli.Env) error {
 	case fs.NArg() == 1 && fs.Arg(0) == "session-hook":
 		hook(env, *group, *runDir)
 		return nil
-	case fs.NArg() == 2 && fs.Arg(0) == "files":
-		return guard.Files(os.Stdout, fs.Arg(1))
 	}
 	return cli.Usage("unexpected argument %q", fs.Arg(0))
 }

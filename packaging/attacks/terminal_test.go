@@ -189,14 +189,6 @@ for c in b"echo SEC''RET\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([c]))
 		},
 	},
 	{
-		id: "513", what: "the same, with it registered with an io_uring and in no table of descriptors", by: "the guard ends it, the log tells", naive: works, guard: true,
-		try: hidden("ring"),
-	},
-	{
-		id: "513", what: "the same, with it always on its way through a socket", by: "the guard ends it, the log tells", naive: works, guard: true,
-		try: hidden("flight"),
-	},
-	{
 		id: "519", what: "SIGQUIT, for a dump of the recorder's stacks on the terminal", by: "set-id; the signal is ignored", naive: works,
 		try: func(w *world) verdict {
 			x := w.terminal()

@@ -14,8 +14,7 @@ import (
 type hold struct {
 	tty terminal
 	process
-	uid    uint32
-	flying bool // what it has on its way through a socket may be the terminal
+	uid uint32
 }
 
 // devTTY is /dev/tty: for whoever opens it, their own controlling terminal.
@@ -24,9 +23,10 @@ const devTTYMajor, devTTYMinor = 5, 0
 // wanted are the terminals to look for, and whose they are.
 type wanted map[terminal]*session
 
-// holders looks through every descriptor of every process until deadline, and
-// at what is in nobody's table but registered with an io_uring or on its way
-// through a socket (hidden.go). It is looked for again by the watch.
+// holders looks through every descriptor of every process until deadline. What
+// is in flight between two sockets, or registered with an io_uring, is in
+// nobody's table: the watch looks again, and finds the first when it comes out.
+// What fdinfo says of the two is no evidence to end a process by, nor complete.
 func holders(want wanted, deadline time.Time) (found []hold, complete bool) {
 	list, err := pids()
 	if err != nil {
@@ -40,42 +40,30 @@ func holders(want wanted, deadline time.Time) (found []hold, complete bool) {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		tty, ok, flying := holdsOne(p, want, deadline)
-		if !ok && !flying {
+		tty, ok := holdsOne(p, want, deadline)
+		if !ok {
 			continue
 		}
-		u, err := readUIDs(pid)
-		if err != nil {
-			continue // it has just ended
+		if u, err := readUIDs(pid); err == nil { // else it has just ended
+			found = append(found, hold{tty, p, u[0]})
 		}
-		if !ok { // it may be one of that person's own sessions
-			if tty, ok = want.of(u[0]); !ok || want.exempt(p) || !keepsFlying(p) {
-				continue
-			}
-			found = append(found, hold{tty, p, u[0], true})
-			continue
-		}
-		found = append(found, hold{tty, p, u[0], false})
 	}
 	return found, true
 }
 
 // holdsOne says whether p has a terminal of a session open that it may not
-// hold; and, when none is found, whether it has descriptors on their way. One
-// process with ten thousand tables must not hold up everybody's logins: after
-// deadline it is left.
-func holdsOne(p process, want wanted, deadline time.Time) (tty terminal, ok, flying bool) {
+// hold. One process with ten thousand tables, or a table of a million, must not
+// hold up everybody's logins: after deadline it is left.
+func holdsOne(p process, want wanted, deadline time.Time) (terminal, bool) {
 	for _, task := range tables(p.pid) {
 		if time.Now().After(deadline) {
 			break
 		}
-		tty, ok, some := searchFDs(task, p, want)
-		if ok {
-			return tty, true, false
+		if tty, ok := searchFDs(task+"/fd", p, want, deadline); ok {
+			return tty, true
 		}
-		flying = flying || some
 	}
-	return terminal{}, false, flying
+	return terminal{}, false
 }
 
 // kcmpFiles asks kcmp(2) whether two tasks share one table of descriptors.
@@ -115,39 +103,35 @@ func readNames(dir string) ([]string, error) {
 	return d.Readdirnames(-1)
 }
 
-func searchFDs(task string, p process, want wanted) (tty terminal, ok, flying bool) {
-	d, err := os.Open(task + "/fd")
+// fdsAtOnce is how many descriptors are looked at between two looks at the clock.
+const fdsAtOnce = 256
+
+func searchFDs(dir string, p process, want wanted, deadline time.Time) (terminal, bool) {
+	d, err := os.Open(dir)
 	if err != nil {
-		return terminal{}, false, false
+		return terminal{}, false
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(-1)
 	if err != nil {
-		return terminal{}, false, false
+		return terminal{}, false
 	}
-	var rings []string
-	for _, name := range names {
+	for i, name := range names {
+		if i%fdsAtOnce == fdsAtOnce-1 && time.Now().After(deadline) {
+			break
+		}
 		got, _, err := statTerminal(int(d.Fd()), name)
 		if err != nil {
-			ring, some := hiding(task, name)
-			if ring != "" {
-				rings = append(rings, ring)
-			}
-			flying = flying || some
 			continue
 		}
 		if got.major == devTTYMajor && got.minor == devTTYMinor {
 			got = want.controlling(p)
 		}
 		if s, ok := want[got]; ok && !s.mayHold(p) {
-			return got, true, false
+			return got, true
 		}
 	}
-	got, ok, unknown := want.registered(rings)
-	if ok && !want[got].mayHold(p) {
-		return got, true, false
-	}
-	return terminal{}, false, flying || unknown
+	return terminal{}, false
 }
 
 // controlling returns the terminal that p has open as /dev/tty, if it is one of
@@ -191,10 +175,7 @@ func (h hold) evict(want wanted) bool {
 	if p, err := readProcess(h.pid); err != nil || !p.same(h.process) {
 		return true
 	}
-	tty, ok, flying := holdsOne(h.process, want, time.Now().Add(evictTime))
-	if h.flying && flying {
-		tty, ok = h.tty, true
-	}
+	tty, ok := holdsOne(h.process, want, time.Now().Add(evictTime))
 	if !ok {
 		return false
 	}

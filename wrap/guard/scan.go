@@ -20,6 +20,7 @@ type scanner struct {
 // scan is one look, for all the terminals in want.
 type scan struct {
 	want     wanted
+	limit    time.Duration // the shortest of those who asked
 	found    []hold
 	complete bool
 	done     chan struct{}
@@ -30,22 +31,23 @@ type scan struct {
 func (sc *scanner) look(want wanted, limit time.Duration) *scan {
 	sc.mu.Lock()
 	if sc.next == nil {
-		sc.next = &scan{want: wanted{}, done: make(chan struct{})}
+		sc.next = &scan{want: wanted{}, limit: limit, done: make(chan struct{})}
 	}
 	mine := sc.next
+	mine.limit = min(mine.limit, limit)
 	for tty, s := range want {
 		mine.want[tty] = s
 	}
 	if !sc.running {
 		sc.running = true
-		go sc.run(limit)
+		go sc.run()
 	}
 	sc.mu.Unlock()
 	<-mine.done
 	return mine
 }
 
-func (sc *scanner) run(limit time.Duration) {
+func (sc *scanner) run() {
 	for {
 		sc.mu.Lock()
 		now := sc.next
@@ -55,7 +57,7 @@ func (sc *scanner) run(limit time.Duration) {
 		if now == nil {
 			return
 		}
-		now.found, now.complete = holders(now.want, time.Now().Add(limit))
+		now.found, now.complete = holders(now.want, time.Now().Add(now.limit))
 		close(now.done)
 	}
 }

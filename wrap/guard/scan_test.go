@@ -101,3 +101,25 @@ func BenchmarkLook(b *testing.B) {
 		holders(wanted{tty: s}, time.Now().Add(patience))
 	}
 }
+
+// TestScanTakesNoLongerThanAsked: a login that shares its look with the watch's
+// waits no longer for it than for its own.
+func TestScanTakesNoLongerThanAsked(t *testing.T) {
+	s, _ := held(t)
+	sc := scanner{running: true} // one look is under way
+	for _, limit := range []time.Duration{patience, 0} {
+		go sc.look(wanted{s.tty: s}, limit)
+		for asked := false; !asked; time.Sleep(time.Millisecond) {
+			sc.mu.Lock()
+			asked = sc.next != nil && sc.next.limit <= limit
+			sc.mu.Unlock()
+		}
+	}
+	sc.mu.Lock()
+	next := sc.next
+	sc.mu.Unlock()
+	sc.run()
+	if next.complete {
+		t.Error("a look without time for it was complete")
+	}
+}
