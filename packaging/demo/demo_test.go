@@ -93,6 +93,15 @@ func demo(args ...string) *exec.Cmd {
 	return exec.Command("./demo", args...)
 }
 
+// screenshot is what the demo says of its picture of the page. A throwaway host
+// has no network to fetch the browser's driver from; make test has fetched it.
+func screenshot() string {
+	if _, err := os.Stat("../../upload/archive/web/node_modules/playwright-core"); err != nil && os.Getenv("CASTGATE_TEST_ALL") == "" {
+		return "no screenshot"
+	}
+	return "/.build/demo-page.png"
+}
+
 // TestDemo runs `make demo` where nobody answers, and looks at what it leaves.
 func TestDemo(t *testing.T) {
 	hosttest.Need(t)
@@ -103,7 +112,7 @@ func TestDemo(t *testing.T) {
 	if got.Status != 0 {
 		t.Fatalf("%s", show(got))
 	}
-	for _, want := range []string{"Permission denied (publickey)", "octocat", "\x1b[1;36mrecorded", "30 100", "castgate play", "http://127.0.0.1:8022/r/", "/.build/demo-page.png"} {
+	for _, want := range []string{"Permission denied (publickey)", "octocat", "\x1b[1;36mrecorded", "30 100", "castgate play", "http://127.0.0.1:8022/r/", screenshot()} {
 		if !strings.Contains(got.Stdout+got.Stderr, want) {
 			t.Errorf("the demo never showed %q:\n%s", want, got.Stdout)
 		}
