@@ -14,25 +14,40 @@ import (
 
 // The ends of the hosts' chains are the one thing in the index that the store
 // need not have any more: verify asks for them. A manifest takes the place of
-// the one before it. One that comes late may stay beside the end: it was there,
-// too, which is all that verify asks. A chain that begins anew has an end of its
-// own.
+// the one before it. Manifests come in any order: what the one before is to be
+// is awaited, and when it comes it is no end. A chain that begins anew has an
+// end of its own, whatever its numbers: they begin anew, too.
 
 func noteHead(tx *sql.Tx, e Entry, hash string) error {
-	m := e.Manifest
-	done, err := tx.Exec("DELETE FROM heads WHERE sha256 = ? AND host = ?", m.Previous, m.Session.Host)
+	m, host := e.Manifest, e.Manifest.Session.Host
+	awaited, err := deleted(tx, "awaited", host, hash)
 	if err != nil {
 		return err
 	}
-	follows, err := done.RowsAffected()
-	if err != nil {
+	if !awaited {
+		if _, err := tx.Exec("INSERT OR IGNORE INTO heads(sha256, host, sequence, id, path, start) VALUES(?,?,?,?,?,?)",
+			hash, host, m.Sequence, m.Session.ID, e.Path, m.Start.Unix()); err != nil {
+			return err
+		}
+	}
+	if m.Previous == "" {
+		return nil
+	}
+	if was, err := deleted(tx, "heads", host, m.Previous); was || err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT OR IGNORE INTO heads(sha256, host, sequence, id, path, start) SELECT ?,?,?,?,?,?
-		WHERE ? OR NOT EXISTS (SELECT 1 FROM heads WHERE host = ? AND sequence > ?)`,
-		hash, m.Session.Host, m.Sequence, m.Session.ID, e.Path, m.Start.Unix(),
-		follows > 0 || m.Previous == "", m.Session.Host, m.Sequence)
+	_, err = tx.Exec("INSERT OR IGNORE INTO awaited(host, sha256) VALUES(?,?)", host, m.Previous)
 	return err
+}
+
+// deleted takes a host's manifest out of a table and reports whether it was there.
+func deleted(tx *sql.Tx, table, host, hash string) (bool, error) {
+	done, err := tx.Exec("DELETE FROM "+table+" WHERE sha256 = ? AND host = ?", hash, host)
+	if err != nil {
+		return false, err
+	}
+	n, err := done.RowsAffected()
+	return n > 0, err
 }
 
 // head is a row of table heads.

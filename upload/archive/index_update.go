@@ -125,7 +125,11 @@ func (ix *Index) addNew(tx *sql.Tx, s *Store, dir string, number int64, names []
 			whole = false
 			continue
 		}
-		if err := errors.Join(insert(tx, e, number), noteHead(tx, e, manifest.Hash(text))); err != nil {
+		err = insert(tx, e, number)
+		if err == nil && e.Manifest.Belongs(p) { // else one host could speak for another
+			err = noteHead(tx, e, manifest.Hash(text))
+		}
+		if err != nil {
 			return false, err
 		}
 	}

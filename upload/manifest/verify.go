@@ -53,7 +53,7 @@ func (v *Verifier) Recording(p string) (*Manifest, []Fault) {
 	add := func(kind, at, format string, args ...any) {
 		faults = append(faults, Fault{Kind: kind, Path: at, ID: m.Session.ID, Host: m.Session.Host, Text: fmt.Sprintf(format, args...)})
 	}
-	if !m.belongs(p) {
+	if !m.Belongs(p) {
 		add(FaultMisfiled, p, "it is the manifest of %q", m.Path(JSONSuffix))
 	}
 	base := strings.TrimSuffix(p, JSONSuffix)
@@ -67,9 +67,9 @@ func (v *Verifier) Recording(p string) (*Manifest, []Fault) {
 	return m, faults
 }
 
-// belongs reports whether p is where m is kept. The host's directory may bear
+// Belongs reports whether p is where m is kept. The host's directory may bear
 // the name of the host's certificate, which may have a domain.
-func (m *Manifest) belongs(p string) bool {
+func (m *Manifest) Belongs(p string) bool {
 	have, want := strings.Split(p, "/"), strings.Split(m.Path(JSONSuffix), "/")
 	if len(have) != len(want) {
 		return false
