@@ -5,6 +5,7 @@ package manifest
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -22,26 +23,26 @@ type Known struct {
 
 // gone returns what is known and not in the archive any more.
 func (v *Verifier) gone() (faults []Fault) {
-	there := map[string][32]byte{} // of what is asked for: the manifest's hash
+	there := map[string][]found{} // of the ids that are asked for
 	for _, k := range v.Known {
-		there[k.ID] = [32]byte{}
+		there[k.ID] = nil
 	}
-	for _, c := range v.chains {
+	for host, c := range v.chains {
 		for _, l := range c.links {
-			if _, asked := there[l.id]; asked {
-				there[l.id] = l.hash
+			if others, asked := there[l.id]; asked {
+				there[l.id] = append(others, found{host, l.hash})
 			}
 		}
 	}
 	for _, k := range v.Known {
-		got := there[k.ID]
-		text := "was here and is not"
-		switch {
-		case got == [32]byte{}:
-		case k.SHA256 != "" && hash32(k.SHA256) != got:
-			text = "was here and is another, with SHA-256 " + hex.EncodeToString(got[:])
-		default:
+		if slices.ContainsFunc(there[k.ID], func(f found) bool { return f.is(k) }) {
 			continue
+		}
+		text := "was here and is not"
+		for _, f := range there[k.ID] {
+			if f.of(k.Host) {
+				text = "was here and is another, with SHA-256 " + hex.EncodeToString(f.hash[:])
+			}
 		}
 		sum := ""
 		if k.SHA256 != "" {
@@ -51,6 +52,27 @@ func (v *Verifier) gone() (faults []Fault) {
 			k.ID, k.Host, k.At.UTC().Format(time.RFC3339), sum, text, k.By)})
 	}
 	return faults
+}
+
+// found is a manifest with an id that is asked for. Any host may store one with
+// another's id.
+type found struct {
+	host string
+	hash [32]byte
+}
+
+func (f found) is(k Known) bool {
+	if k.SHA256 != "" {
+		return hash32(k.SHA256) == f.hash
+	}
+	return f.of(k.Host)
+}
+
+// of reports whether it is that host's. The uploader's journal knows a host by
+// its directory.
+func (f found) of(host string) bool {
+	dir, _ := Element(f.host)
+	return f.host == host || dir == host
 }
 
 // Forgotten returns how many hosts there are of whose chain nobody remembers

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -278,7 +279,7 @@ func TestTheEndOfAChainIsKnown(t *testing.T) {
 	byID.SHA256 = ""
 	stranger := at(3)
 	stranger.Host = "web9"
-	for _, known := range []Known{last, byID, at(1), stranger} { // an id is of one recording only
+	for _, known := range []Known{last, byID, at(1), stranger} { // with its hash a manifest is that one, whoever had it
 		if got := h.verify(h.files, known); len(got) != 0 {
 			t.Errorf("a whole archive: %q", got)
 		}
@@ -311,6 +312,21 @@ func TestTheEndOfAChainIsKnown(t *testing.T) {
 	forged[base[3]+JSONSuffix], forged[base[3]+SigSuffix] = &fstest.MapFile{Data: text}, &fstest.MapFile{Data: sig}
 	if got := h.verify(forged, last); strings.Join(got, ", ") != "gone "+recID(3) {
 		t.Errorf("another end: %q", got)
+	}
+	// Another host has one with the same id, after web1 or before it.
+	for _, host := range []string{"evil", "zevil"} {
+		text := bytes.ReplaceAll(h.files[base[3]+JSONSuffix].Data, []byte(`"host": "web1"`), []byte(`"host": "`+host+`"`))
+		p := strings.Replace(base[3], "/web1/", "/"+host+"/", 1) + JSONSuffix
+		both, other := maps.Clone(h.files), maps.Clone(cut)
+		both[p], other[p] = &fstest.MapFile{Data: text}, &fstest.MapFile{Data: text}
+		for _, known := range []Known{last, byID} {
+			if got := h.verify(both, known); slices.Contains(got, "gone "+recID(3)) {
+				t.Errorf("%s has the same id, and web1's is there: %q", host, got)
+			}
+			if got := h.verify(other, known); !slices.Contains(got, "gone "+recID(3)) {
+				t.Errorf("%s has the same id, and web1's is not there: %q", host, got)
+			}
+		}
 	}
 	v := &Verifier{Known: []Known{stranger}}
 	if _, err := v.All(h.files, func(string, *Manifest, []Fault) {}); err != nil || v.Forgotten() != 1 {
