@@ -152,11 +152,12 @@ func (t *s3Target) compare(ctx context.Context, key string, o object, checksum s
 	if answer.status != http.StatusOK {
 		return answer.failure("look at " + key)
 	}
-	if answer.header.Get("X-Amz-Checksum-Sha256") == checksum {
-		return nil
-	}
+	// The length first: the checksum is what the server remembers of the object.
 	if n := answer.resp.ContentLength; n != o.Bytes {
 		return refuse("%w %q (%d bytes, not %d)", errOther, key, n, o.Bytes)
+	}
+	if answer.header.Get("X-Amz-Checksum-Sha256") == checksum {
+		return nil
 	}
 	// The server kept no checksum, or one of another kind: read the object.
 	got, err := t.hash(ctx, key)

@@ -449,6 +449,23 @@ func TestS3MultipartGoesOnWhereItStopped(t *testing.T) {
 	}
 }
 
+// TestS3LengthCountsWhateverTheServerSaysOfSums cuts an object behind the
+// server's back: the checksum that it kept is that of the whole.
+func TestS3LengthCountsWhateverTheServerSaysOfSums(t *testing.T) {
+	b := newBench(t)
+	d := b.packed(1, whole(1))
+	p := s3Place(t, b)
+	srv := p.faults.Handler.(*s3Server)
+	if _, err := p.Deliver(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	key := "pre fix/é/" + d.Manifest.Path(manifest.CastSuffix)
+	srv.objects[key] = srv.objects[key][:10]
+	if _, err := p.Deliver(t.Context(), d); !isRefused(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestS3VirtualHostAndRole(t *testing.T) {
 	target, err := newS3Target(S3Config{Endpoint: "https://s3.example.org", Bucket: "rec"})
 	if err != nil || target.Name() != "s3:rec.s3.example.org/" {
