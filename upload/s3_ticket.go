@@ -90,6 +90,16 @@ func (t *ticketTarget) parts(o object) ([]string, error) {
 	return partSums(o, t.bucket.parts.each)
 }
 
+// ticketQuestion asks for a ticket.
+type ticketQuestion struct {
+	User   string   `json:"user"`
+	Day    string   `json:"day"`
+	Name   string   `json:"name"`
+	SHA256 string   `json:"sha256"`
+	Bytes  int64    `json:"bytes"`
+	Parts  []string `json:"parts,omitempty"` // sums; none when the object goes whole
+}
+
 // ticketAnswer is a ticket, or a receipt when it has no URL.
 type ticketAnswer struct {
 	URL     string            `json:"url"`
@@ -102,10 +112,7 @@ type ticketAnswer struct {
 
 func (t *ticketTarget) ask(ctx context.Context, m *manifest.Manifest, o object, parts []string) (answer ticketAnswer, err error) {
 	user, _, _ := strings.Cut(m.Dir(), "/")
-	text, err := json.Marshal(map[string]any{
-		"user": user, "day": m.Start.UTC().Format("2006/01/02"), "name": m.Session.ID + o.suffix,
-		"sha256": o.SHA256, "bytes": o.Bytes, "parts": parts,
-	})
+	text, err := json.Marshal(ticketQuestion{user, m.Start.UTC().Format("2006/01/02"), m.Session.ID + o.suffix, o.SHA256, o.Bytes, parts})
 	if err != nil {
 		return answer, err
 	}

@@ -137,6 +137,23 @@ func useTicket(t *testing.T, answer ticketAnswer, open func() (io.ReadSeekCloser
 	return resp.StatusCode
 }
 
+// TestATicketForAWholeObjectNamesNoParts reads what the archive is asked.
+func TestATicketForAWholeObjectNamesNoParts(t *testing.T) {
+	b := newBench(t)
+	d := b.packed(1, whole(1))
+	p := ticketPlace(t, b, false)
+	archive, asked := p.faults.Handler, ""
+	p.faults.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		asked += string(text)
+		r.Body = io.NopCloser(bytes.NewReader(text))
+		archive.ServeHTTP(w, r)
+	})
+	if _, err := p.Deliver(t.Context(), d); err != nil || !strings.Contains(asked, d.Manifest.Stored.SHA256) || strings.Contains(asked, "parts") {
+		t.Errorf("%v; asked: %s", err, asked)
+	}
+}
+
 // inParts makes both ends cut what is sent into small parts.
 func (p place) inParts() (*ticketTarget, *s3Server) {
 	target := p.Target.(*ticketTarget)
