@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // An object of more than a single PUT may have (5 GB) goes in parts. The parts
@@ -138,17 +139,25 @@ func composite(sums []string) string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil)) + "-" + strconv.Itoa(len(sums))
 }
 
+// maxUploadAge is how old an upload may be to go on with it. The lock's date was
+// set when it began, so its object is kept for so much less than "retain". A host
+// that was cut off for a few days goes on; the bucket's rule takes older ones away.
+const maxUploadAge = 7 * 24 * time.Hour
+
 // resume returns an upload of key that was begun, and its parts, or begins one.
 func (t *s3Target) resume(ctx context.Context, key string) (id string, have map[int]part, err error) {
 	var list struct {
-		Upload []struct{ Key, UploadId string } //nolint:revive // S3's spelling
+		Upload []struct {
+			Key, UploadId string //nolint:revive // S3's spelling
+			Initiated     time.Time
+		}
 	}
 	err = t.ask(ctx, s3Request{method: http.MethodGet, query: url.Values{"uploads": {""}, "prefix": {key}}, sha256: emptySHA256}, &list)
 	if err != nil {
 		return "", nil, fmt.Errorf("list uploads: %w", err)
 	}
 	for _, u := range list.Upload {
-		if u.Key == key {
+		if u.Key == key && t.now().Sub(u.Initiated) < maxUploadAge {
 			have, err := t.listParts(ctx, key, u.UploadId)
 			return u.UploadId, have, err
 		}

@@ -40,6 +40,7 @@ type s3Server struct {
 
 type s3Upload struct {
 	key   string
+	begun time.Time
 	parts map[int][]byte
 }
 
@@ -79,7 +80,7 @@ func (s *s3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		id := fmt.Sprintf("upload-%d", len(s.uploads))
-		s.uploads[id] = &s3Upload{key, map[int][]byte{}}
+		s.uploads[id] = &s3Upload{key, now, map[int][]byte{}}
 		fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id)
 	case r.Method == "POST" && q.Has("uploadId"):
 		s.complete(w, r, key, q.Get("uploadId"), body)
@@ -226,7 +227,7 @@ func (s *s3Server) listUploads(w http.ResponseWriter, prefix string) {
 	fmt.Fprint(w, "<ListMultipartUploadsResult>")
 	for id, u := range s.uploads {
 		if strings.HasPrefix(u.key, prefix) {
-			fmt.Fprintf(w, "<Upload><Key>%s</Key><UploadId>%s</UploadId></Upload>", u.key, id)
+			fmt.Fprintf(w, "<Upload><Key>%s</Key><UploadId>%s</UploadId><Initiated>%s</Initiated></Upload>", u.key, id, u.begun.UTC().Format("2006-01-02T15:04:05.000Z"))
 		}
 	}
 	fmt.Fprint(w, "</ListMultipartUploadsResult>")

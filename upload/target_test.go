@@ -449,6 +449,32 @@ func TestS3MultipartGoesOnWhereItStopped(t *testing.T) {
 	}
 }
 
+// TestS3MultipartDoesNotGoOnWithAnOldUpload: its lock is as old as itself.
+func TestS3MultipartDoesNotGoOnWithAnOldUpload(t *testing.T) {
+	b := newBench(t)
+	d := b.noise()
+	p := s3Place(t, b)
+	srv := p.faults.Handler.(*s3Server)
+	p.Target.(*s3Target).parts = smallParts
+	p.faults.then("", "", "", "", "", "", "reset") // HEAD, list, begin, three parts
+	if _, err := p.Deliver(t.Context(), d); err == nil {
+		t.Fatal("the cut try says that all is well")
+	}
+	old := srv.uploads["upload-0"]
+	old.begun = time.Now().Add(-maxUploadAge - time.Hour)
+	p.faults.then("", "", "", "", "reset") // HEAD, list, begin, a part
+	if _, err := p.Deliver(t.Context(), d); err == nil {
+		t.Fatal("the cut try says that all is well")
+	}
+	if _, err := p.Deliver(t.Context(), d); err != nil { // with the young one
+		t.Fatal(err)
+	}
+	want := smallParts.count(d.Manifest.Stored.Bytes)
+	if srv.parts != 3+want || len(old.parts) != 3 || len(srv.uploads) != 1 {
+		t.Errorf("%d parts were sent for %d, %d of them to the old upload; %d uploads are left", srv.parts, want, len(old.parts), len(srv.uploads))
+	}
+}
+
 // TestS3LengthCountsWhateverTheServerSaysOfSums cuts an object behind the
 // server's back: the checksum that it kept is that of the whole.
 func TestS3LengthCountsWhateverTheServerSaysOfSums(t *testing.T) {
