@@ -18,7 +18,8 @@ import (
 // opens the finished recording of an id, unpacked, and is fs.ErrNotExist where
 // there is none: then the parts are all that there is. Only parts that stand in
 // the recording byte for byte go; where one does not, somebody changed one of
-// the two, and all are kept. Nothing is deleted but below .castgate/live.
+// the two, and all are kept. The first delete that the bucket refuses is the
+// last. Nothing is deleted but below .castgate/live.
 func (b *BucketFS) TidyLive(ctx context.Context, open func(id string) (io.ReadCloser, error)) (tidied int, err error) {
 	ids, err := b.ReadDir(s3Live)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,6 +37,9 @@ func (b *BucketFS) TidyLive(ctx context.Context, open func(id string) (io.ReadCl
 			tidied++
 		case !errors.Is(tidyErr, fs.ErrNotExist):
 			err = errors.Join(err, fmt.Errorf("the live parts of %s are kept: %w", id.Name(), tidyErr))
+		}
+		if errors.Is(err, errMayNotDelete) {
+			break // to read the other recordings would be for nothing
 		}
 	}
 	return tidied, err
@@ -93,13 +97,18 @@ func (b *BucketFS) samePart(name string, whole io.Reader) (int64, error) {
 	return int64(len(part)), nil
 }
 
+var errMayNotDelete = errors.New("the bucket does not let us delete")
+
 func (b *BucketFS) remove(ctx context.Context, name string) error {
 	answer, err := b.t.send(ctx, s3Request{method: http.MethodDelete, key: b.key(name), sha256: emptySHA256})
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", name, err)
 	}
-	if answer.status != http.StatusNoContent && answer.status != http.StatusOK {
-		return answer.failure("delete " + name)
+	switch answer.status {
+	case http.StatusNoContent, http.StatusOK:
+		return nil
+	case http.StatusForbidden:
+		return fmt.Errorf("%w: %w", errMayNotDelete, answer.failure("delete "+name))
 	}
-	return nil
+	return answer.failure("delete " + name)
 }

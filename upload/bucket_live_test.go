@@ -84,10 +84,17 @@ func TestPartsGoWhenTheRecordingHasThem(t *testing.T) {
 				lister{srv}.ServeHTTP(w, r)
 			}
 		})
-		srv.objects["pre fix/é/.castgate/live/"+testID(1)+"/"+strings.Repeat("0", 20)] = []byte(text)
-		bucket := &BucketFS{p.Target.(*s3Target)}
-		if tidied, err := bucket.TidyLive(t.Context(), finished{testID(1): text}.open); tidied != 0 || err == nil || !strings.Contains(err.Error(), "AccessDenied") || len(srv.objects) != 1 {
+		done := finished{testID(1): text, testID(2): text}
+		for id := range done {
+			srv.objects["pre fix/é/.castgate/live/"+id+"/"+strings.Repeat("0", 20)] = []byte(text)
+		}
+		bucket, opened := &BucketFS{p.Target.(*s3Target)}, 0
+		tidied, err := bucket.TidyLive(t.Context(), func(id string) (io.ReadCloser, error) { opened++; return done.open(id) })
+		if tidied != 0 || err == nil || !strings.Contains(err.Error(), "AccessDenied") || len(srv.objects) != 2 {
 			t.Errorf("%d, %v", tidied, err)
+		}
+		if opened != 1 {
+			t.Errorf("%d recordings were read to delete nothing", opened)
 		}
 	})
 }
