@@ -65,7 +65,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		data.Next = "/?" + set.Encode()
 	}
 	for i := range data.Rows {
-		data.Rows[i].Verified = s.proven.has(data.Rows[i].ID())
+		data.Rows[i].Verified = s.proven.has(data.Rows[i])
 	}
 	s.render(w, r, http.StatusOK, "list", data)
 }

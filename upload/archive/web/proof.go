@@ -162,26 +162,37 @@ func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error
 }
 
 // proven remembers which recordings the page has found to be as their hosts
-// signed them.
+// signed them: by all that their manifests said then, and where they were.
 type proven struct {
-	mu  sync.Mutex
-	ids map[string]bool
+	mu   sync.Mutex
+	each map[string]bool
 }
 
 // maxProven bounds it. To forget means to check again.
 const maxProven = 100_000
 
-func (p *proven) set(id string, yes bool) {
+func (p *proven) set(r Recording, yes bool) {
+	key := provenKey(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ids == nil || len(p.ids) >= maxProven {
-		p.ids = map[string]bool{}
+	if p.each == nil || len(p.each) >= maxProven {
+		p.each = map[string]bool{}
 	}
-	p.ids[id] = yes
+	p.each[key] = yes && key != ""
 }
 
-func (p *proven) has(id string) bool {
+func (p *proven) has(r Recording) bool {
+	key := provenKey(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.ids[id]
+	return p.each[key]
+}
+
+// provenKey is "" for what can't be told from others.
+func provenKey(r Recording) string {
+	text, err := r.Manifest.Encode()
+	if err != nil {
+		return ""
+	}
+	return r.Host + " " + manifest.Hash(text)
 }

@@ -74,7 +74,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.proven.set(rec.ID(), proof.OK && proof.Signed)
+	s.proven.set(rec, proof.OK && proof.Signed)
 	type item struct {
 		Name string `json:"name"`
 		OK   bool   `json:"ok"`

@@ -447,6 +447,37 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestVerifiedIsWhatWasVerified changes a manifest that the page has checked.
+func TestVerifiedIsWhatWasVerified(t *testing.T) {
+	s := newSample(t)
+	id := s.keep(s.story())
+	v := newVisitor(t, s.page(tokenAuth(t, testToken))).signIn(testToken)
+	badge := func() bool {
+		_, text := v.get("/")
+		return strings.Contains(text, `class="badge verified"`)
+	}
+	if badge() {
+		t.Error("nobody has checked it")
+	}
+	if v.get("/r/" + id + "/verify"); !badge() {
+		t.Error("it has been checked")
+	}
+	found, err := filepath.Glob(s.dir + "/deploy/*/*/*/*/" + id + manifest.JSONSuffix)
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	text, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(found[0], []byte(strings.Replace(string(text), `"uid": 10`, `"uid": 200`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if badge() {
+		t.Error("another manifest has been checked")
+	}
+}
+
 func TestFollowJoinsWithoutGap(t *testing.T) {
 	s := newSample(t)
 	k := s.take("alice", "web1", "").show(time.Second, "before\r\n")
