@@ -247,14 +247,7 @@ func (h *Host) unrecorded() []Finding {
 		return nil // wrapYAML has said it
 	}
 	var all []Finding
-	var allowed []string
-	for _, a := range h.Accounts {
-		groups, _ := output(h.ctx, "id", "-nG", a.Name)
-		if a.UID != 0 && h.Wrap.For(a.Name, strings.Fields(groups)).OnFailure == "allow" {
-			allowed = append(allowed, a.Name)
-		}
-	}
-	if len(allowed) > 0 {
+	if allowed := h.allowed(); len(allowed) > 0 {
 		all = append(all, Finding{Warn, what, `"on_failure: allow" for ` + names(allowed) + ": whoever fills the spool's file system goes on without a recording", "on_failure: deny"})
 	}
 	if h.Wrap.Record.Commands == "metadata" {
@@ -262,6 +255,31 @@ func (h *Host) unrecorded() []Finding {
 	}
 	if all == nil {
 		return ok(what)
+	}
+	return all
+}
+
+// allowed are the accounts with "on_failure: allow". Their groups are a process
+// for each account: they are asked for only where a rule depends on them.
+func (h *Host) allowed() (all []string) {
+	allow, byGroup := h.Wrap.OnFailure == "allow", false
+	for _, r := range h.Wrap.Rules {
+		allow, byGroup = allow || r.OnFailure == "allow", byGroup || len(r.Groups) > 0
+	}
+	if !allow {
+		return nil
+	}
+	for _, a := range h.Accounts {
+		if a.UID == 0 {
+			continue
+		}
+		groups := ""
+		if byGroup {
+			groups, _ = output(h.ctx, "id", "-nG", a.Name)
+		}
+		if h.Wrap.For(a.Name, strings.Fields(groups)).OnFailure == "allow" {
+			all = append(all, a.Name)
+		}
 	}
 	return all
 }
