@@ -37,6 +37,8 @@ func (h *Host) secretFiles() []secret {
 			switch {
 			case t.Asciinema != nil:
 				path = t.Asciinema.InstallIDFile
+			case t.S3 != nil && t.S3.Ticket != nil:
+				path = t.S3.Ticket.KeyFile
 			case t.S3 != nil:
 				path = t.S3.CredentialsFile
 			case t.Archive != nil:
