@@ -33,9 +33,30 @@ var decisive = []string{
 	"authorizedkeyscommand", "authorizedkeysfile", "acceptenv",
 }
 
-// placed are Match criteria that depend on where a client comes from: no
+// byPlace are Match criteria that depend on where a client comes from: no
 // question to sshd -T tries every address.
-var placed = regexp.MustCompile(`(?i)\b(address|host|localaddress|localport|rdomain|version)\b`)
+var byPlace = []string{"address", "host", "localaddress", "localport", "rdomain", "version"}
+
+var (
+	equals = regexp.MustCompile(`\s*=\s*`)
+	words  = regexp.MustCompile(`("[^"]*"|[^\s"])+`)
+)
+
+// placed reports whether a Match line has one of them. A criterion is followed
+// by its patterns, which may be called as they like.
+func placed(match string) bool {
+	line := words.FindAllString(equals.ReplaceAllString(match, "="), -1)
+	for len(line) > 0 && !strings.HasPrefix(line[0], "#") {
+		criterion, _, whole := strings.Cut(strings.ToLower(line[0]), "=")
+		if slices.Contains(byPlace, criterion) {
+			return true
+		}
+		if line = line[1:]; !whole && criterion != "all" && criterion != "invalid-user" {
+			line = line[min(1, len(line)):]
+		}
+	}
+	return false
+}
 
 // elsewhere finds, above castgate's own lines, what holds for some clients only.
 func (h *Host) elsewhere() []Finding {
@@ -50,7 +71,7 @@ func (h *Host) elsewhere() []Finding {
 			return ok(what)
 		case s.key == "match":
 			match = s.value
-		case placed.MatchString(match) && slices.Contains(decisive, s.key):
+		case placed(match) && slices.Contains(decisive, s.key):
 			return failed(what, fmt.Sprintf("%s:%d decides otherwise under \"Match %s\"", s.file, s.line, match), "move it into a file that sorts after "+filepath.Base(Snippet))
 		}
 	}

@@ -51,3 +51,26 @@ func TestGroupsAreAskedForWhereTheyCount(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatDependsOnThePlace(t *testing.T) {
+	for match, want := range map[string]bool{
+		"Address 192.0.2.0/24":        true,
+		"host *.example.org":          true,
+		"User alice LocalPort 2222":   true,
+		"User = alice Host = x":       true,
+		"User=alice RDomain=x":        true,
+		`Group "a b" Version x`:       true,
+		"invalid-user LocalAddress x": true,
+		"all":                         false,
+		"":                            false,
+		"Group sftp-host":             false,
+		"User host,address":           false,
+		"User host":                   false,
+		`Group "a host b" User bob`:   false,
+		"User bob # Host x":           false,
+	} {
+		if got := placed(match); got != want {
+			t.Errorf("Match %s: %v", match, got)
+		}
+	}
+}
