@@ -65,6 +65,11 @@ func TestBench(t *testing.T) {
 		}
 	}
 	r := &report{recorders: setup(t), walls: map[string]samples{}}
+	t.Cleanup(func() {
+		if t.Failed() { // what was measured until then
+			fmt.Printf("%s\n", r)
+		}
+	})
 	for _, p := range parts {
 		if len(chosen) > 0 && !slices.Contains(chosen, p.name) {
 			continue

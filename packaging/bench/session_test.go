@@ -166,17 +166,25 @@ func (s *session) kill() {
 
 // runStart returns the milliseconds to the first byte of the inner command.
 func runStart(t *testing.T, r recorder) float64 {
-	start := time.Now()
-	s := begin(t, r, "echo BE''GIN")
-	if _, err := s.awaitText("BEGIN"); err != nil {
-		t.Fatalf("%s: %v", r.name, err)
+	for {
+		start := time.Now()
+		s := begin(t, r, "echo BE''GIN")
+		_, err := s.awaitText("BEGIN")
+		ms := float64(time.Since(start).Microseconds()) / 1000
+		if err == nil {
+			s.readAll()
+		}
+		s.end()
+		s.clean()
+		forget()
+		if err == nil {
+			return ms
+		}
+		if r.name == ours {
+			t.Fatalf("%s: %v", r.name, err)
+		}
+		t.Logf("%s loses what a short command says: %v", r.name, err)
 	}
-	ms := float64(time.Since(start).Microseconds()) / 1000
-	s.readAll()
-	s.end()
-	s.clean()
-	forget()
-	return ms
 }
 
 // runKilled kills the recorder in the middle of output and returns how many
