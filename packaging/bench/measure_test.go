@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -232,7 +233,9 @@ func idleSessions(t *testing.T, rec recorder, n int) memory {
 		sum.rss, sum.pss = sum.rss+m.rss, sum.pss+m.pss
 	}
 	for _, s := range all {
-		_ = s.cmd.Process.Kill() // some don't end at a hang-up
+		for _, pid := range append(descendants(s.cmd.Process.Pid), s.cmd.Process.Pid) {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // some don't end at a hang-up
+		}
 	}
 	for _, s := range all {
 		s.kill()

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -151,7 +153,14 @@ func drain(fd int, buf []byte) {
 }
 
 // kill ends the session from outside, as a broken connection would.
+// Some recorders leave a process that writes on and on: those go, too.
 func (s *session) kill() {
+	all := descendants(s.cmd.Process.Pid)
+	defer func() {
+		for _, pid := range all {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}()
 	s.master.Close()
 	done := make(chan struct{})
 	go func() { _ = s.cmd.Wait(); close(done) }()
@@ -162,6 +171,17 @@ func (s *session) kill() {
 		_ = s.cmd.Process.Kill()
 		<-done
 	}
+}
+
+// descendants lists the children of pid, and theirs.
+func descendants(pid int) []int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	var all []int
+	for _, f := range strings.Fields(string(text)) {
+		kid, _ := strconv.Atoi(f)
+		all = append(append(all, kid), descendants(kid)...)
+	}
+	return all
 }
 
 // runStart returns the milliseconds to the first byte of the inner command.
