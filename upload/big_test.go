@@ -19,6 +19,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -85,17 +86,21 @@ func TestABigRecordingTakesConstantMemory(t *testing.T) {
 type sink struct {
 	mu    sync.Mutex
 	sums  map[string]string // by path, for who asks again
-	bytes int64             // of the largest body
+	sizes map[string]int64
+	bytes int64 // of the largest body
 }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	sum, there := s.sums[r.URL.Path]
+	size := s.sizes[r.URL.Path]
 	s.mu.Unlock()
 	if r.Method == http.MethodHead {
 		if !there {
 			w.WriteHeader(http.StatusNotFound)
+			return
 		}
+		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 		w.Header().Set("X-Amz-Checksum-Sha256", toBase64(sum))
 		return
 	}
@@ -106,7 +111,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	sum = hex.EncodeToString(h.Sum(nil))
 	s.mu.Lock()
-	s.sums[r.URL.Path], s.bytes = sum, max(s.bytes, n)
+	s.sums[r.URL.Path], s.sizes[r.URL.Path], s.bytes = sum, n, max(s.bytes, n)
 	s.mu.Unlock()
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/v1/recordings/"):
@@ -124,7 +129,7 @@ func TestABigRecordingIsSentInConstantMemory(t *testing.T) {
 	d := bigDelivery(t, b)
 	b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=testsecret\n")
 	b.put("install-id", testInstallID)
-	srv := &sink{sums: map[string]string{}}
+	srv := &sink{sums: map[string]string{}, sizes: map[string]int64{}}
 	plain := httptest.NewServer(srv)
 	defer plain.Close()
 	tls := mutual(t, b, srv)
