@@ -207,6 +207,9 @@ func runStart(t *testing.T, r recorder) float64 {
 	}
 }
 
+// afterKill is how long what a killed recorder started may still show.
+const afterKill = 2 * time.Second
+
 // runKilled kills the recorder in the middle of output and returns how many
 // bytes had been shown and are not in its file.
 func runKilled(t *testing.T, r recorder, command string, after int) (lost int) {
@@ -220,8 +223,14 @@ func runKilled(t *testing.T, r recorder, command string, after int) (lost int) {
 		n, err := s.master.Read(buf)
 		shown += n
 		if !killed && shown >= after {
+			rest := descendants(s.cmd.Process.Pid)
 			_ = s.cmd.Process.Kill()
 			killed = true
+			time.AfterFunc(afterKill, func() { // some hold the terminal for ever
+				for _, pid := range rest {
+					_ = syscall.Kill(pid, syscall.SIGKILL)
+				}
+			})
 		}
 		if err != nil {
 			break
