@@ -58,6 +58,8 @@ const (
 	forget   = "; rm -rf /var/cache/castgate-keys/*" // also that GitHub failed a moment ago
 	late     = "/var/spool/castgate/incoming/01a200b6-0255-7efd-8b61-3b923d55b0ea.cast"
 	tmpfiles = "systemd-tmpfiles --create castgate.conf"
+
+	fishMemory = "/usr/lib/castgate/home/.config/fish/fish_variables"
 )
 
 // early puts lines into a file that sshd reads first.
@@ -146,6 +148,7 @@ var breakages = []breakage{
 	{"user_readenv", "cp /etc/pam.d/sshd /root/pam; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/sshd", []string{"FAIL ~/.pam_environment"}, "cat /root/pam >/etc/pam.d/sshd", ""},
 	{"user_readenv by include", "cp -p /etc/pam.d/common-session /root/; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/common-session", []string{"FAIL ~/.pam_environment"}, "cat /root/common-session >/etc/pam.d/common-session", ""},
 	{"shared account, no hook", "useradd -m -s /bin/bash deploy; " + keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {deploy: {teams: [developers]}}/' /etc/castgate/keys.yaml", []string{"warn who it was deploy"}, putBack("keys.yaml") + "; userdel -r deploy 2>/dev/null", ""},
+	{"shared account, the hook in a comment", "echo '# castgate-guard session-hook' >>/etc/pam.d/sshd; useradd -m -s /bin/bash deploy; " + keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {deploy: {teams: [developers]}}/' /etc/castgate/keys.yaml", []string{"warn who it was deploy"}, putBack("keys.yaml") + "; userdel -r deploy 2>/dev/null; sed -i '$d' /etc/pam.d/sshd", ""},
 	// GitHub
 	{"unknown key", keep("keys.yaml") + "; echo 'temas: [a]' >>/etc/castgate/keys.yaml", []string{"FAIL keys.yaml temas"}, putBack("keys.yaml"), ""},
 	{"no such account", keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {ghost: {logins: [octocat]}}/' /etc/castgate/keys.yaml", []string{"warn accounts that keys.yaml names ghost"}, putBack("keys.yaml"), ""},
@@ -175,6 +178,8 @@ var breakages = []breakage{
 	// files
 	{"a start-up file before the recorder", "touch /usr/lib/castgate/home/.bashrc", []string{"FAIL nothing is in the home .bashrc"}, "rm /usr/lib/castgate/home/.bashrc", ""},
 	{"an open home before the recorder", "chmod 0777 /usr/lib/castgate/home/.config", []string{"FAIL nothing is in the home .config"}, "chmod 0755 /usr/lib/castgate/home/.config", ""},
+	{"what fish remembers of root", "install -m 0600 /dev/null " + fishMemory, nil, "rm " + fishMemory, ""},
+	{"what fish remembers, for everybody", "install -m 0666 /dev/null " + fishMemory, []string{"FAIL nothing is in the home fish_variables"}, "rm " + fishMemory, ""},
 	{"not setgid", "chmod 0755 /usr/bin/castgate-wrap", []string{"FAIL castgate-wrap is setgid"}, "chmod 2755 /usr/bin/castgate-wrap", ""},
 	{
 		"nosuid", "mount --bind /usr/bin/castgate-wrap /usr/bin/castgate-wrap && mount -o remount,bind,nosuid /usr/bin/castgate-wrap",

@@ -148,6 +148,9 @@ func (h *Host) loginShells() []Finding {
 	return ok(what)
 }
 
+// fishMemory is what fish writes at a root login: names and values, no code.
+const fishMemory = homePath + "/.config/fish/fish_variables"
+
 // homeTree: what a shell finds in the home of the moment runs before the
 // recorder, and it is everybody's.
 func (h *Host) homeTree() []Finding {
@@ -158,7 +161,7 @@ func (h *Host) homeTree() []Finding {
 		switch {
 		case err != nil:
 			return err
-		case !d.IsDir():
+		case !d.IsDir() && (path != fishMemory || !d.Type().IsRegular()):
 			wrong = path + " is no directory: shells may run it before the recorder"
 		case unix.Stat(path, &st) == nil && (st.Uid != 0 || st.Mode&0o022 != 0):
 			wrong = path + " may be written by others than root"
@@ -171,7 +174,7 @@ func (h *Host) homeTree() []Finding {
 	case err != nil:
 		return failed(what, err.Error(), "install the package again")
 	case wrong != "":
-		return failed(what, wrong, "only empty directories that are root's belong below "+homePath)
+		return failed(what, wrong, "only directories that are root's belong below "+homePath)
 	}
 	return ok(what)
 }

@@ -174,6 +174,8 @@ func (h *Host) readenv() []Finding {
 		"castgate enable takes it out of "+pamSshd+"; take it out of what that includes by hand")
 }
 
+var hookLine = regexp.MustCompile(`(?m)^[^#\n]*castgate-guard session-hook`)
+
 // sessionHook tells who came in on an account that several people share.
 func (h *Host) sessionHook() []Finding {
 	const what = "who it was on shared accounts"
@@ -183,7 +185,7 @@ func (h *Host) sessionHook() []Finding {
 			shared = append(shared, name)
 		}
 	}
-	if len(shared) == 0 || bytes.Contains(pamStack(pamSshd), []byte("castgate-guard session-hook")) {
+	if len(shared) == 0 || hookLine.Match(pamStack(pamSshd)) {
 		return ok(what)
 	}
 	slices.Sort(shared)
