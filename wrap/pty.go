@@ -26,6 +26,15 @@ type Outer struct {
 // (n_tty's buffer).
 const readSize = 4 << 10
 
+// ahead is how much is read and recorded while the person's terminal is not
+// ready for more: neither side waits for the other's every pause. A program
+// that is faster is stalled after that, as on any terminal.
+const ahead = 64 << 10
+
+// readsInBurst is how often a program that has much to say is read between
+// two looks at everything else.
+const readsInBurst = 8
+
 // drainAfterExit bounds what is still read after the program has ended: more
 // than a pty's buffers hold, so that nothing it wrote is lost, and an end to
 // what a background process goes on writing.
@@ -163,9 +172,10 @@ func (t *Terminal) interest() [4]unix.PollFd {
 		{Fd: int32(t.Outer.In)},
 		{Fd: int32(t.Outer.Out)},
 	}
-	if len(t.out) == 0 {
+	if len(t.out)+readSize <= ahead {
 		fds[1].Events |= unix.POLLIN
-	} else {
+	}
+	if len(t.out) > 0 {
 		fds[3].Events |= unix.POLLOUT
 	}
 	if len(t.in) > 0 {
@@ -227,19 +237,56 @@ func (t *Terminal) fromProgram(revents int16) error {
 	if revents&unix.POLLIN == 0 {
 		return nil
 	}
-	n, err := readFD(t.master, t.outBuf)
-	if err != nil || n == 0 {
-		return nil // EAGAIN, or EIO: the program has ended, SIGCHLD follows
+	for range readsInBurst {
+		n, err := t.take()
+		if err != nil {
+			return err
+		}
+		t.show()
+		if n < readSize/2 {
+			return nil // all that there was
+		}
 	}
-	if err := t.Rec.Output(t.outBuf[:n]); err != nil {
-		return err
+	return nil
+}
+
+// take reads from the program and records what it gets, behind what has not
+// been shown yet. Nothing is no error: EAGAIN, or EIO when the program has
+// ended and SIGCHLD follows.
+func (t *Terminal) take() (n int, err error) {
+	p := t.room()
+	if p == nil {
+		return 0, nil
+	}
+	n, err = readFD(t.master, p)
+	if err != nil || n == 0 {
+		return 0, nil
+	}
+	if err := t.Rec.Output(p[:n]); err != nil {
+		return 0, err
 	}
 	if t.Input == "masked" {
-		t.line.add(t.outBuf[:n])
+		t.line.add(p[:n])
 	}
-	t.out = t.outBuf[:n]
-	t.show()
-	return nil
+	t.out = t.out[:len(t.out)+n]
+	return n, nil
+}
+
+// room returns where the next read goes, nil when too much waits already.
+func (t *Terminal) room() []byte {
+	if len(t.out)+readSize > ahead {
+		return nil
+	}
+	if len(t.out) == 0 {
+		t.out = t.outBuf[:0]
+	}
+	if cap(t.out)-len(t.out) < readSize {
+		if len(t.out)+readSize > len(t.outBuf) {
+			t.outBuf = make([]byte, ahead) // only where somebody is slow
+		}
+		t.out = t.outBuf[:copy(t.outBuf, t.out)]
+	}
+	return t.out[len(t.out):][:readSize]
 }
 
 // show writes to the person what has been recorded; false when he is gone.
@@ -311,12 +358,11 @@ func (t *Terminal) drain() {
 		if n, err := rawPoll(fds, 0); err != nil || n == 0 || fds[0].Revents&unix.POLLIN == 0 {
 			return
 		}
-		n, err := readFD(t.master, t.outBuf)
-		if err != nil || n == 0 || t.Rec.Output(t.outBuf[:n]) != nil {
+		n, err := t.take()
+		if err != nil || n == 0 {
 			return
 		}
 		total += n
-		t.out = t.outBuf[:n]
 		if !t.flush() {
 			return
 		}

@@ -158,7 +158,7 @@ func plainLen(p []byte) int {
 		}
 		i += 8
 	}
-	for i < len(p) && escapes[p[i]].n == 0 {
+	for i < len(p) && escapes[p[i]].n == 1 {
 		i++
 	}
 	return i

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -170,9 +171,12 @@ func mostlyBinary(p []byte) bool {
 		if r == utf8.RuneError && n == 1 {
 			bad++
 		}
+		if bad > 4 && bad*8 > len(p) {
+			return true
+		}
 		i += n
 	}
-	return bad > 4 && bad*8 > len(p)
+	return false
 }
 
 // appendLossy appends p with U+FFFD for each byte that isn't UTF-8.
@@ -209,51 +213,75 @@ const (
 // string must escape: controls, quote and backslash. Bits above the lowest
 // mark may be wrong (borrows), so only the lowest counts.
 func special(w uint64) uint64 {
-	control := (w - ones*0x20) &^ w
-	quote := w ^ ones*'"'
-	quote = (quote - ones) &^ quote
-	slash := w ^ ones*'\\'
-	slash = (slash - ones) &^ slash
-	return (control | quote | slash) & highs
+	control := w - ones*0x20
+	quote := w ^ ones*'"' - ones
+	slash := w ^ ones*'\\' - ones
+	return (control | quote | slash) &^ w & highs
 }
 
-// appendEscaped appends p, which is UTF-8, as the inside of a JSON string.
+// maxEscape is the longest that a byte becomes, \u001b.
+const maxEscape = 6
+
+// appendEscaped appends p, which is UTF-8, as the inside of a JSON string. What
+// is shorter than a word, as between the escapes of a full screen, is stored as
+// a whole one, and the next is written over the rest.
 func appendEscaped(dst, p []byte) []byte {
+	n := len(dst)
+	dst = slices.Grow(dst, maxEscape*len(p)+8)
+	room := dst[:cap(dst)]
 	start, i := 0, 0
-	for i < len(p) {
-		if len(p)-i >= 8 {
-			m := special(binary.LittleEndian.Uint64(p[i:]))
-			if m == 0 {
-				i += 8
-				continue
-			}
-			i += bits.TrailingZeros64(m) / 8
-		}
-		esc := &escapes[p[i]]
-		if esc.n == 0 {
-			i++
+	for len(p)-i >= 8 {
+		w := binary.LittleEndian.Uint64(p[i:])
+		m := special(w)
+		if m == 0 {
+			i += 8
 			continue
 		}
-		dst = append(dst, p[start:i]...)
-		dst = append(dst, esc.text[:esc.n]...)
+		if start == i {
+			binary.LittleEndian.PutUint64(room[n:], w)
+			i += bits.TrailingZeros64(m) / 8
+			n += i - start
+		} else {
+			i += bits.TrailingZeros64(m) / 8
+			n += copy(room[n:], p[start:i])
+		}
+		esc := &escapes[p[i]]
+		binary.LittleEndian.PutUint64(room[n:], esc.text)
+		n += esc.n
 		i++
 		start = i
 	}
-	return append(dst, p[start:]...)
+	n += copy(room[n:], p[start:i])
+	for _, c := range p[i:] {
+		esc := &escapes[c]
+		binary.LittleEndian.PutUint64(room[n:], esc.text)
+		n += esc.n
+	}
+	return room[:n]
 }
 
-// escapes has the JSON escape of each byte that needs one.
+// escapes has what each byte is in a JSON string: itself or its escape, n bytes
+// of text, the first in the lowest eight bits.
 var escapes = func() (t [256]struct {
-	text [6]byte
+	text uint64
 	n    int
 },
 ) {
 	const hex = "0123456789abcdef"
-	for c := range 0x20 {
-		t[c].n = copy(t[c].text[:], []byte{'\\', 'u', '0', '0', hex[c>>4], hex[c&15]})
+	for c := range t {
+		t[c].text, t[c].n = uint64(c), 1
+	}
+	set := func(c byte, text ...byte) {
+		t[c].text, t[c].n = 0, len(text)
+		for i, b := range text {
+			t[c].text |= uint64(b) << (8 * i)
+		}
+	}
+	for c := range byte(0x20) {
+		set(c, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 	}
 	for _, short := range [...][2]byte{{'\n', 'n'}, {'\r', 'r'}, {'\t', 't'}, {'"', '"'}, {'\\', '\\'}} {
-		t[short[0]].n = copy(t[short[0]].text[:], []byte{'\\', short[1]})
+		set(short[0], '\\', short[1])
 	}
 	return t
 }()
