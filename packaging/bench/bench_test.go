@@ -25,7 +25,7 @@ var (
 	starts     = flag.Int("starts", 50, "starts of each program in a round of short ones")
 	idle       = flag.Int("idle", 500, "idle sessions whose memory is added up")
 	logins     = flag.Int("logins", 100, "logins of each kind")
-	recordings = flag.Int("recordings", 1000, "small recordings that are uploaded in a round")
+	recordings = flag.Int("recordings", 600, "small recordings that are uploaded in a round; an archive takes 2000 requests of a host, three a recording, before its rate counts")
 	waiting    = flag.Int("waiting", 50000, "recordings that wait for an uploader whose memory is measured")
 	only       = flag.String("only", "", "parts to run, with commas: "+strings.Join(partNames(), ", "))
 	among      = flag.String("recorders", "", "recorders to measure, by part of their names, with commas")

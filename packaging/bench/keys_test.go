@@ -81,31 +81,44 @@ func startGitHub(t *testing.T) *github {
 	write(t, tokenFile, "token\n")
 	hosttest.Run(t, "chown", "root:castgate-keys", tokenFile)
 	hosttest.Run(t, "chmod", "640", tokenFile)
-	hosttest.Config(t, "keys", "github: {url: \""+g.url+"\", org: acme, token_file: "+tokenFile+"}\n"+
-		"teams: [operations]\naccounts: {deploy: {teams: [operations]}}\ncache: {ttl: 24h}\n")
+	g.config(t, "keys", "operations", "/var/cache/castgate-keys")
 	return g
+}
+
+// config writes a configuration by which a team may open the account deploy,
+// and returns its path.
+func (g *github) config(t *testing.T, name, team, cache string) string {
+	t.Helper()
+	hosttest.Config(t, name, fmt.Sprintf("github: {url: %q, org: acme, token_file: %s}\nteams: [%s]\naccounts: {deploy: {teams: [%[3]s]}}\ncache: {ttl: 24h, dir: %s}\n", g.url, tokenFile, team, cache))
+	return "/etc/castgate/" + name + ".yaml"
 }
 
 // team gives the organisation one team of n, each with a key, and empties the
 // cache. The key of the last member is returned.
 func (g *github) team(t *testing.T, n int, more ...*hosttest.Key) (line string) {
 	t.Helper()
+	g.state = githubtest.State{Org: "acme", Teams: map[string]githubtest.Team{}, Users: map[string]githubtest.User{}}
+	emptyCache(t)
+	return g.add(t, "operations", n, more...)
+}
+
+// add gives the organisation one more team.
+func (g *github) add(t *testing.T, name string, n int, more ...*hosttest.Key) (line string) {
+	t.Helper()
 	var members []githubtest.Member
-	users := map[string]githubtest.User{}
 	add := func(login, key string) {
-		id := int64(len(members) + 1)
+		id := int64(len(g.state.Users) + 1)
 		members = append(members, githubtest.Member{Login: login, ID: id})
-		users[login] = githubtest.User{ID: id, Keys: []string{key}}
+		g.state.Users[login] = githubtest.User{ID: id, Keys: []string{key}}
 	}
 	for _, k := range more {
 		add("octocat", k.Line)
 	}
 	for i := len(more); i < n; i++ {
-		line = keyLine(t, i)
-		add(fmt.Sprintf("member%05d", i), line)
+		line = keyLine(t, len(g.state.Users))
+		add(fmt.Sprintf("%s%05d", name, i), line)
 	}
-	g.state = githubtest.State{Org: "acme", Teams: map[string]githubtest.Team{"operations": {Members: members}}, Users: users}
-	emptyCache(t)
+	g.state.Teams[name] = githubtest.Team{Members: members}
 	return line
 }
 
@@ -160,42 +173,53 @@ func measureKeys(t *testing.T, r *report) {
 	hosttest.Run(t, "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", one, "./oneline")
 	r.commands = append(r.commands, "castgate-keys: `castgate-keys deploy ssh-ed25519 KEY`, for an account that the whole team may open, as the user castgate-keys"+firstLine("castgate-keys", "-version"))
 	g, as := startGitHub(t), asKeys(t)
-	ask := func(line string) []string {
-		f := strings.Fields(line)
-		return []string{"/usr/bin/castgate-keys", "deploy", f[0], f[1]}
-	}
 
-	x := r.table("castgate-keys with a warm cache", fmt.Sprintf("Milliseconds from start to exit, %d runs a round; the other is a static Go program that prints one line.", *starts), "castgate-keys", "one line", "ratio")
+	x := r.table("castgate-keys with a warm cache", fmt.Sprintf("Milliseconds from start to exit, %d runs a round of each in turn; the other is a static Go program that prints one line.", *starts), "castgate-keys", "to one line")
+	const bare = "one line"
 	got := samples{}
+	team := func(n int) string { return fmt.Sprintf("%d members", n) }
 	sizes := []int{10, 1000, 10000}
+	g.team(t, 1)
+	type run struct {
+		name, want string
+		argv       []string
+	}
+	runs := []run{{bare, "ssh-ed25519", []string{one}}}
 	for _, n := range sizes {
-		line := g.team(t, n)
-		refresh := exec.Command("/usr/bin/castgate-keys", "refresh")
+		slug := fmt.Sprintf("team%d", n)
+		line := g.add(t, slug, n)
+		cache := "/var/cache/castgate-keys/" + slug
+		hosttest.Run(t, "install", "-d", "-o", "castgate-keys", "-g", "castgate-keys", cache)
+		path := g.config(t, slug, slug, cache)
+		refresh := exec.Command("/usr/bin/castgate-keys", "-config", path, "refresh")
 		refresh.SysProcAttr = as
 		if out, err := refresh.CombinedOutput(); err != nil {
 			t.Fatalf("refresh: %v\n%s", err, out)
 		}
-		name := fmt.Sprintf("%d members", n)
-		for range *rounds {
-			var warm, bare []float64
-			for range *starts {
-				warm = append(warm, startToExit(t, as, line, ask(line)...))
-				bare = append(bare, startToExit(t, as, "ssh-ed25519", one))
-			}
-			got.add(name, median(warm))
-			got.add(name+", one line", median(bare))
-		}
-		ratio := median(got.ratios(name, name+", one line"))
-		x.add(name, num(median(got[name]), 2), num(median(got[name+", one line"]), 2), num(ratio, 2))
-		r.atMost("castgate-keys warm to a static Go program that prints one line, "+name, 1.5, ratio, "")
+		runs = append(runs, run{team(n), line, append([]string{"/usr/bin/castgate-keys", "-config", path, "deploy"}, strings.Fields(line)[:2]...)})
 	}
-	name := func(n int) string { return fmt.Sprintf("%d members", n) }
-	r.atMost("castgate-keys warm, 10,000 members to 10", 1.1, median(got[name(10000)])/median(got[name(10)]), "")
+	for range *rounds {
+		round := samples{}
+		for range *starts {
+			for _, a := range runs {
+				round.add(a.name, startToExit(t, as, a.want, a.argv...))
+			}
+		}
+		for name, ms := range round {
+			got.add(name, median(ms))
+		}
+	}
+	x.add(bare, num(median(got[bare]), 2), "1.00")
+	for _, n := range sizes {
+		ratio := median(got.ratios(team(n), bare))
+		x.add(team(n), num(median(got[team(n)]), 2), num(ratio, 2))
+		r.atMost("castgate-keys warm to a static Go program that prints one line, "+team(n), 1.5, ratio, "")
+	}
+	r.atMost("castgate-keys warm, 10,000 members to 10", 1.1, median(got.ratios(team(10000), team(10))), "")
 
 	y := r.table("castgate-keys with an empty cache", "Milliseconds from start to exit, 10 runs; a member's own account in a team of 1,000. The stand-in for GitHub answers each call that much later, and takes as long to set a connection up.", "castgate-keys", "calls' share")
 	line := g.team(t, 1000)
-	own := ask(line)
-	own[1] = "member00999"
+	own := append([]string{"/usr/bin/castgate-keys", "operations00999"}, strings.Fields(line)[:2]...)
 	near := 0.0
 	for _, g.away = range []time.Duration{0, 100 * time.Millisecond} {
 		var cold []float64
