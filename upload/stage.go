@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -25,13 +24,30 @@ const stageDir = "stage"
 // window is zstd's: what a reader must hold in memory, and a browser too.
 const window = 1 << 20
 
-var encoders = sync.Pool{New: func() any {
+// encoders keeps those that are not in use: one has megabytes of tables, and a
+// sync.Pool forgets it at every second collection, which making the next brings
+// about. Its size is Config.Parallel's limit.
+var encoders = make(chan *zstd.Encoder, maxParallel)
+
+func takeEncoder() *zstd.Encoder {
+	select {
+	case e := <-encoders:
+		return e
+	default:
+	}
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window))
 	if err != nil {
 		panic(err) // the options are constants
 	}
 	return e
-}}
+}
+
+func putEncoder(e *zstd.Encoder) {
+	select {
+	case encoders <- e:
+	default:
+	}
+}
 
 func stageName(id string) string { return stageDir + "/" + id }
 
@@ -98,8 +114,8 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 		}
 	}()
 	stored := manifest.NewHasher(out)
-	enc := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(enc)
+	enc := takeEncoder()
+	defer putEncoder(enc)
 	sealed, err := to.writer(stored)
 	if err != nil {
 		return nil, err

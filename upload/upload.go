@@ -17,9 +17,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -63,7 +61,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*Uploader, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &Uploader{Config: c, Log: log, targets: map[string]Target{}, uidOf: lookupUID, tally: tally{by: map[string]*counters{}}}
+	u := &Uploader{Config: c, Log: log, targets: map[string]Target{}, uidOf: new(accounts).uid, tally: tally{by: map[string]*counters{}}}
 	for _, t := range targets {
 		u.targets[t.Name()] = t
 		u.names = append(u.names, t.Name())
@@ -153,17 +151,6 @@ func (u *Uploader) Close() error {
 		errs = append(errs, u.spool.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// lookupUID asks the accounts of this host. One that isn't known, or can't be
-// looked up, proves nothing.
-func lookupUID(name string) (int, bool) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, false
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	return uid, err == nil
 }
 
 type hintError struct {
