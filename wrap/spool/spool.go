@@ -16,6 +16,8 @@
 package spool
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +27,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -313,18 +316,56 @@ func (d *Dir) Free() (uint64, error) {
 	return st.Bavail * uint64(st.Bsize), nil
 }
 
-// LiveOf counts the recordings in live/ that belong to uid: its sessions.
+// LiveOf counts the recordings in live/ that belong to uid: its sessions. Every
+// login on a host with many of them reads the directory, in a program that has
+// no collector, so it allocates no more for thousands than for one.
 func (d *Dir) LiveOf(uid int) (int, error) {
-	n := 0
-	err := d.Names(Live, func(id string) error {
-		info, err := d.root.Lstat(name(Live, id))
-		if err != nil {
-			return nil // it ended meanwhile
+	f, err := d.root.Open(Live)
+	if err != nil {
+		return 0, hint(fmt.Errorf("list the spool: %w", err), d.Path)
+	}
+	defer f.Close()
+	fd, n := int(f.Fd()), 0
+	buf := make([]byte, 4096)
+	for {
+		size, err := unix.Getdents(fd, buf)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return n, hint(fmt.Errorf("list the spool: %w", os.NewSyscallError("getdents", err)), d.Path)
+		case size == 0:
+			return n, nil
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == uid {
-			n++
+		for rest := buf[:size]; len(rest) > 0; {
+			var name []byte
+			name, rest = nextEntry(rest)
+			if bytes.HasSuffix(name, []byte(Suffix+"\x00")) && ownerAt(fd, name) == uid {
+				n++
+			}
 		}
-		return nil
-	}, nil)
-	return n, err
+	}
+}
+
+// nextEntry splits off the first of getdents(2)'s entries: inode and offset, of
+// 64 bits, its length, of 16, a byte for the type, and then the name, which
+// ends with a zero byte.
+func nextEntry(p []byte) (name, rest []byte) {
+	const length, start = 16, 19
+	size := int(binary.NativeEndian.Uint16(p[length:]))
+	name = p[start:size]
+	return name[:bytes.IndexByte(name, 0)+1], p[size:]
+}
+
+// ownerAt returns the uid that a file in the directory fd belongs to, -1 when
+// it is gone. unix.Statx would make a string of the name, which ends with a
+// zero byte already.
+func ownerAt(fd int, name []byte) int {
+	var st unix.Statx_t
+	_, _, e := unix.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(name))),
+		unix.AT_SYMLINK_NOFOLLOW, unix.STATX_UID, uintptr(unsafe.Pointer(&st)), 0)
+	if e != 0 {
+		return -1
+	}
+	return int(st.Uid)
 }
