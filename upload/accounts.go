@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// accounts asks for the accounts of this host, and remembers the answers for a
-// moment: a directory service shall not be asked once for each of the thousand
-// recordings that an outage has left. The zero value is ready.
+// accounts holds names and uids against the accounts of this host. What agreed
+// is remembered for a moment, so that /etc/passwd is not read once for each of
+// the thousand recordings that an outage has left; nothing is refused from
+// memory. The zero value is ready.
 type accounts struct {
-	mu    sync.Mutex
-	known map[string]account
+	mu     sync.Mutex
+	agreed map[account]time.Time // until when that counts
 }
 
 type account struct {
-	uid   int
-	ok    bool
-	until time.Time
+	name string
+	uid  int
 }
 
 const (
@@ -28,21 +28,33 @@ const (
 	maxAccounts = 1000 // then they are forgotten
 )
 
-// uid returns the uid of an account. One that isn't known, or can't be looked
-// up, proves nothing.
-func (a *accounts) uid(name string) (int, bool) {
+// differ reports whether name is an account with another uid, and with which.
+// One that isn't known, or can't be looked up, proves nothing.
+func (a *accounts) differ(name string, uid int) (other int, yes bool) {
+	k := account{name, uid}
+	if a.remembers(k) {
+		return 0, false
+	}
+	if other, known := lookupUID(name); known && other != uid {
+		return other, true
+	}
+	a.remember(k)
+	return 0, false
+}
+
+func (a *accounts) remembers(k account) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := time.Now()
-	if k, ok := a.known[name]; ok && now.Before(k.until) {
-		return k.uid, k.ok
+	return time.Now().Before(a.agreed[k])
+}
+
+func (a *accounts) remember(k account) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.agreed == nil || len(a.agreed) >= maxAccounts {
+		a.agreed = map[account]time.Time{}
 	}
-	if a.known == nil || len(a.known) >= maxAccounts {
-		a.known = map[string]account{}
-	}
-	uid, ok := lookupUID(name)
-	a.known[name] = account{uid, ok, now.Add(accountAge)}
-	return uid, ok
+	a.agreed[k] = time.Now().Add(accountAge)
 }
 
 func lookupUID(name string) (int, bool) {

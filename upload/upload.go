@@ -46,7 +46,7 @@ type Uploader struct {
 	journal  *journal
 	schedule *schedule
 
-	uidOf      func(user string) (int, bool)
+	accounts   accounts
 	complained sync.Map
 	tally      tally
 	counted    time.Time // when the metrics were written
@@ -61,7 +61,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*Uploader, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &Uploader{Config: c, Log: log, targets: map[string]Target{}, uidOf: new(accounts).uid, tally: tally{by: map[string]*counters{}}}
+	u := &Uploader{Config: c, Log: log, targets: map[string]Target{}, tally: tally{by: map[string]*counters{}}}
 	for _, t := range targets {
 		u.targets[t.Name()] = t
 		u.names = append(u.names, t.Name())

@@ -163,8 +163,9 @@ func (t *Terminal) copy(c *child) error {
 
 func hungUp(revents int16) bool { return revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0 }
 
-// interest says what to wait for. Neither side is read while what it said last
-// has not been taken: a stalled person stalls the program, as on any terminal.
+// interest says what to wait for. Neither side is read while too much of what it
+// said has not been taken: a stalled person stalls the program, a little later
+// than on a terminal of its own.
 func (t *Terminal) interest() [4]unix.PollFd {
 	fds := [4]unix.PollFd{
 		{Fd: int32(t.Outer.Wake.fd), Events: unix.POLLIN},
@@ -336,11 +337,10 @@ func (t *Terminal) give() {
 	}
 }
 
-// finish shows what was recorded last, takes what the program wrote before it
-// ended and hangs the inner terminal up.
+// finish takes what the program wrote before it ended and hangs the inner
+// terminal up.
 func (t *Terminal) finish(c *child) {
 	if c.end.Ended && t.Rec.verdict() == nil {
-		t.flush()
 		t.drain()
 	}
 	unix.Close(t.slave)
@@ -350,22 +350,26 @@ func (t *Terminal) finish(c *child) {
 	}
 }
 
-// drain reads what the program wrote before it ended. Poll flushes the kernel's
-// buffers (n_tty_poll), so that nothing readable means nothing written.
+// drain shows what was recorded last and reads what the program wrote before it
+// ended, which is recorded also when nobody is there any longer to see it. Poll
+// flushes the kernel's buffers (n_tty_poll), so that nothing readable means
+// nothing written.
 func (t *Terminal) drain() {
+	here := t.flush()
 	fds := []unix.PollFd{{Fd: int32(t.master), Events: unix.POLLIN}}
 	for total := 0; total < drainAfterExit; {
 		if n, err := rawPoll(fds, 0); err != nil || n == 0 || fds[0].Revents&unix.POLLIN == 0 {
 			return
+		}
+		if !here {
+			t.out = nil
 		}
 		n, err := t.take()
 		if err != nil || n == 0 {
 			return
 		}
 		total += n
-		if !t.flush() {
-			return
-		}
+		here = here && t.flush()
 	}
 }
 

@@ -52,7 +52,7 @@ type Recorder struct {
 
 // Begin writes the header and makes it durable.
 func (r *Recorder) Begin(h asciicast.Header) error {
-	r.buf = make([]byte, 0, 16<<10) // grows in a session that needs more
+	r.buf = make([]byte, 0, 26<<10) // a read of nothing but controls; what isn't touched costs nothing
 	var st unix.Stat_t
 	if err := unix.Fstat(r.FD, &st); err != nil {
 		return os.NewSyscallError("fstat", err)

@@ -47,6 +47,15 @@ cases in the tests.
 
 // tail is what no recorder on the host can close.
 const tail = `
+Three more have tests of their own, since nothing is done that a naive recorder
+could be compared in: a session that no recording belongs to is found by the
+client's port in sshd's log (103, TestSessionsCanBeMatched and
+` + "`castgate check -sessions`" + `); one account's connections don't take all of the guard (525,
+TestLimitPerUID); and ^C, ^\ and ^Z before the recorder has the terminal leave
+no shell that isn't recorded (534, TestKeysBeforeTheRecorder). A unit of the
+user's own systemd (` + "`systemd-run --user`" + `) needs a booted host: ` + "`castgate check`" + `
+warns of it there, and a masked user@.service closes it.
+
 Open by nature: what a program does that the session only starts (a script
 that was fetched, a connection to somewhere else); during the session, a server
 of one's own that the firewall lets others reach, and which is no recorded

@@ -179,7 +179,7 @@ var breakages = []breakage{
 	{"a start-up file before the recorder", "touch /usr/lib/castgate/home/.bashrc", []string{"FAIL nothing is in the home .bashrc"}, "rm /usr/lib/castgate/home/.bashrc", ""},
 	{"an open home before the recorder", "chmod 0777 /usr/lib/castgate/home/.config", []string{"FAIL nothing is in the home .config"}, "chmod 0755 /usr/lib/castgate/home/.config", ""},
 	{"what fish remembers of root", "install -m 0600 /dev/null " + fishMemory, nil, "rm " + fishMemory, ""},
-	{"what fish remembers, for everybody", "install -m 0666 /dev/null " + fishMemory, []string{"FAIL nothing is in the home fish_variables"}, "rm " + fishMemory, ""},
+	{"what fish remembers, for everybody", "install -m 0644 /dev/null " + fishMemory, []string{"FAIL nothing is in the home fish_variables"}, "rm " + fishMemory, ""},
 	{"not setgid", "chmod 0755 /usr/bin/castgate-wrap", []string{"FAIL castgate-wrap is setgid"}, "chmod 2755 /usr/bin/castgate-wrap", ""},
 	{
 		"nosuid", "mount --bind /usr/bin/castgate-wrap /usr/bin/castgate-wrap && mount -o remount,bind,nosuid /usr/bin/castgate-wrap",

@@ -222,10 +222,22 @@ func special(w uint64) uint64 {
 // maxEscape is the longest that a byte becomes, \u001b.
 const maxEscape = 6
 
-// appendEscaped appends p, which is UTF-8, as the inside of a JSON string. What
+// escapeStep bounds the room that is made for escapes, six times the text.
+const escapeStep = 4 << 10
+
+// appendEscaped appends p, which is UTF-8, as the inside of a JSON string.
+func appendEscaped(dst, p []byte) []byte {
+	for len(p) > escapeStep {
+		dst = appendEscapedStep(dst, p[:escapeStep])
+		p = p[escapeStep:]
+	}
+	return appendEscapedStep(dst, p)
+}
+
+// appendEscapedStep does the same for a piece that may end within a letter. What
 // is shorter than a word, as between the escapes of a full screen, is stored as
 // a whole one, and the next is written over the rest.
-func appendEscaped(dst, p []byte) []byte {
+func appendEscapedStep(dst, p []byte) []byte {
 	n := len(dst)
 	dst = slices.Grow(dst, maxEscape*len(p)+8)
 	room := dst[:cap(dst)]

@@ -358,13 +358,17 @@ func nextEntry(p []byte) (name, rest []byte) {
 }
 
 // ownerAt returns the uid that a file in the directory fd belongs to, -1 when
-// it is gone. unix.Statx would make a string of the name, which ends with a
-// zero byte already.
+// it has just ended. unix.Statx would make a string of the name, which ends with
+// a zero byte already; a sandbox may know no statx(2), and then that is done.
 func ownerAt(fd int, name []byte) int {
-	var st unix.Statx_t
+	var stx unix.Statx_t
 	_, _, e := unix.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(name))),
-		unix.AT_SYMLINK_NOFOLLOW, unix.STATX_UID, uintptr(unsafe.Pointer(&st)), 0)
-	if e != 0 {
+		unix.AT_SYMLINK_NOFOLLOW, unix.STATX_UID, uintptr(unsafe.Pointer(&stx)), 0)
+	if e == 0 {
+		return int(stx.Uid)
+	}
+	var st unix.Stat_t
+	if e == unix.ENOENT || unix.Fstatat(fd, string(name[:len(name)-1]), &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
 		return -1
 	}
 	return int(st.Uid)

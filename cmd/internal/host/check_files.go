@@ -148,7 +148,8 @@ func (h *Host) loginShells() []Finding {
 	return ok(what)
 }
 
-// fishMemory is what fish writes at a root login: names and values, no code.
+// fishMemory is what fish writes at a root login. Values in it count for every
+// fish that can read it, so nobody else's may.
 const fishMemory = homePath + "/.config/fish/fish_variables"
 
 // homeTree: what a shell finds in the home of the moment runs before the
@@ -163,6 +164,8 @@ func (h *Host) homeTree() []Finding {
 			return err
 		case !d.IsDir() && (path != fishMemory || !d.Type().IsRegular()):
 			wrong = path + " is no directory: shells may run it before the recorder"
+		case path == fishMemory && unix.Stat(path, &st) == nil && st.Mode&0o044 != 0:
+			wrong = path + " is read by every fish before the recorder"
 		case unix.Stat(path, &st) == nil && (st.Uid != 0 || st.Mode&0o022 != 0):
 			wrong = path + " may be written by others than root"
 		default:

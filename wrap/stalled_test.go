@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package wrap_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/creack/pty"
+
+	"castgate/packaging/hosttest"
+)
+
+// stall starts a session whose person doesn't read: the test has the master of
+// the outer terminal. The command prints n letters and END.
+func (h *host) stall(t *testing.T, n int, then string) (master *os.File, cmd *exec.Cmd) {
+	t.Helper()
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	defer slave.Close()
+	if err := slave.Chown(h.user.UID, -1); err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.Command("/usr/bin/castgate-wrap")
+	cmd.Env = []string{
+		"PATH=/usr/bin:/bin", "TERM=xterm", "USER=" + h.user.Name, "SSH_CONNECTION=127.0.0.1 1 127.0.0.1 22",
+		fmt.Sprintf("SSH_ORIGINAL_COMMAND=head -c %d /dev/zero | tr '\\0' x; printf EN''D; %s", n, then),
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setsid: true, Setctty: true, Credential: &syscall.Credential{Uid: uint32(h.user.UID), Gid: uint32(h.user.GID)},
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return master, cmd
+}
+
+// What a program prints to somebody who is slow is recorded as it comes, for a
+// while; all of it is shown, once, when he reads.
+func TestRecordsAheadOfSomebodySlow(t *testing.T) {
+	h := newHost(t, "/bin/sh")
+	const n = 60000
+	master, cmd := h.stall(t, n, "exec sleep 60")
+	hosttest.WaitFor(t, "the recording of what nobody has read", func() bool {
+		files, _ := filepath.Glob("/var/spool/castgate/live/*.cast")
+		return len(files) == 1 && strings.HasSuffix(string(hosttest.ReadRecording(t, files[0]).Output), "END")
+	})
+	var shown []byte
+	buf := make([]byte, 1<<10)
+	for !bytes.HasSuffix(shown, []byte("END")) {
+		k, err := master.Read(buf)
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", len(shown), err)
+		}
+		shown = append(shown, buf[:k]...)
+	}
+	master.Close()
+	_ = cmd.Wait()
+	if rec := one(t); !bytes.Equal(rec.Output, shown) || bytes.Count(shown, []byte("x")) < n {
+		t.Errorf("shown %d bytes, recorded %d", len(shown), len(rec.Output))
+	}
+}
+
+// A program has ended, its last words wait in its terminal, and the person, who
+// never read what came before, is gone: they are recorded.
+func TestLastWordsToNobody(t *testing.T) {
+	h := newHost(t, "/bin/sh")
+	for _, n := range []int{20000, 60000, 70000, 80000} {
+		master, cmd := h.stall(t, n, "exit 0")
+		hosttest.WaitFor(t, "a session", func() bool {
+			files, _ := filepath.Glob("/var/spool/castgate/live/*.cast")
+			return len(files) == 1 && len(hosttest.ReadRecording(t, files[0]).Output) > 0
+		})
+		hosttest.WaitFor(t, "the program's end", func() bool { return len(hosttest.Children(cmd.Process.Pid)) == 0 })
+		master.Close()
+		_ = cmd.Wait()
+		if rec := one(t); !strings.HasSuffix(string(rec.Output), "END") {
+			t.Errorf("%d bytes: recorded %d", n, len(rec.Output))
+		}
+	}
+}
