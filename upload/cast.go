@@ -155,7 +155,7 @@ func exitOf(ev asciicast.Event) *int {
 
 // check refuses a header that can't be this file's: castgate-wrap gives the
 // file the session's id, and the kernel gave it the person's uid as owner.
-func (c *cast) check(h asciicast.Header, known *accounts) error {
+func (c *cast) check(h asciicast.Header, uidOf func(user string) (int, bool)) error {
 	s := h.Session
 	if s == nil {
 		return refuse("its header has no castgate object: castgate-wrap did not write it")
@@ -170,7 +170,7 @@ func (c *cast) check(h asciicast.Header, known *accounts) error {
 	if st := info.Sys().(*syscall.Stat_t); int(st.Uid) != s.UID {
 		return refuse("its header says uid %d, but uid %d wrote it", s.UID, st.Uid)
 	}
-	if uid, yes := known.differ(s.User, s.UID); yes {
+	if uid, ok := uidOf(s.User); ok && uid != s.UID {
 		return refuse("its header says user %q with uid %d, but that account has uid %d", s.User, s.UID, uid)
 	}
 	if _, err := manifest.Element(s.User); err != nil {

@@ -103,31 +103,23 @@ func makeDirs(root *os.Root, dir string) error {
 // next try takes it away.
 func storeFile(dir *os.Root, name string, o object) error {
 	tmp := ".new." + name
+	if err := dir.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove what was left of a delivery: %w", err)
+	}
 	if done, err := alreadyThere(dir, name, o); done || err != nil {
-		return errors.Join(err, removed(dir, tmp))
+		return err
 	}
 	err := writeFile(dir, tmp, o)
-	if errors.Is(err, fs.ErrExist) {
-		if err := removed(dir, tmp); err != nil {
-			return err
-		}
-		err = writeFile(dir, tmp, o)
-	}
 	if err == nil {
 		if err = dir.Link(tmp, name); errors.Is(err, fs.ErrExist) {
 			_, err = alreadyThere(dir, name, o)
 		}
 	}
-	if err = errors.Join(err, removed(dir, tmp)); err != nil {
-		return fmt.Errorf("store in the archive: %w", err)
+	if gone := dir.Remove(tmp); err == nil && gone != nil {
+		err = gone
 	}
-	return nil
-}
-
-// removed removes what was left of a delivery.
-func removed(dir *os.Root, tmp string) error {
-	if err := dir.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove what was left of a delivery: %w", err)
+	if err != nil {
+		return fmt.Errorf("store in the archive: %w", err)
 	}
 	return nil
 }

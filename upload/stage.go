@@ -125,7 +125,7 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.check(f.header, &u.accounts); err != nil {
+	if err := c.check(f.header, u.uidOf); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(enc.Close(), sealed.Close(), out.Sync()); err != nil {

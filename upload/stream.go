@@ -143,7 +143,7 @@ func (u *Uploader) streams(c *cast) bool {
 	if err != nil {
 		return false // not yet
 	}
-	if err := c.check(r.Header, &u.accounts); err != nil {
+	if err := c.check(r.Header, u.uidOf); err != nil {
 		u.complainOnce("a live recording is not streamed", c.id, err)
 		return false
 	}

@@ -17,7 +17,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -46,7 +48,7 @@ type Uploader struct {
 	journal  *journal
 	schedule *schedule
 
-	accounts   accounts
+	uidOf      func(user string) (int, bool)
 	complained sync.Map
 	tally      tally
 	counted    time.Time // when the metrics were written
@@ -61,7 +63,7 @@ func New(ctx context.Context, c Config, log *slog.Logger) (*Uploader, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &Uploader{Config: c, Log: log, targets: map[string]Target{}, tally: tally{by: map[string]*counters{}}}
+	u := &Uploader{Config: c, Log: log, targets: map[string]Target{}, uidOf: lookupUID, tally: tally{by: map[string]*counters{}}}
 	for _, t := range targets {
 		u.targets[t.Name()] = t
 		u.names = append(u.names, t.Name())
@@ -151,6 +153,17 @@ func (u *Uploader) Close() error {
 		errs = append(errs, u.spool.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// lookupUID asks the accounts of this host. One that isn't known, or can't be
+// looked up, proves nothing.
+func lookupUID(name string) (int, bool) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, false
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	return uid, err == nil
 }
 
 type hintError struct {

@@ -121,7 +121,7 @@ func (t *Terminal) Run(p Program) (End, error) {
 	if err != nil {
 		return End{}, err
 	}
-	t.inBuf, t.outBuf = make([]byte, readSize), make([]byte, readSize)
+	t.inBuf, t.outBuf = make([]byte, readSize), make([]byte, ahead) // what is not touched of it takes no memory
 	// The slave stays open here: a program that closes its terminal for a moment
 	// is not a session that has ended. SIGCHLD says that.
 	lost := t.copy(c)
@@ -173,7 +173,7 @@ func (t *Terminal) interest() [4]unix.PollFd {
 		{Fd: int32(t.Outer.In)},
 		{Fd: int32(t.Outer.Out)},
 	}
-	if len(t.out)+readSize <= ahead {
+	if !t.full() {
 		fds[1].Events |= unix.POLLIN
 	}
 	if len(t.out) > 0 {
@@ -273,18 +273,18 @@ func (t *Terminal) take() (n int, err error) {
 	return n, nil
 }
 
-// room returns where the next read goes, nil when too much waits already.
+// full says that too much waits to be shown for another read.
+func (t *Terminal) full() bool { return len(t.out)+readSize > ahead }
+
+// room returns where the next read goes, nil when there is none.
 func (t *Terminal) room() []byte {
-	if len(t.out)+readSize > ahead {
+	if t.full() {
 		return nil
 	}
 	if len(t.out) == 0 {
 		t.out = t.outBuf[:0]
 	}
 	if cap(t.out)-len(t.out) < readSize {
-		if len(t.out)+readSize > len(t.outBuf) {
-			t.outBuf = make([]byte, ahead) // only where somebody is slow
-		}
 		t.out = t.outBuf[:copy(t.outBuf, t.out)]
 	}
 	return t.out[len(t.out):][:readSize]

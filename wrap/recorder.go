@@ -52,7 +52,7 @@ type Recorder struct {
 
 // Begin writes the header and makes it durable.
 func (r *Recorder) Begin(h asciicast.Header) error {
-	r.buf = make([]byte, 0, 26<<10) // a read of nothing but controls; what isn't touched costs nothing
+	r.buf = make([]byte, 0, 6*readSize+1<<10) // one read of nothing but escapes, and what is around it
 	var st unix.Stat_t
 	if err := unix.Fstat(r.FD, &st); err != nil {
 		return os.NewSyscallError("fstat", err)

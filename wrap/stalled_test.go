@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/creack/pty"
@@ -30,18 +29,15 @@ func (h *host) stall(t *testing.T, n int, then string) (master *os.File, cmd *ex
 	if err := slave.Chown(h.user.UID, -1); err != nil {
 		t.Fatal(err)
 	}
-	cmd = exec.Command("/usr/bin/castgate-wrap")
-	cmd.Env = []string{
-		"PATH=/usr/bin:/bin", "TERM=xterm", "USER=" + h.user.Name, "SSH_CONNECTION=127.0.0.1 1 127.0.0.1 22",
-		fmt.Sprintf("SSH_ORIGINAL_COMMAND=head -c %d /dev/zero | tr '\\0' x; printf EN''D; %s", n, then),
-	}
+	cmd = h.user.Command("/usr/bin/castgate-wrap")
+	cmd.Env = append(cmd.Env, "TERM=xterm", "SSH_CONNECTION=127.0.0.1 1 127.0.0.1 22",
+		fmt.Sprintf("SSH_ORIGINAL_COMMAND=head -c %d /dev/zero | tr '\\0' x; printf EN''D; %s", n, then))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setsid: true, Setctty: true, Credential: &syscall.Credential{Uid: uint32(h.user.UID), Gid: uint32(h.user.GID)},
-	}
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	return master, cmd
 }
 

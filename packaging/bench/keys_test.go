@@ -173,7 +173,12 @@ func measureKeys(t *testing.T, r *report) {
 	hosttest.Run(t, "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", one, "./oneline")
 	r.commands = append(r.commands, "castgate-keys: `castgate-keys deploy ssh-ed25519 KEY`, for an account that the whole team may open, as the user castgate-keys"+firstLine("castgate-keys", "-version"))
 	g, as := startGitHub(t), asKeys(t)
+	warmKeys(t, r, g, as, one)
+	coldKeys(t, r, g, as)
+}
 
+// warmKeys looks whether the answer costs the same however large the team is.
+func warmKeys(t *testing.T, r *report, g *github, as *syscall.SysProcAttr, one string) {
 	x := r.table("castgate-keys with a warm cache", fmt.Sprintf("Milliseconds from start to exit, %d runs a round of each in turn; the other is a static Go program that prints one line.", *starts), "castgate-keys", "to one line")
 	const bare = "one line"
 	got := samples{}
@@ -216,7 +221,10 @@ func measureKeys(t *testing.T, r *report) {
 		r.atMost("castgate-keys warm to a static Go program that prints one line, "+team(n), 1.5, ratio, "")
 	}
 	r.atMost("castgate-keys warm, 10,000 members to 10", 1.1, median(got.ratios(team(10000), team(10))), "")
+}
 
+// coldKeys looks what GitHub's distance costs where nothing is cached.
+func coldKeys(t *testing.T, r *report, g *github, as *syscall.SysProcAttr) {
 	y := r.table("castgate-keys with an empty cache", "Milliseconds from start to exit, 10 runs; a member's own account in a team of 1,000. The stand-in for GitHub answers each call that much later, and takes as long to set a connection up.", "castgate-keys", "calls' share")
 	line := g.team(t, 1000)
 	own := append([]string{"/usr/bin/castgate-keys", "operations00999"}, strings.Fields(line)[:2]...)

@@ -130,7 +130,8 @@ func (h *Host) pam() []Finding {
 		func(_ Account, s settings) bool { return s.get("usepam") == "yes" })
 }
 
-// pamStack is the text of a PAM service with what it includes (pam.conf(5)).
+// pamStack is the text of a PAM service with what it includes, without its
+// comments (pam.conf(5)).
 func pamStack(path string) []byte {
 	var all []byte
 	seen := map[string]bool{}
@@ -141,15 +142,16 @@ func pamStack(path string) []byte {
 		}
 		seen[path] = true
 		text, _ := os.ReadFile(path)
-		for line := range bytes.Lines(text) {
-			f := strings.Fields(string(line))
+		for line := range strings.Lines(string(text)) {
+			line, _, _ = strings.Cut(strings.TrimRight(line, "\n"), "#")
+			f := strings.Fields(line)
 			switch {
 			case len(f) == 2 && f[0] == "@include":
 				read(filepath.Join(filepath.Dir(path), f[1]))
 			case len(f) == 3 && (f[1] == "include" || f[1] == "substack"):
 				read(filepath.Join(filepath.Dir(path), f[2]))
 			default:
-				all = append(all, line...)
+				all = append(append(all, line...), '\n')
 			}
 		}
 	}
@@ -157,7 +159,7 @@ func pamStack(path string) []byte {
 	return all
 }
 
-var readenv = regexp.MustCompile(`(?m)^[^#\n]*pam_env\.so.*\buser_readenv=1`)
+var readenv = regexp.MustCompile(`(?m)^.*pam_env\.so.*\buser_readenv=1`)
 
 // readenv: LD_PRELOAD from ~/.pam_environment is in force before the shell that
 // starts the recorder. A static login shell does not care.
@@ -174,8 +176,6 @@ func (h *Host) readenv() []Finding {
 		"castgate enable takes it out of "+pamSshd+"; take it out of what that includes by hand")
 }
 
-var hookLine = regexp.MustCompile(`(?m)^[^#\n]*castgate-guard session-hook`)
-
 // sessionHook tells who came in on an account that several people share.
 func (h *Host) sessionHook() []Finding {
 	const what = "who it was on shared accounts"
@@ -185,7 +185,7 @@ func (h *Host) sessionHook() []Finding {
 			shared = append(shared, name)
 		}
 	}
-	if len(shared) == 0 || hookLine.Match(pamStack(pamSshd)) {
+	if len(shared) == 0 || bytes.Contains(pamStack(pamSshd), []byte("castgate-guard session-hook")) {
 		return ok(what)
 	}
 	slices.Sort(shared)
