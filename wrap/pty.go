@@ -338,13 +338,18 @@ func (t *Terminal) give() {
 }
 
 // finish takes what the program wrote before it ended and hangs the inner
-// terminal up.
+// terminal up. Where recording has failed, the program is gone before the person
+// is waited for, who sees what was recorded until then.
 func (t *Terminal) finish(c *child) {
-	if c.end.Ended && t.Rec.verdict() == nil {
+	failed := t.Rec.verdict() != nil
+	if c.end.Ended && !failed {
 		t.drain()
 	}
 	unix.Close(t.slave)
 	unix.Close(t.master) // SIGHUP for what still runs there
+	if failed {
+		t.flush()
+	}
 	if !c.end.Ended {
 		c.await(t.Outer.Wake)
 	}

@@ -5,6 +5,7 @@ package wrap_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,4 +85,24 @@ func TestLastWordsToNobody(t *testing.T) {
 			t.Errorf("%d bytes: recorded %d", n, len(rec.Output))
 		}
 	}
+}
+
+// Recording ends while something that is recorded has not been shown: it is
+// shown before the session ends, and no more than that.
+func TestRecordedIsShownAtTheLimit(t *testing.T) {
+	h := newHost(t, "/bin/sh")
+	hosttest.Config(t, "wrap", "notice: \"\"\nlimits: {session: 40KiB, free: 0}\n")
+	master, cmd := h.stall(t, 60000, "exec sleep 60")
+	hosttest.WaitFor(t, "the limit", func() bool {
+		files, _ := filepath.Glob("/var/spool/castgate/*/*.cast")
+		text := []byte{}
+		if len(files) == 1 {
+			text, _ = os.ReadFile(files[0])
+		}
+		return bytes.Contains(text, []byte("recording stopped"))
+	})
+	all, _ := io.ReadAll(master) // EIO: the last holder of the terminal has gone
+	_ = cmd.Wait()
+	shown, _, _ := strings.Cut(string(all), "castgate-wrap: ")
+	shownIsRecorded(t, shown)
 }
