@@ -103,6 +103,9 @@ func Run(inv Invocation) (End, error) {
 	if s.req.AsShell && !s.req.SSH && (!s.policy.Record.Su || broken != nil) {
 		return End{}, s.becomeShell()
 	}
+	if err := s.restrict(); err != nil {
+		return End{}, s.refuse(err)
+	}
 	s.describe()
 	if err := errors.Join(broken, s.begin(broken == nil)); err != nil {
 		if !s.mayGoOn() || s.wake == nil { // without a Waker nothing can run
@@ -218,6 +221,7 @@ func (s *session) describe() {
 		Session: &asciicast.Session{
 			ID: s.id, Mode: Mode(), Host: hostname(), User: s.account.Name, UID: os.Getuid(),
 			Client: client, Server: server, TTY: s.tty, Kind: kind,
+			Asked: strings.ToValidUTF8(s.req.Original, "\ufffd"), Shell: s.shellBefore(),
 			Boot: bootID(), Audit: auditSession(), Version: "castgate " + s.inv.Version,
 		},
 	}
@@ -226,10 +230,20 @@ func (s *session) describe() {
 	}
 }
 
+// environment is what the session's program gets.
+func (s *session) environment(tty string) []string {
+	env := Environment(s.inv.Environ, s.account, s.shell, tty, s.id)
+	if s.req.HasOriginal {
+		env = append(env, "SSH_ORIGINAL_COMMAND="+s.req.Original)
+	}
+	return env
+}
+
 // transfer recognises a file transfer, but only without a terminal: with one
-// everything is recorded, whatever the command says.
+// everything is recorded, whatever the command says. And only where the shell
+// would run any command: one that refuses some (rbash, git-shell) is asked.
 func (s *session) transfer() (Transfer, bool) {
-	if s.tty {
+	if s.tty || !ordinaryShell(s.shell) {
 		return Transfer{}, false
 	}
 	return ParseTransfer(s.req.Command, s.account.Home)
@@ -271,7 +285,7 @@ func (s *session) program() (End, error) {
 	if s.tty {
 		return s.onTerminal()
 	}
-	s.command.Env = Environment(s.inv.Environ, s.account, s.shell, "", s.id)
+	s.command.Env = s.environment("")
 	transfer := s.moved.Path != ""
 	content := s.policy.Record.Commands != "metadata"
 	if transfer {

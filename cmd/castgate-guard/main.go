@@ -87,7 +87,7 @@ func hook(env *cli.Env, group, runDir string) {
 		if err != nil {
 			gid = 0 // the guard still reads it
 		}
-		done <- errors.Join(err, guard.Hook{RunDir: runDir, GID: gid, Getenv: env.Getenv, Parent: os.Getppid()}.Run())
+		done <- errors.Join(err, guard.Hook{RunDir: runDir, GID: gid, Getenv: env.Getenv, Parent: os.Getppid(), Account: account}.Run())
 	}()
 	select {
 	case err := <-done:

@@ -80,6 +80,8 @@ type Session struct {
 	Server string `json:"server,omitempty"` // "address port"
 	TTY    bool   `json:"tty"`              // a terminal session
 	Kind   string `json:"kind"`             // shell | command | transfer | subsystem
+	Asked  string `json:"asked,omitempty"`  // the client's command, where its key is restricted to another: Header.Command
+	Shell  string `json:"shell,omitempty"`  // "before": a shell of the account's ran before the recorder, which was not its login shell
 	Boot   string `json:"boot,omitempty"`   // /proc/sys/kernel/random/boot_id
 	Audit  int64  `json:"audit,omitempty"`  // audit session, /proc/self/sessionid
 	Parent string `json:"parent,omitempty"` // session in which this one was started by hand

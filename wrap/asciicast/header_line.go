@@ -70,6 +70,8 @@ func (o *object) session(s *Session) {
 	o.some("server", s.Server)
 	o.truth("tty", s.TTY)
 	o.text("kind", s.Kind)
+	o.some("asked", s.Asked)
+	o.some("shell", s.Shell)
 	o.some("boot", s.Boot)
 	if s.Audit != 0 {
 		o.number("audit", s.Audit)

@@ -13,13 +13,15 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/wrap/restrict"
 )
 
 // RunDir is where the session hook leaves one record for each connection.
 const RunDir = "/run/castgate"
 
-// maxRecord bounds a record: a few short fields.
-const maxRecord = 4 << 10
+// maxRecord bounds a record: a few short fields, and a command.
+const maxRecord = 256 << 10
 
 // Key is who came in, as the session hook, run by sshd as root, was told. What
 // the person could forge (SSH_USER_AUTH's file, environment=) is no part of it.
@@ -30,6 +32,18 @@ type Key struct {
 	Fingerprint string `json:"fingerprint,omitempty"` // "SHA256:…"; "" when no key was used
 	Type        string `json:"type,omitempty"`        // "ssh-ed25519"
 	Connection  string `json:"connection,omitempty"`  // as in SSH_CONNECTION
+
+	Forced  bool   `json:"forced,omitempty"`  // the key is restricted to Command
+	Command string `json:"command,omitempty"` //
+	Unsure  string `json:"unsure,omitempty"`  // why it can't be told whether it is
+}
+
+// Restriction is what the session may run.
+func (k Key) Restriction() (restrict.Restriction, error) {
+	if k.Unsure != "" {
+		return restrict.Restriction{}, errors.New(k.Unsure)
+	}
+	return restrict.Restriction{Forced: k.Forced, Command: k.Command}, nil
 }
 
 // Accepted finds the record of the connection that the process pid belongs to,

@@ -3,13 +3,11 @@
 package guard
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 )
 
@@ -146,66 +144,6 @@ func TestRecordOfAnotherProcess(t *testing.T) {
 			t.Errorf("%s: believed %+v", name, k)
 		}
 	}
-}
-
-// TestAcceptedKey compares with ssh-keygen, for plain keys and certificates.
-func TestAcceptedKey(t *testing.T) {
-	for _, kind := range []string{"ed25519", "rsa", "ecdsa"} {
-		dir := t.TempDir()
-		ca, key := dir+"/ca", dir+"/key"
-		keygen(t, "-q", "-t", "ed25519", "-N", "", "-f", ca)
-		keygen(t, "-q", "-t", kind, "-N", "", "-f", key)
-		keygen(t, "-q", "-s", ca, "-I", "me", "-n", "deploy", key+".pub")
-		want := strings.Fields(keygen(t, "-l", "-f", key+".pub"))[1]
-		for _, file := range []string{key + ".pub", key + "-cert.pub"} {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f := strings.Fields(string(b))
-			for _, info := range []string{
-				"publickey " + f[0] + " " + f[1],
-				"publickey " + f[0] + " " + f[1] + "\n",
-				"password\npublickey " + f[0] + " " + f[1] + "\nkeyboard-interactive/pam\n",
-			} {
-				kind, got, err := acceptedKey(info)
-				if err != nil || got != want || kind != f[0] {
-					t.Errorf("%s: %s %s, %v; want %s", file, kind, got, err, want)
-				}
-			}
-		}
-	}
-}
-
-func keygen(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := exec.Command("ssh-keygen", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("ssh-keygen %v: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
-func TestNoAcceptedKey(t *testing.T) {
-	ed := base64.StdEncoding.EncodeToString(appendString(appendString(nil, []byte("ssh-ed25519")), make([]byte, 32)))
-	for _, info := range []string{
-		"", "password", "publickey", "publickey ssh-ed25519", "publickey ssh-ed25519 ???", "publickey ssh-rsa " + ed,
-		"hostbased ssh-ed25519 " + ed, "publickey ssh-ed25519-cert-v01@openssh.com " + ed,
-	} {
-		if kind, sum, err := acceptedKey(info); err == nil {
-			t.Errorf("%q: %s %s", info, kind, sum)
-		}
-	}
-}
-
-func FuzzAcceptedKey(f *testing.F) {
-	f.Add("publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n")
-	f.Add("publickey ssh-rsa-cert-v01@openssh.com AAAA")
-	f.Fuzz(func(t *testing.T, info string) {
-		if _, sum, err := acceptedKey(info); err == nil && !validFingerprint(sum) {
-			t.Fatalf("%q from %q", sum, info)
-		}
-	})
 }
 
 func FuzzRecord(f *testing.F) {
