@@ -96,11 +96,12 @@ func TestOwnFileRestrictsNobody(t *testing.T) {
 	hosttest.Install(t)
 	key := hosttest.NewKey(t, "ed25519")
 	hosttest.AddUser(t, "backup0", "/bin/bash").Write(t, ".ssh/authorized_keys", `command="echo only-this" `+key.Line+"\n")
-	keys := t.TempDir() + "/keys"
+	const keys = "/etc/castgate/emergency"
 	if err := os.WriteFile(keys, []byte(key.Line+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	conf := snippet(t, "AuthorizedKeysCommand /usr/bin/castgate-keys %u %t %k\nAuthorizedKeysCommandUser castgate-keys", "AuthorizedKeysCommand /bin/cat "+keys+"\nAuthorizedKeysCommandUser root")
+	hosttest.Config(t, "keys", "github: {org: acme}\nemergency: {backup0: "+keys+"}\n")
+	conf := snippet(t)
 	sshd := hosttest.StartSshd(t, conf)
 	hosttest.Run(t, "chmod", "a+rX", sshd.Conf, filepath.Dir(sshd.Conf), filepath.Dir(filepath.Dir(sshd.Conf))) // as Debian has it
 	for _, hook := range []bool{false, true} {

@@ -29,7 +29,7 @@ type setting struct {
 }
 
 // interesting are the keywords that are kept.
-var interesting = []string{"authorizedkeysfile", "authorizedprincipalsfile", "authorizedprincipalscommand"}
+var interesting = []string{"authorizedkeysfile", "authorizedkeyscommand", "authorizedprincipalsfile", "authorizedprincipalscommand"}
 
 // dropIns are what Debian's file includes first.
 const dropIns = "/etc/ssh/sshd_config.d/*.conf"

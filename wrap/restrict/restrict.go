@@ -85,13 +85,30 @@ func (c Config) ofKey(a Account, k Key) ([]Restriction, error) {
 			return nil, fmt.Errorf("%s and %s restrict one key in different ways", first.Where(), l.Where())
 		}
 	}
-	if first != nil {
+	if first == nil {
+		err = c.otherCommand(a)
+	} else {
 		all = append(all, first.Restriction)
 	}
 	if k.Cert != nil {
 		all = append(all, k.Cert.Restriction)
 	}
-	return all, nil
+	return all, err
+}
+
+// keysCommand prints no command= with a key (castgate-keys.yaml(5), options).
+const keysCommand = "/usr/bin/castgate-keys"
+
+// otherCommand refuses keys that another program than castgate-keys may have
+// printed, as the servers of git repositories have one: with command= before
+// every key.
+func (c Config) otherCommand(a Account) error {
+	for _, command := range c.values("authorizedkeyscommand", a, "none") {
+		if w := words(command); len(w) > 0 && w[0] != keysCommand && !strings.EqualFold(w[0], "none") {
+			return fmt.Errorf("AuthorizedKeysCommand %q may restrict a key, and its answer isn't known", w[0])
+		}
+	}
+	return nil
 }
 
 // one merges the restrictions of one login as sshd does (auth-options.c,

@@ -156,6 +156,9 @@ func TestRestriction(t *testing.T) {
 		"principals' command":        {"AuthorizedPrincipalsCommand /bin/true", "", p.cert, "?"},
 		"principals' file":           {"AuthorizedPrincipalsFile DIR/principals", "", p.cert, "?"},
 		"not for a plain key":        {"AuthorizedPrincipalsCommand /bin/true", p.key, p.key, "-"},
+		"another program's":          {"AuthorizedKeysFile none\nAuthorizedKeysCommand /usr/bin/gitea keys", "", p.key, "?"},
+		"of another account only":    {"AuthorizedKeysCommand /usr/bin/castgate-keys %u\nMatch User git\nAuthorizedKeysCommand /usr/bin/gitea keys", "", p.key, "-"},
+		"in a file all the same":     {"AuthorizedKeysCommand /usr/bin/gitea keys", `command="x" ` + p.key, p.key, "x"},
 		"a password":                 {"", `command="x" ` + p.key, "", "-"},
 	} {
 		h := newHost(t, tt.config)
