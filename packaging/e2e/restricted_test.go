@@ -100,7 +100,7 @@ func TestOwnFileRestrictsNobody(t *testing.T) {
 	if err := os.WriteFile(keys, []byte(key.Line+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	hosttest.Config(t, "keys", "github: {org: acme}\nemergency: {backup0: "+keys+"}\n")
+	hosttest.Config(t, "keys", "github: {org: acme, token_file: /etc/castgate/github-token}\nemergency: {backup0: "+keys+"}\n")
 	conf := snippet(t)
 	sshd := hosttest.StartSshd(t, conf)
 	hosttest.Run(t, "chmod", "a+rX", sshd.Conf, filepath.Dir(sshd.Conf), filepath.Dir(filepath.Dir(sshd.Conf))) // as Debian has it
@@ -109,7 +109,7 @@ func TestOwnFileRestrictsNobody(t *testing.T) {
 			withHook(t)
 		}
 		if got := hosttest.Do(t, sshd.Ssh(key, "backup0", nil, "echo free; exit 9"), nil); got.Status != 9 || got.Stdout != "free\n" {
-			t.Errorf("hook %v: %+v", hook, got)
+			t.Errorf("hook %v: %+v\n%s", hook, got, strings.Join(sshd.Log.Lines(), "\n"))
 		}
 	}
 }

@@ -29,7 +29,7 @@ type setting struct {
 }
 
 // interesting are the keywords that are kept.
-var interesting = []string{"authorizedkeysfile", "authorizedkeyscommand", "authorizedprincipalsfile", "authorizedprincipalscommand"}
+var interesting = []string{"authorizedkeysfile", "authorizedkeyscommand", "trustedusercakeys", "authorizedprincipalsfile", "authorizedprincipalscommand"}
 
 // dropIns are what Debian's file includes first.
 const dropIns = "/etc/ssh/sshd_config.d/*.conf"
@@ -50,15 +50,25 @@ func ReadConfig(pid int) Config {
 	return c
 }
 
+// ReadFiles reads the configuration from file, below what first says.
+func ReadFiles(file string, first []byte) Config {
+	var c Config
+	c.parse(first, nil, 0)
+	c.read(file, nil, 0)
+	return c
+}
+
 // maxDepth is how deep sshd itself follows Include (servconf.c).
 const maxDepth = 16
 
 // read adds the lines of a file. A Match in it ends with it.
 func (c *Config) read(file string, below []string, depth int) {
-	text, err := read(file)
-	if err != nil || depth > maxDepth {
-		return
+	if text, err := read(file); err == nil && depth <= maxDepth {
+		c.parse(text, below, depth)
 	}
+}
+
+func (c *Config) parse(text []byte, below []string, depth int) {
 	match := below
 	for line := range strings.Lines(string(text)) {
 		key, value := cutKeyword(line)

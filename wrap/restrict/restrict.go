@@ -134,6 +134,39 @@ func (c Config) Restricted(a Account) ([]Line, error) {
 	return slices.DeleteFunc(lines, func(l Line) bool { return !l.Forced && !l.Authority && l.Fault == nil }), err
 }
 
+// Doubts says what of the account's keys could not be told at a login, and so
+// would be refused.
+func (c Config) Doubts(a Account) []error {
+	lines, err := c.Lines(a)
+	if err != nil {
+		return []error{err}
+	}
+	var all []error
+	doubt := func(err error) {
+		known := func(e error) bool { return e.Error() == err.Error() }
+		if err != nil && !slices.ContainsFunc(all, known) {
+			all = append(all, err)
+		}
+	}
+	certificates := false
+	for _, l := range lines {
+		k := Key{Blob: l.Blob}
+		if l.Authority {
+			certificates, k.Cert = true, &Cert{Authority: l.Blob}
+		}
+		_, err := c.ofKey(a, k)
+		doubt(err)
+	}
+	for _, ca := range c.values("trustedusercakeys", a, "none") {
+		certificates = certificates || !strings.EqualFold(ca, "none")
+	}
+	if certificates {
+		doubt(c.principals(a))
+	}
+	doubt(c.otherCommand(a))
+	return all
+}
+
 // Lines returns the lines with keys of every file that may open the account.
 func (c Config) Lines(a Account) ([]Line, error) {
 	files, err := c.keyFiles(a)

@@ -25,6 +25,8 @@ var checks = []func(*Host) []Finding{
 	(*Host).namedAccounts,
 
 	(*Host).forced,
+	(*Host).restrictedKeys,
+	(*Host).beforeRecorder,
 	(*Host).elsewhere,
 	(*Host).emptyHome,
 	(*Host).homeTree,
