@@ -100,7 +100,7 @@ func Run(inv Invocation) (End, error) {
 	s.config, broken = ReadConfig(inv.Config)
 	s.policy = s.config.For(s.account.Name, s.groups())
 	s.shell = RealShell(s.account, s.config.Shells, executable)
-	if s.req.AsShell && !s.req.SSH && (!s.policy.Record.Su || broken != nil) {
+	if s.req.AsShell && (!s.req.SSH || guard.StartedByRoot(os.Getpid())) && (!s.policy.Record.Su || broken != nil) {
 		return End{}, s.becomeShell()
 	}
 	if err := s.restrict(); err != nil {
