@@ -13,8 +13,6 @@ import (
 	"strings"
 )
 
-const groupFile = "/etc/group"
-
 // Accounts writes user records for the members of "teams" who have no account
 // on this host, so that nss-systemd(8) knows them without useradd, and removes
 // those of members who left. Call it after Refresh; it makes no call itself.
@@ -23,7 +21,7 @@ func (s *Service) Accounts() error {
 	if u.off() {
 		return advise(errors.New("userdb is off"), "set userdb: {first_uid: ..., last_uid: ...}")
 	}
-	if !s.seenWithin(s.Config.Teams, s.Config.Cache.MaxStale) {
+	if !s.seenUsably(s.Config.Teams) {
 		return errors.New("userdb: nothing is known of the teams: accounts stay as they are")
 	}
 	c, err := s.rootDir(u.Dir, 0o755)
@@ -61,9 +59,28 @@ func (s *Service) drop(u Userdb) (want drop, faults, err error) {
 		if _, named := s.Config.Accounts[name]; named || local[name] || groups[name] {
 			continue // theirs is the account that the administrator made
 		}
-		faults = errors.Join(faults, u.account(want, r, s.groupsOf(r)))
+		theirs, err := s.claim(name, s.pinOf(r.Login, r.ID))
+		if faults = errors.Join(faults, err); theirs {
+			faults = errors.Join(faults, u.account(want, r, s.groupsOf(r)))
+		}
 	}
 	return want, faults, nil
+}
+
+// claim pins an account that is made for a person, unless it was another's.
+func (s *Service) claim(account string, p pin) (theirs bool, err error) {
+	g := grant{name: account}
+	people, err := s.pins(peopleDir, account)
+	if err == nil && named(people, p.login).id == p.id {
+		return true, nil
+	}
+	if err = errors.Join(err, s.ids(&g, p.login)); err != nil {
+		return false, err
+	}
+	if id := g.logins[0].id; id != 0 && id != p.id {
+		return false, nil
+	}
+	return true, s.setOwner(account, p)
 }
 
 // members are the records of everybody in "teams" who may log in.
@@ -73,7 +90,7 @@ func (s *Service) members() []record {
 		t, _ := s.Cache.team(slug)
 		for _, m := range t.Members {
 			r, _, ok := s.usable(m.Login, s.Config.Teams)
-			if _, active := r.in(s.Config.Teams, Active); ok && active && r.ID == r.Pinned && !r.Suspended {
+			if _, active := r.in(s.Config.Teams, Active); ok && active && !r.Suspended {
 				byID[r.ID] = r
 			}
 		}
