@@ -21,8 +21,8 @@ func (s *Service) Accounts() error {
 	if u.off() {
 		return advise(errors.New("userdb is off"), "set userdb: {first_uid: ..., last_uid: ...}")
 	}
-	if !s.seenUsably(s.Config.Teams) {
-		return errors.New("userdb: nothing is known of the teams: accounts stay as they are")
+	if s.Cache == nil {
+		return s.cacheErr
 	}
 	c, err := s.rootDir(u.Dir, 0o755)
 	if err != nil {
@@ -33,7 +33,14 @@ func (s *Service) Accounts() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(faults, c.install(want))
+	return errors.Join(faults, c.install(want, s.undecidedAccount))
+}
+
+// undecidedAccount reports whether nothing is known of a member, so that their
+// account stays.
+func (s *Service) undecidedAccount(name string) bool {
+	_, _, decided := s.usable(name, s.Config.Teams)
+	return !decided
 }
 
 // drop collects the records that should be there. faults are members who can't
@@ -125,13 +132,13 @@ func localNames(path string) (map[string]bool, error) {
 
 // install writes what is new and then removes what is ours and not wanted. A
 // name that somebody else's record has is left to them.
-func (c *Cache) install(want drop) error {
+func (c *Cache) install(want drop, undecided func(account string) bool) error {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if err := c.place(name, want[name]); err != nil {
 			return err
 		}
 	}
-	return c.removeRecords(want)
+	return c.removeRecords(want, undecided)
 }
 
 func (c *Cache) place(name, text string) error {
@@ -165,7 +172,7 @@ func ourRecord(name string, body []byte) bool {
 
 // removeRecords removes our records that are not wanted, and whatever points at
 // them. A record goes after what points at it.
-func (c *Cache) removeRecords(want drop) error {
+func (c *Cache) removeRecords(want drop, undecided func(account string) bool) error {
 	entries, err := fs.ReadDir(c.root.FS(), ".")
 	if err != nil {
 		return err
@@ -182,7 +189,8 @@ func (c *Cache) removeRecords(want drop) error {
 			target, _ = c.root.Readlink(name)
 		}
 		body, err := c.root.ReadFile(target)
-		if err == nil && ourRecord(target, body) {
+		account, _, _ := strings.Cut(target[:strings.LastIndexByte(target, '.')], ":")
+		if err == nil && ourRecord(target, body) && !undecided(account) {
 			gone = append(gone, name)
 		}
 	}

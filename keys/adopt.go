@@ -18,7 +18,7 @@ func (s *Service) Adopt() (done []Owner, err error) {
 	}
 	all, err := s.Owners()
 	for _, o := range all {
-		left := o.Rule == ruleOlder && s.memberID(o.Login) != o.ID
+		left := o.Rule == ruleOlder && s.memberID(o) != o.ID
 		if o.Root || left || o.ID == 0 || o.ID != s.cached(o.Login) {
 			continue
 		}

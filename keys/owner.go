@@ -7,6 +7,8 @@ import (
 	"fmt"
 )
 
+const rulePin = "root's pin"
+
 // owner finds out whose an account is that has nobody named for it but, perhaps,
 // by its own name. Nothing makes a login of GitHub's and an account the same
 // person but the administrator, who can say so in three ways.
@@ -20,7 +22,7 @@ func (s *Service) owner(g *grant, named bool) (why string, err error) {
 	case err != nil:
 		return "", s.pinFault(err)
 	case len(people) > 0:
-		g.rule, g.logins = "the pin of root's", people
+		g.rule, g.logins = rulePin, people
 		return "", nil
 	case checkLogin(g.name) != nil:
 		return fmt.Sprintf("%q can't be a GitHub login, \"accounts\" does not name it and it is not pinned", g.name), nil
@@ -40,6 +42,9 @@ func (s *Service) owner(g *grant, named bool) (why string, err error) {
 // ids adds logins with the ids they must have: by the configuration, root's pin,
 // what was seen, or an older castgate-keys's cache.
 func (s *Service) ids(g *grant, entries ...string) error {
+	if len(entries) == 0 {
+		return nil
+	}
 	people, err := s.pins(peopleDir, g.name)
 	if err != nil {
 		return err
@@ -55,7 +60,7 @@ func (s *Service) ids(g *grant, entries ...string) error {
 		if old.url != s.url() {
 			old = pin{} // it may be taken anew, as a login that nobody has seen
 		}
-		for _, known := range []pin{named(people, login), old, {id: s.cached(login), url: s.url()}} {
+		for _, known := range []pin{named(people, login), old, {login: login, id: s.cached(login), url: s.url()}} {
 			if p.id == 0 && known.id != 0 {
 				p = known
 			}

@@ -18,6 +18,8 @@ type Owner struct {
 	ID      int64  // 0 where nobody has told it yet
 	Rule    string // what opens the account to them
 	Root    bool   // root has pinned the id, or the configuration names it
+
+	need []string // the teams of which one must have them
 }
 
 // String is the line that tells it to an administrator.
@@ -43,17 +45,21 @@ func (s *Service) Owners() (all []Owner, err error) {
 		people, _ := s.pins(peopleDir, account)
 		for _, p := range g.logins {
 			byRoot := p.id != 0 && (p.url == "" || named(people, p.login).id == p.id)
-			all = append(all, Owner{account, p.login, p.id, g.rule, byRoot})
+			all = append(all, Owner{account, p.login, p.id, g.rule, byRoot, g.need})
 		}
 	}
 	return all, err
 }
 
 // candidates are the accounts that might belong to somebody: those that the
-// configuration names, that passwd(5) has, that were used, and that are pinned.
+// configuration names, that passwd(5) or the group has, that were used, and that
+// are pinned.
 func (s *Service) candidates() []string {
 	names := slices.Collect(maps.Keys(s.Config.Accounts))
 	local, _ := localNames(s.Passwd)
+	if group, _ := entry(s.Group, peopleGroup, 4); group != nil {
+		names = append(names, strings.Split(group[3], ",")...)
+	}
 	names = slices.AppendSeq(names, maps.Keys(local))
 	if s.Cache != nil {
 		used, _ := s.Cache.list("accounts")
@@ -83,7 +89,7 @@ func (s *Service) PinAll() (done []Owner, err error) {
 	all, err := s.Owners()
 	for _, o := range all {
 		if o.ID == 0 {
-			o.ID = s.memberID(o.Login)
+			o.ID = s.memberID(o)
 		}
 		if o.Root || o.ID == 0 {
 			continue
@@ -102,17 +108,18 @@ func (s *Service) PinAll() (done []Owner, err error) {
 func (s *Service) expect() (err error) {
 	all, err := s.Owners()
 	for _, o := range all {
-		if id := s.memberID(o.Login); o.ID == 0 && id != 0 {
+		if id := s.memberID(o); o.ID == 0 && id != 0 {
 			err = errors.Join(err, s.setPin(seenDir, o.Account, pin{o.Login, id, s.url(), true}))
 		}
 	}
 	return err
 }
 
-// memberID is the id of a login as the cache knows it, 0 when it is no member's.
-func (s *Service) memberID(login string) int64 {
-	r, ok := s.Cache.record(login)
-	if !ok || !r.member() || !strings.EqualFold(r.Login, login) || r.Origin != s.Cache.origin {
+// memberID is the id of the login as the cache knows it, 0 when it opens nothing.
+func (s *Service) memberID(o Owner) int64 {
+	r, ok := s.Cache.record(o.Login)
+	_, active := r.in(o.need, Active)
+	if !ok || !active || r.Suspended || !strings.EqualFold(r.Login, o.Login) || r.Origin != s.Cache.origin {
 		return 0
 	}
 	return r.ID
@@ -141,7 +148,7 @@ func (s *Service) Pin(ctx context.Context, account, entry string) (Owner, error)
 			return Owner{}, advise(fmt.Errorf("%q is not a member of a team in keys.yaml", entry), "LOGIN:ID pins an id without asking GitHub")
 		}
 	}
-	return Owner{account, login, id, "the pin of root's", true}, s.setOwner(account, s.pinOf(login, id))
+	return Owner{Account: account, Login: login, ID: id, Rule: rulePin, Root: true}, s.setOwner(account, s.pinOf(login, id))
 }
 
 // setOwner pins one more login where the configuration names several, else the

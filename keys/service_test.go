@@ -28,6 +28,7 @@ type world struct {
 	clock  time.Time
 	token  string
 	group  string // like group(5)
+	passwd string // like passwd(5)
 }
 
 // people are the accounts in the group that opens them to their namesakes.
@@ -38,7 +39,7 @@ func (w *world) people(names ...string) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, clock: time.Now(), token: testToken, state: acme()}
+	w := &world{t: t, clock: time.Now(), token: testToken, state: acme(), passwd: passwdFile}
 	w.github = &githubtest.Server{
 		State:   func() (githubtest.State, error) { w.mu.Lock(); defer w.mu.Unlock(); return w.state, nil },
 		Token:   func() string { w.mu.Lock(); defer w.mu.Unlock(); return w.token },
@@ -102,7 +103,7 @@ func (w *world) process() *Service {
 		w.t.Fatal(err)
 	}
 	svc.Now = func() time.Time { return w.clock }
-	svc.Group = w.group
+	svc.Group, svc.Passwd = w.group, w.passwd
 	return svc
 }
 
