@@ -2,10 +2,19 @@
 
 package keys
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // ruleOlder opens what an older castgate-keys opened until root has run Adopt.
 const ruleOlder = "the cache of an older castgate-keys"
+
+// Unadopted reports whether accounts open by it.
+func (s *Service) Unadopted() bool {
+	all, _ := s.Owners()
+	return slices.ContainsFunc(all, func(o Owner) bool { return o.Rule == ruleOlder })
+}
 
 // Adopt takes over what an older castgate-keys knew, which opened every account
 // whose name was a member's login and kept the ids of members in the cache: it

@@ -5,25 +5,26 @@ package keys
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
-// Lasting is an account that somebody opens on a yes that GitHub has not
-// repeated for longer than ttl: max_stale is what ends it.
+// Lasting is an account that people open on a yes that GitHub has not repeated
+// for longer than ttl. max_stale is what ends it.
 type Lasting struct {
 	Account string
-	Login   string
-	Team    string
-	Age     time.Duration
-	Left    time.Duration // until max_stale ends it
+	Logins  []string
+	Age     time.Duration // of the oldest yes
+	Left    time.Duration // until that one ends
 }
 
 // String is what an administrator reads.
 func (l Lasting) String() string {
-	return fmt.Sprintf("%s for %s of team %s (%s old, ends in %s)", l.Account, l.Login, l.Team, l.Age.Truncate(time.Second), l.Left.Truncate(time.Second))
+	return fmt.Sprintf("%s opens to %s, as GitHub said %s ago and not since; max_stale ends it in %s",
+		l.Account, strings.Join(l.Logins, ", "), l.Age.Truncate(time.Second), l.Left.Truncate(time.Second))
 }
 
-// Lasting lists them, from the cache alone.
+// Lasting lists them, from the cache alone. The error is about single accounts.
 func (s *Service) Lasting() (all []Lasting, err error) {
 	if s.Cache == nil {
 		return nil, s.cacheErr
@@ -33,12 +34,16 @@ func (s *Service) Lasting() (all []Lasting, err error) {
 		if err = errors.Join(err, gerr); gerr != nil || why != "" {
 			continue
 		}
+		l := Lasting{Account: account}
 		people, _ := s.stored(g, s.usable)
 		for _, f := range people {
-			team, in := f.in(f.teams, Active)
-			if in && !f.Suspended && f.how.source == "stale" {
-				all = append(all, Lasting{account, f.Login, team, f.how.age, s.Config.Cache.MaxStale - f.how.age})
+			if _, in := f.in(f.teams, Active); in && !f.Suspended && f.how.source == "stale" {
+				l.Logins = append(l.Logins, f.Login)
+				l.Age = max(l.Age, f.how.age)
 			}
+		}
+		if l.Left = s.Config.Cache.MaxStale - l.Age; len(l.Logins) > 0 {
+			all = append(all, l)
 		}
 	}
 	return all, err

@@ -51,6 +51,22 @@ func (s *Service) Owners() (all []Owner, err error) {
 	return all, err
 }
 
+// Namesakes lists the accounts of passwd(5) that are called like a member and
+// that nobody opens.
+func (s *Service) Namesakes() (all []string) {
+	local, _ := localNames(s.Passwd)
+	for _, account := range slices.Sorted(maps.Keys(local)) {
+		r, ok := s.Cache.record(account)
+		if _, in := r.in(s.Config.Teams, Active); !ok || !in || systemAccount(s.Passwd, account) {
+			continue
+		}
+		if _, why, err := s.grantFor(account); err == nil && why != "" {
+			all = append(all, account)
+		}
+	}
+	return all
+}
+
 // candidates are the accounts that might belong to somebody: those that the
 // configuration names, that passwd(5) or the group has, that were used, and that
 // are pinned.

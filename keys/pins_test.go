@@ -281,7 +281,19 @@ func TestLasting(t *testing.T) {
 	_ = w.refresh()
 	w.svc.Passwd = w.passwd
 	all, err := w.svc.Lasting()
-	if err != nil || len(all) != 2 || all[0].String() != "deploy for bob of team operations (1h0m0s old, ends in 23h0m0s)" {
+	if err != nil || len(all) != 1 || all[0].String() != "deploy opens to bob, carol, as GitHub said 1h0m0s ago and not since; max_stale ends it in 23h0m0s" {
 		t.Errorf("got %v, %v", all, err)
+	}
+}
+
+func TestNamesakes(t *testing.T) {
+	w := newWorld(t)
+	w.local("octocat", "dave", "stranger", "alice-gh")
+	w.people("dave")
+	if err := w.refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(w.svc.Namesakes(), " "); got != "alice-gh octocat" {
+		t.Errorf("got %q", got)
 	}
 }
