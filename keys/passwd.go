@@ -43,7 +43,10 @@ func entry(path, name string, fields int) ([]string, error) {
 	sc := bufio.NewScanner(f)
 	sc.Buffer(nil, maxLine)
 	for sc.Scan() {
-		if found := strings.Split(sc.Text(), ":"); len(found) >= fields && found[0] == name {
+		if !strings.HasPrefix(sc.Text(), name+":") {
+			continue
+		}
+		if found := strings.Split(sc.Text(), ":"); len(found) >= fields {
 			return found, nil
 		}
 	}
