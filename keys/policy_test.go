@@ -263,7 +263,7 @@ func TestEmergency(t *testing.T) {
 	w.allows("octocat", "OctoCat") // the ordinary way stays open
 	w.refuses("alice", "rescue", "no such key")
 	w.refuses("root", "rescue", "system account")
-	w.refuses("breakglass", "OctoCat", "not a member")
+	w.refuses("breakglass", "OctoCat", "made for nobody")
 
 	for name, spoil := range map[string]func(){
 		"writable by others":  func() { _ = os.Chmod(file, 0o666) },
@@ -278,7 +278,7 @@ func TestEmergency(t *testing.T) {
 			_ = os.Chmod(filepath.Dir(file), 0o755)
 			w.allows("breakglass", "rescue")
 			spoil()
-			if d := w.refuses("breakglass", "rescue", "not a member"); len(d.Warnings) != 1 {
+			if d := w.refuses("breakglass", "rescue", "made for nobody"); len(d.Warnings) != 1 {
 				t.Errorf("the administrator is not told: %q", d.Warnings)
 			}
 		})

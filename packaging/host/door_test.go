@@ -46,6 +46,7 @@ func closedDoor(t *testing.T, suite, deb string) *door {
 	d.Sh("install -d -m 700 /root/.ssh; echo '" + d.root.Line + "' >/root/.ssh/authorized_keys")
 	d.startGitHub()
 	install(d.Host, deb)
+	d.Sh("usermod -aG castgate-people octocat; usermod -aG castgate-people stranger")
 	d.configure()
 	d.Run("systemctl", "start", "castgate-keys-refresh.service")
 	return d

@@ -23,6 +23,7 @@ var checks = []func(*Host) []Finding{
 	(*Host).cacheAge,
 	(*Host).members,
 	(*Host).namedAccounts,
+	(*Host).people,
 
 	(*Host).forced,
 	(*Host).restrictedKeys,
