@@ -51,6 +51,16 @@ func (s *Service) Owners() (all []Owner, err error) {
 	return all, err
 }
 
+// Opens says whether the configuration, root's pin or an emergency file lets
+// anybody into the account. Whether they are members still is another question.
+func (s *Service) Opens(account string) bool {
+	if _, ok := s.Config.Emergency[strings.ToLower(account)]; ok {
+		return true
+	}
+	_, why, err := s.grantFor(account)
+	return err == nil && why == ""
+}
+
 // Namesakes lists the accounts of passwd(5) that are called like a member and
 // that nobody opens.
 func (s *Service) Namesakes() (all []string) {

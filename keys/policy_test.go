@@ -246,8 +246,8 @@ func TestEmergency(t *testing.T) {
 	}
 	w := newWorld(t)
 	file := filepath.Join(t.TempDir(), "emergency_keys")
-	options := `from="192.0.2.0/24",command="echo a b" `
-	w.write(file, "# for the day when nothing else works\n\n"+options+testKey("rescue")+" in the safe\nnonsense\n")
+	options := `from="192.0.2.0/24,!192.0.2.9",restrict,pty `
+	w.write(file, "# for the day when nothing else works\n\n"+options+testKey("rescue")+" in the safe\nnonsense\n"+`command="echo a b" `+testKey("bound")+"\n")
 	w.conf.Emergency = map[string]string{"breakglass": file, "octocat": file}
 	w.github.Break(fault("", hang)) // GitHub is not needed, nor the cache
 
@@ -257,6 +257,10 @@ func TestEmergency(t *testing.T) {
 	}
 	if n := w.calls(); n != 0 {
 		t.Errorf("%d calls", n)
+	}
+	// castgate's ForceCommand stands above a command=, and so the key opens nothing.
+	if d := w.refuses("breakglass", "bound", "made for nobody"); len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], `:5: options "command=`) {
+		t.Errorf("the administrator is not told: %q", d.Warnings)
 	}
 	w.github.Break(nil)
 	w.allows("octocat", "rescue")

@@ -138,12 +138,12 @@ func (s *Service) renderEmergency(account string) (text string, err error) {
 	}
 	lines, err := readEmergency(path)
 	if err != nil {
-		return "", fmt.Errorf("emergency file of %q: %w", account, err)
+		err = fmt.Errorf("emergency file of %q: %w", account, err)
 	}
 	for _, l := range lines {
 		text += l.text + "\n"
 	}
-	return text, nil
+	return text, err
 }
 
 // undecided are the lines of the last time whose owners nothing is known of now.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"castgate/keys"
 )
 
 // recorded reports whether a session of the account runs under the recorder,
@@ -192,10 +194,14 @@ func (h *Host) beforeRecorder() []Finding {
 	if err != nil {
 		return failed(what, err.Error(), "castgate enable")
 	}
+	if h.keysErr != nil {
+		return nil // keysYAML has said it
+	}
+	svc, _ := keys.New(h.Keys) // without a cache the configuration says who gets in
 	var here, elsewhere []string
 	for _, a := range h.Accounts {
 		switch {
-		case a.UID == 0 || a.Shell == wrapPath || !a.canLogIn():
+		case !a.wantsRecorder(svc.Opens):
 		case slices.Contains(local, a):
 			here = append(here, a.Name)
 		default:

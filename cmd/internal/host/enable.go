@@ -107,7 +107,11 @@ func enabling(ctx context.Context, all []Account) (changes, error) {
 		return nil, cli.Hint(fmt.Errorf("some keys are restricted in a way that castgate could not hold to, and their logins would be refused: %w", err),
 			"give each key one line; a Match block with a ForceCommand of its own, or none, leaves accounts to sshd, unrecorded")
 	}
-	shells, err := recorderAsShell(all)
+	svc, err := people()
+	if err != nil {
+		return nil, err
+	}
+	shells, err := recorderAsShell(all, svc.Opens)
 	if err != nil {
 		return nil, err
 	}

@@ -36,13 +36,13 @@ func (c shellChange) apply() error {
 }
 
 // recorderAsShell makes the recorder the login shell of the accounts that
-// people log in to, and keeps their own shells in wrap.yaml. Behind
+// castgate-keys opens, and keeps their own shells in wrap.yaml. Behind
 // ForceCommand alone their own shell runs first, and any other process of theirs
 // can take it or its pipes before it has become the recorder.
 //
 // wrap.yaml comes first: what it says of an account whose shell is still its
 // own does nothing.
-func recorderAsShell(all []Account) (changes, error) {
+func recorderAsShell(all []Account, opens func(account string) bool) (changes, error) {
 	conf, err := wrap.ReadConfig(wrap.ConfigPath)
 	if err != nil {
 		return nil, err
@@ -57,8 +57,8 @@ func recorderAsShell(all []Account) (changes, error) {
 	}
 	var switched changes
 	for _, a := range all {
-		if a.UID == 0 || !a.canLogIn() || a.Shell == wrapPath || !slices.Contains(local, a) {
-			continue // root's own is the way in when the recorder is broken
+		if !a.wantsRecorder(opens) || !slices.Contains(local, a) {
+			continue
 		}
 		shells[a.Name] = wrap.RealShell(wrap.Account{Name: a.Name, Shell: a.Shell}, nil, nil)
 		switched = append(switched, shellChange{a.Name, a.Shell, wrapPath})
@@ -68,6 +68,11 @@ func recorderAsShell(all []Account) (changes, error) {
 		return nil, err
 	}
 	return append(changes{kept}, switched...), nil
+}
+
+// wantsRecorder: root's own shell is the way in when the recorder is broken.
+func (a Account) wantsRecorder(opens func(account string) bool) bool {
+	return a.UID != 0 && a.canLogIn() && a.Shell != wrapPath && opens(a.Name)
 }
 
 // ownShells gives every account its own shell back, and then forgets it.
