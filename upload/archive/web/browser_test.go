@@ -36,6 +36,9 @@ func (s *sample) pageOf(archive Archive, auth Auth) *httptest.Server {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if now := s.now; !now.IsZero() {
+		page.now = func() time.Time { return now }
+	}
 	srv := httptest.NewServer(page)
 	s.t.Cleanup(srv.Close)
 	return srv
