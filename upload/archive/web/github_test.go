@@ -153,6 +153,10 @@ func TestGitHubSignIn(t *testing.T) {
 			}
 		}
 	}
+	g.ids = map[string]int64{"ghost": -1}
+	if resp, _ := g.come(t, newVisitor(t, srv), "ghost"); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("somebody without an id: %s", resp.Status)
+	}
 	delete(g.member, "/user/memberships/orgs/acme")
 	v := newVisitor(t, srv)
 	if resp, text := g.come(t, v, "stranger"); resp.StatusCode != http.StatusForbidden || !strings.Contains(text, "stranger") {
