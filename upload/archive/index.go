@@ -31,7 +31,7 @@ import (
 // docs their words. The number of a document grows with the time at which its
 // session began, so that "the newest first" is the index's own order and a
 // range of time is a range of numbers. What a filter may ask for (account,
-// login, host) is in the full-text index, too, as words of a second column; and
+// person, host) is in the full-text index, too, as words of a second column; and
 // each index of recordings has all of it, so that only rows that are wanted are
 // read.
 type Index struct {
@@ -74,7 +74,7 @@ CREATE TABLE recordings (
 );
 CREATE INDEX by_start ON recordings(start);
 CREATE INDEX by_user ON recordings(user, start, host, login, stop);
-CREATE INDEX by_login ON recordings(login, start, user, host, stop);
+CREATE INDEX by_login ON recordings(login, start, user, host, stop, login_id);
 CREATE INDEX by_login_id ON recordings(login_id, start) WHERE login_id > 0;
 CREATE INDEX by_host ON recordings(host, start, user, login, stop);
 CREATE INDEX by_dir ON recordings(dir);
@@ -313,7 +313,7 @@ func (ix *Index) Count() (all, pending int, err error) {
 // Unnamed counts, for each host, the recordings of sessions that began since
 // then and that name no person.
 func (ix *Index) Unnamed(since time.Time) (map[string]int, error) {
-	rows, err := ix.db.Query("SELECT host, count(*) FROM recordings WHERE login = '' AND start >= ? GROUP BY host", since.Unix())
+	rows, err := ix.db.Query("SELECT host, count(*) FROM recordings WHERE login = '' AND login_id = 0 AND start >= ? GROUP BY host", since.Unix())
 	if err != nil {
 		return nil, fmt.Errorf("read the index: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,6 +117,10 @@ func TestArchives(t *testing.T) {
 				if got := list(tt.q); len(got) != tt.want {
 					t.Errorf("%s: %d recordings, want %d", what, len(got), tt.want)
 				}
+			}
+			unnamed, err := a.Unnamed(t.Context(), sampleStart.Add(24*time.Hour))
+			if want := map[string]int{"web1": 4, "web2": 2, "db1": 3}; err != nil || !maps.Equal(unnamed, want) {
+				t.Errorf("recordings that name nobody: %v, %v, want %v", unnamed, err, want)
 			}
 			testSearch(t, a, ids)
 			testGet(t, a, ids)

@@ -258,8 +258,8 @@ func (d *Directory) Unnamed(_ context.Context, since time.Time) (map[string]int,
 	all, err := d.all()
 	count := map[string]int{}
 	for _, rec := range all {
-		if s := rec.Manifest.Session; s.Login == "" && !rec.Arriving() && !rec.Manifest.Start.Before(since) {
-			count[s.Host]++
+		if rec.Person().IsZero() && !rec.Arriving() && !rec.Manifest.Start.Before(since) {
+			count[rec.Manifest.Session.Host]++
 		}
 	}
 	return count, err
