@@ -69,24 +69,24 @@ type Theme struct {
 
 // Session says whose recording this is. What is unknown is absent.
 type Session struct {
-	ID      string `json:"id"`                 // UUIDv7, the name of the recording
-	Mode    string `json:"mode"`               // setgid | plain | once
-	Host    string `json:"host"`               // gethostname(2)
-	User    string `json:"user"`               // account
-	UID     int    `json:"uid"`                //
-	Login   string `json:"login,omitempty"`    // GitHub login, from the session hook only
-	LoginID int64  `json:"login_id,omitempty"` // GitHub's numeric id of who has that login
-	Key     string `json:"key,omitempty"`      // SHA256 fingerprint of the accepted key
-	Client  string `json:"client,omitempty"`   // "address port", from SSH_CONNECTION
-	Server  string `json:"server,omitempty"`   // "address port"
-	TTY     bool   `json:"tty"`                // a terminal session
-	Kind    string `json:"kind"`               // shell | command | transfer | subsystem
-	Boot    string `json:"boot,omitempty"`     // /proc/sys/kernel/random/boot_id
-	Audit   int64  `json:"audit,omitempty"`    // audit session, /proc/self/sessionid
-	Parent  string `json:"parent,omitempty"`   // session in which this one was started by hand
-	Nested  bool   `json:"nested,omitempty"`   // the peer was no child of root's sshd
-	Guard   string `json:"guard,omitempty"`    // "", or why the guard did not help
+	ID     string `json:"id"`               // UUIDv7, the name of the recording
+	Mode   string `json:"mode"`             // setgid | plain | once
+	Host   string `json:"host"`             // gethostname(2)
+	User   string `json:"user"`             // account
+	UID    int    `json:"uid"`              //
+	Login  string `json:"login,omitempty"`  // GitHub login, from the session hook only
+	Key    string `json:"key,omitempty"`    // SHA256 fingerprint of the accepted key
+	Client string `json:"client,omitempty"` // "address port", from SSH_CONNECTION
+	Server string `json:"server,omitempty"` // "address port"
+	TTY    bool   `json:"tty"`              // a terminal session
+	Kind   string `json:"kind"`             // shell | command | transfer | subsystem
+	Boot   string `json:"boot,omitempty"`   // /proc/sys/kernel/random/boot_id
+	Audit  int64  `json:"audit,omitempty"`  // audit session, /proc/self/sessionid
+	Parent string `json:"parent,omitempty"` // session in which this one was started by hand
+	Nested bool   `json:"nested,omitempty"` // the peer was no child of root's sshd
+	Guard  string `json:"guard,omitempty"`  // "", or why the guard did not help
 
+	LoginID  int64    `json:"login_id,omitempty"` // GitHub's numeric id of who has Login; it stays theirs
 	Standing string   `json:"standing,omitempty"` // where the guard found the recorder, unless sshd started it: behind | nested | outside
 	Holders  []string `json:"holders,omitempty"`  // processes that had the terminal open before the session, "name pid uid"
 
