@@ -111,7 +111,7 @@ func (s *session) askGuard() error {
 		s.log.Warn("guard absent", s.who("why", err.Error())...)
 		return nil
 	}
-	h.Key, h.Login, h.Parent = facts.Key, facts.Login, facts.Nested
+	h.Key, h.Login, h.LoginID, h.Parent = facts.Key, facts.Login, facts.LoginID, facts.Nested
 	h.Nested = facts.Standing == guard.Nested
 	if facts.Standing != guard.Direct {
 		h.Standing = string(facts.Standing)
@@ -146,7 +146,7 @@ func (s *session) without() {
 	h := s.header.Session
 	if key, ok := guard.Accepted(guard.RunDir, os.Getpid()); ok && key.User == s.account.Name {
 		h.Key = key.Fingerprint
-		h.Login, _ = guard.LoginOf(loginsPath, key.Fingerprint)
+		h.Login, h.LoginID = guard.LoginOf(loginsPath, key.Fingerprint)
 	}
 	// sshd sets no CASTGATE_SESSION, so with one the recorder was started inside
 	// a session. Which one is the user's claim; only the guard can prove it.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -152,9 +153,9 @@ func insert(tx *sql.Tx, e Entry, dir int64) error {
 		return err
 	}
 	// The same id in two places is one recording that came by two ways.
-	_, err := tx.Exec(`INSERT OR IGNORE INTO recordings(n, id, path, dir, user, host, login, key, client, kind, tty, command, start, stop, duration,
-		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		n, r.ID, r.Path, dir, r.User, r.Host, r.Login, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), r.End.UnixNano(), int64(r.Duration),
+	_, err := tx.Exec(`INSERT OR IGNORE INTO recordings(n, id, path, dir, user, host, login, login_id, key, client, kind, tty, command, start, stop, duration,
+		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		n, r.ID, r.Path, dir, r.User, r.Host, r.Login, r.LoginID, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), r.End.UnixNano(), int64(r.Duration),
 		exit, r.Complete, r.Ended, r.Events, r.Bytes, r.SHA256, r.Sealed, e.Stored(), r.Sealed || r.Kind == "transfer")
 	return err
 }
@@ -242,9 +243,18 @@ func (ix *Index) forgetDir(dir string) error {
 
 // aboutWords are a recording's words in the second column of docs. Names are
 // spelled in hexadecimal: the tokenizer must not cut them.
-func aboutWords(user, login, host string) string {
-	return strings.Join(slices.DeleteFunc([]string{word('u', user), word('l', strings.ToLower(login)), word('h', host)},
-		func(s string) bool { return s == "" }), " ")
+func aboutWords(user manifest.Account, who manifest.Person, host string) string {
+	words := append(personWords(who), word('u', string(user)), word('h', host))
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), " ")
+}
+
+// personWords are the words of which a person's recordings have one at least.
+func personWords(p manifest.Person) []string {
+	words := []string{word('l', strings.ToLower(p.Login()))}
+	if p.ID() > 0 {
+		words = append(words, word('i', strconv.FormatInt(p.ID(), 10)))
+	}
+	return words
 }
 
 func word(kind byte, name string) string {

@@ -88,6 +88,7 @@ type Session struct {
 	Nested bool   `json:"nested,omitempty"` // the peer was no child of root's sshd
 	Guard  string `json:"guard,omitempty"`  // "", or why the guard did not help
 
+	LoginID  int64    `json:"login_id,omitempty"` // GitHub's numeric id of who has Login; it stays theirs
 	Standing string   `json:"standing,omitempty"` // where the guard found the recorder, unless sshd started it: behind | nested | outside
 	Holders  []string `json:"holders,omitempty"`  // processes that had the terminal open before the session, "name pid uid"
 

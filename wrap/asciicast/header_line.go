@@ -65,6 +65,9 @@ func (o *object) session(s *Session) {
 	o.text("user", s.User)
 	o.number("uid", int64(s.UID))
 	o.some("login", s.Login)
+	if s.LoginID != 0 {
+		o.number("login_id", s.LoginID)
+	}
 	o.some("key", s.Key)
 	o.some("client", s.Client)
 	o.some("server", s.Server)

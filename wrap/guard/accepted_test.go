@@ -17,22 +17,25 @@ const (
 )
 
 func TestFindLogin(t *testing.T) {
-	for name, c := range map[string]struct{ file, want string }{
-		"known":            {sum1 + " octocat 583231\n", "octocat"},
-		"no newline":       {sum1 + " octocat 583231", "octocat"},
-		"without an id":    {sum1 + " octocat\n", "octocat"},
-		"of an enterprise": {sum1 + " octo-cat_acme 583231\n", "octo-cat_acme"},
-		"twice the same":   {sum1 + " octocat 1\n" + sum1 + " octocat 1\n", "octocat"},
-		"two people's":     {sum1 + " octocat 1\n" + sum1 + " hubot 2\n", ""},
-		"another's":        {sum2 + " octocat 1\n", ""},
-		"cut":              {sum1[:30] + " octocat 1\n", ""},
-		"no login":         {sum1 + " \n", ""},
-		"not a login":      {sum1 + " \x1b[2J 1\n", ""},
-		"empty":            {"", ""},
+	for name, c := range map[string]struct {
+		file, want string
+		id         int64
+	}{
+		"known":            {sum1 + " octocat 583231\n", "octocat", 583231},
+		"no newline":       {sum1 + " octocat 583231", "octocat", 583231},
+		"without an id":    {sum1 + " octocat\n", "octocat", 0},
+		"of an enterprise": {sum1 + " octo-cat_acme 583231\n", "octo-cat_acme", 583231},
+		"twice the same":   {sum1 + " octocat 1\n" + sum1 + " octocat 1\n", "octocat", 1},
+		"two people's":     {sum1 + " octocat 1\n" + sum1 + " hubot 2\n", "", 0},
+		"a login retaken":  {sum1 + " octocat 1\n" + sum1 + " octocat 2\n", "", 0},
+		"another's":        {sum2 + " octocat 1\n", "", 0},
+		"cut":              {sum1[:30] + " octocat 1\n", "", 0},
+		"no login":         {sum1 + " \n", "", 0},
+		"not a login":      {sum1 + " \x1b[2J 1\n", "", 0},
+		"empty":            {"", "", 0},
 	} {
-		got, ok := findLogin([]byte(c.file), sum1)
-		if got != c.want || ok != (c.want != "") {
-			t.Errorf("%s: %q, %v", name, got, ok)
+		if got, id := findLogin([]byte(c.file), sum1); got != c.want || id != c.id {
+			t.Errorf("%s: %q, %d", name, got, id)
 		}
 	}
 }
@@ -48,16 +51,16 @@ func TestLoginOfTrustsOnlyItsOwner(t *testing.T) {
 	if err := os.Chmod(path, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := LoginOf(path, sum1); ok {
+	if got, _ := LoginOf(path, sum1); got != "" {
 		t.Errorf("a file that all may write says %q", got)
 	}
 	if err := os.Symlink(path, path+".link"); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := LoginOf(path+".link", sum1); ok {
+	if got, _ := LoginOf(path+".link", sum1); got != "" {
 		t.Error("followed a symbolic link")
 	}
-	if _, ok := LoginOf(path, "SHA256:short"); ok {
+	if got, _ := LoginOf(path, "SHA256:short"); got != "" {
 		t.Error("took half a fingerprint")
 	}
 }
@@ -158,7 +161,7 @@ func FuzzRecord(f *testing.F) {
 func FuzzLogins(f *testing.F) {
 	f.Add([]byte(sum1 + " octocat 583231\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if login, ok := findLogin(b, sum1); ok && (login == "" || !validLogin(login)) {
+		if login, id := findLogin(b, sum1); !validLogin(login) || id < 0 {
 			t.Fatalf("%q", login)
 		}
 	})

@@ -201,7 +201,7 @@ func (g *Guard) examine(hello Hello, who peer, tty *os.File) (*session, Facts, e
 	}
 	if k, ok := Accepted(g.RunDir, who.pid); ok {
 		facts.Key = k.Fingerprint
-		facts.Login, _ = LoginOf(g.Logins, k.Fingerprint)
+		facts.Login, facts.LoginID = LoginOf(g.Logins, k.Fingerprint)
 	}
 	g.mu.Lock()
 	g.sessions[s.peer.procID] = s

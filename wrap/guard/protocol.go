@@ -92,6 +92,7 @@ type Facts struct {
 	MonitorPID int      `json:"monitor_pid,omitempty"` // sshd's privileged process of this connection
 	Key        string   `json:"key,omitempty"`         // fingerprint of the accepted key, "SHA256:…"
 	Login      string   `json:"login,omitempty"`       // whose key that is on GitHub
+	LoginID    int64    `json:"login_id,omitempty"`    // their numeric id there
 	Audit      uint32   `json:"audit"`                 // audit session id, or AuditUnset
 	Nested     string   `json:"nested,omitempty"`      // id of the session this one runs in
 	Between    []string `json:"between,omitempty"`     // names of the processes between sshd and the recorder

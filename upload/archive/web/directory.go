@@ -235,6 +235,7 @@ func (d *Directory) List(_ context.Context, q Query) ([]Recording, error) {
 	if err != nil {
 		return nil, err
 	}
+	all = slices.DeleteFunc(all, func(r Recording) bool { return !q.Scope.Allows(r.Person()) })
 	var rows []Recording
 	for _, rec := range all {
 		if q.Matches(rec) && (q.Before == "" || older(rec, q.Before, all)) {
@@ -250,6 +251,18 @@ func (d *Directory) List(_ context.Context, q Query) ([]Recording, error) {
 func older(rec Recording, id string, all []Recording) bool {
 	is := func(want string) func(Recording) bool { return func(r Recording) bool { return r.ID() == want } }
 	return slices.IndexFunc(all, is(rec.ID())) > slices.IndexFunc(all, is(id))
+}
+
+// Unnamed implements Archive.
+func (d *Directory) Unnamed(_ context.Context, since time.Time) (map[string]int, error) {
+	all, err := d.all()
+	count := map[string]int{}
+	for _, rec := range all {
+		if rec.Person().IsZero() && !rec.Arriving() && !rec.Manifest.Start.Before(since) {
+			count[rec.Manifest.Session.Host]++
+		}
+	}
+	return count, err
 }
 
 // Get implements Archive.

@@ -34,6 +34,9 @@ func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 		rows = x.matchingLive(q)
 	} else {
 		last, err := x.Get(ctx, q.Before)
+		if err == nil && !q.Scope.Allows(last.Person()) {
+			err = fs.ErrNotExist // as of one that is not there
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -87,14 +90,12 @@ func (x *Indexed) matchingLive(q Query) (rows []Recording) {
 
 // filter is the part of q that the index knows; Matches does the rest.
 func (q Query) filter() archive.Filter {
-	f := archive.Filter{User: q.User, Login: q.Login, Host: q.Host, Since: q.Since, Until: q.Until}
-	if !q.Scope.All && f.Login == "" && len(q.Scope.Logins) == 1 && len(q.Scope.Users) == 0 {
-		f.Login = q.Scope.Logins[0]
-	}
-	if !q.Scope.All && f.User == "" && len(q.Scope.Users) == 1 && len(q.Scope.Logins) == 0 {
-		f.User = q.Scope.Users[0]
-	}
-	return f
+	return archive.Filter{User: q.User, Login: q.Login, Scope: &q.Scope, Host: q.Host, Since: q.Since, Until: q.Until}
+}
+
+// Unnamed implements Archive.
+func (x *Indexed) Unnamed(_ context.Context, since time.Time) (map[string]int, error) {
+	return x.Index.Unnamed(since)
 }
 
 // Get implements Archive.

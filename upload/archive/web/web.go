@@ -131,9 +131,8 @@ func (s *Server) identify(r *http.Request) (Auditor, bool) {
 
 // note writes an audit event, and answers for the caller when that fails.
 func (s *Server) note(w http.ResponseWriter, r *http.Request, ev Event) bool {
-	a := who(r)
 	if ev.Who == "" {
-		ev.Who, ev.Role = a.Name, a.Role
+		ev = ev.by(who(r))
 	}
 	ev.Time, ev.Client = s.now().UTC(), clientOf(r)
 	if err := s.audit.Write(ev); err != nil {
@@ -155,7 +154,7 @@ func clientOf(r *http.Request) string {
 // that they may not see is answered as one that is not there.
 func (s *Server) recording(w http.ResponseWriter, r *http.Request) (Recording, bool) {
 	rec, err := s.archive.Get(r.Context(), r.PathValue("id"))
-	if err == nil && !who(r).Scope.Allows(rec) {
+	if err == nil && !who(r).Scope.Allows(rec.Person()) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
