@@ -169,6 +169,28 @@ func TestPinAll(t *testing.T) {
 	}
 }
 
+// TestOutOfTheGroup: what castgate enable wrote down binds an account to a
+// person and opens nothing when the administrator takes it away.
+func TestOutOfTheGroup(t *testing.T) {
+	asRoot(t)
+	w := newWorld(t)
+	w.local("octocat")
+	if err := w.refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := w.svc.PinAll(); err != nil || len(done) == 0 {
+		t.Fatalf("pinned %v, %v", done, err)
+	}
+	w.allows("octocat", "OctoCat")
+	w.allows("alice", "alice-gh")
+	w.people()
+	delete(w.conf.Accounts, "alice")
+	w.refuses("octocat", "OctoCat", "made for nobody")
+	w.refuses("alice", "alice-gh", "made for nobody")
+	w.people("octocat")
+	w.allows("octocat", "OctoCat")
+}
+
 // older makes the cache what a castgate-keys left that kept pins in it.
 func (w *world) older(logins ...string) {
 	w.t.Helper()
