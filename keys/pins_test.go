@@ -86,6 +86,14 @@ func TestTheCacheMayBeRemoved(t *testing.T) {
 	}
 }
 
+// TestARedirectedLogin is nobody's: whoever registers it next would have it.
+func TestARedirectedLogin(t *testing.T) {
+	w := newWorld(t)
+	w.change(rename("developers", "OctoCat", "octodog"))
+	w.change(func(s *githubtest.State) { s.Renamed = map[string]string{"octocat": "octodog"} })
+	w.refuses("octocat", "OctoCat", "may be taken by another person")
+}
+
 // TestTheFirstLogin of an id is said to be that, once, whether or not a refresh
 // has seen the id before.
 func TestTheFirstLogin(t *testing.T) {
