@@ -229,5 +229,4 @@ func TestAccounts(t *testing.T) {
 	if err := w.svc.Accounts(); err != nil || !slices.Contains(ls(t, dir), "bob.user") {
 		t.Errorf("an empty cache removed the accounts: %v", err)
 	}
-
 }
