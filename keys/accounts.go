@@ -66,7 +66,7 @@ func (s *Service) drop(u Userdb) (want drop, faults, err error) {
 		if _, named := s.Config.Accounts[name]; named || local[name] || groups[name] {
 			continue // theirs is the account that the administrator made
 		}
-		theirs, err := s.claim(name, s.pinOf(r.Login, r.ID))
+		theirs, err := s.claim(name, r)
 		if faults = errors.Join(faults, err); theirs {
 			faults = errors.Join(faults, u.account(want, r, s.groupsOf(r)))
 		}
@@ -75,19 +75,19 @@ func (s *Service) drop(u Userdb) (want drop, faults, err error) {
 }
 
 // claim pins an account that is made for a person, unless it was another's.
-func (s *Service) claim(account string, p pin) (theirs bool, err error) {
-	g := grant{name: account}
+func (s *Service) claim(account string, r record) (theirs bool, err error) {
 	people, err := s.pins(peopleDir, account)
-	if err == nil && named(people, p.login).id == p.id {
-		return true, nil
+	if p := named(people, r.Login); err == nil && p.word == opens {
+		return p.id == r.ID && p.url == s.url(), nil
 	}
-	if err = errors.Join(err, s.ids(&g, p.login)); err != nil {
+	g := grant{name: account}
+	if err = errors.Join(err, s.ids(&g, r.Login)); err != nil {
 		return false, err
 	}
-	if id := g.logins[0].id; id != 0 && id != p.id {
+	if id := g.logins[0].id; id != 0 && id != r.ID {
 		return false, nil
 	}
-	return true, s.setOwner(account, p)
+	return true, s.setOwner(account, r.Login, r.ID)
 }
 
 // members are the records of everybody in "teams" who may log in.

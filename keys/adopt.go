@@ -31,7 +31,11 @@ func (s *Service) Adopt() (done []Owner, err error) {
 		if o.Root || left || o.ID == 0 || o.ID != s.cached(o.Login) {
 			continue
 		}
-		if perr := s.setPin(peopleDir, o.Account, s.pinOf(o.Login, o.ID)); perr != nil {
+		perr := s.setPin(peopleDir, o.Account, pin{login: o.Login, id: o.ID, url: s.url()})
+		if o.Rule == ruleOlder { // nothing else will open it
+			perr = s.setOwner(o.Account, o.Login, o.ID)
+		}
+		if perr != nil {
 			return done, errors.Join(err, perr)
 		}
 		o.Root = true

@@ -3,7 +3,6 @@
 package keys
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -60,6 +59,9 @@ func (s *Service) grant(ctx context.Context, d *Decision, g grant, offered *Key)
 			d.no("%q: %s", login, err)
 			fault = err
 			continue
+		}
+		if s.Cache == nil {
+			r.Origin = s.Config.GitHub.origin()
 		}
 		s.add(d, g, found{r, how, g.need, &p}, offered)
 	}
@@ -126,7 +128,7 @@ func (f *found) another() string {
 		return fmt.Sprintf("GitHub has not told the id of %q", f.Login)
 	case f.named == nil:
 		return ""
-	case f.named.url != "" && f.Origin.URL != "" && f.named.url != f.Origin.URL:
+	case f.named.url != "" && f.named.url != f.Origin.URL:
 		return fmt.Sprintf("the account belongs to id %d of %s", f.named.id, f.named.url)
 	case f.named.id == f.ID:
 		return ""
@@ -139,7 +141,7 @@ func (f *found) another() string {
 }
 
 // first reports whether nobody has logged in with this id where it is named.
-func (f *found) first() bool { return f.named != nil && (f.named.id == 0 || f.named.expected) }
+func (f *found) first() bool { return f.named != nil && (f.named.id == 0 || f.named.word == expected) }
 
 func (f *found) pinned() string {
 	switch {
@@ -177,7 +179,7 @@ func (s *Service) addKeys(d *Decision, g grant, r found, offered *Key) {
 		d.take(line, hotEntry(k, r.Login, r.ID, line))
 		d.Source, d.Age, d.Why = r.how.source, r.how.age, "member"
 		if r.first() {
-			d.first(pin{login: r.named.login, id: r.ID, url: cmp.Or(r.Origin.URL, s.url())})
+			d.first(pin{login: r.named.login, id: r.ID, url: r.Origin.URL})
 		}
 		if offered != nil {
 			d.Login, d.ID = r.Login, r.ID

@@ -5,6 +5,7 @@ package keys
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 const rulePin = "root's pin"
@@ -18,6 +19,7 @@ func (s *Service) owner(g *grant, named bool) (why string, err error) {
 		return "", err
 	}
 	group, err := s.inPeopleGroup(g.name)
+	people = slices.DeleteFunc(people, func(p pin) bool { return p.word != opens })
 	switch {
 	case err != nil:
 		return "", s.pinFault(err)

@@ -108,9 +108,9 @@ func (s *Service) pinnedNames(dir string) []string {
 	return names
 }
 
-// PinAll writes down, as root's word, whose the accounts are as far as that is
-// known, and returns what it wrote. castgate enable does it when it has shown
-// who gets in.
+// PinAll writes down, as root's word, whose the accounts are that somebody opens
+// by name, as far as that is known, and returns what it wrote. It opens nothing.
+// castgate enable does it when it has shown who gets in.
 func (s *Service) PinAll() (done []Owner, err error) {
 	all, err := s.Owners()
 	for _, o := range all {
@@ -120,7 +120,7 @@ func (s *Service) PinAll() (done []Owner, err error) {
 		if o.Root || o.ID == 0 {
 			continue
 		}
-		if perr := s.setPin(peopleDir, o.Account, s.pinOf(o.Login, o.ID)); perr != nil {
+		if perr := s.setPin(peopleDir, o.Account, pin{login: o.Login, id: o.ID, url: s.url()}); perr != nil {
 			return done, errors.Join(err, perr)
 		}
 		o.Root = true
@@ -135,7 +135,7 @@ func (s *Service) expect() (err error) {
 	all, err := s.Owners()
 	for _, o := range all {
 		if id := s.memberID(o); o.ID == 0 && id != 0 {
-			err = errors.Join(err, s.setPin(seenDir, o.Account, pin{o.Login, id, s.url(), true}))
+			err = errors.Join(err, s.setPin(seenDir, o.Account, pin{o.Login, id, s.url(), expected}))
 		}
 	}
 	return err
@@ -174,20 +174,18 @@ func (s *Service) Pin(ctx context.Context, account, entry string) (Owner, error)
 			return Owner{}, advise(fmt.Errorf("%q is not a member of a team in keys.yaml", entry), "LOGIN:ID pins an id without asking GitHub")
 		}
 	}
-	return Owner{Account: account, Login: login, ID: id, Rule: rulePin, Root: true}, s.setOwner(account, s.pinOf(login, id))
+	return Owner{Account: account, Login: login, ID: id, Rule: rulePin, Root: true}, s.setOwner(account, login, id)
 }
 
-// setOwner pins one more login where the configuration names several, else the
-// one person whom the account belongs to.
-func (s *Service) setOwner(account string, p pin) error {
+// setOwner makes an account one person's. Where the configuration names its
+// logins, it only says which id one of them must have.
+func (s *Service) setOwner(account, login string, id int64) error {
+	p := pin{login: login, id: id, url: s.url()}
 	if len(s.Config.Accounts[strings.ToLower(account)].Logins) > 0 {
 		return s.setPin(peopleDir, account, p)
 	}
+	p.word = opens
 	return s.writeState(peopleDir+"/"+account, p.line())
-}
-
-func (s *Service) pinOf(login string, id int64) pin {
-	return pin{login: login, id: id, url: s.url()}
 }
 
 // Unpin forgets whose an account is.

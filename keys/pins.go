@@ -20,34 +20,32 @@ import (
 //	                  account by its name
 //	adopted           that what an older castgate-keys knew was taken over
 //
-// A file has a line for each login that the account knows by name: LOGIN:ID and
-// the URL of the GitHub whose id it is; "expected" follows where GitHub told the
-// id and nobody has logged in with it. What root pinned counts before what was
-// seen. A pin of root's also opens an account; what was seen never does, it only
-// says which id a login must have.
+// A file has a line for each login that the account knows by name: LOGIN:ID, the
+// URL of the GitHub whose id it is, and perhaps a word. A pin says which id the
+// login must have; what root says counts before what was seen. It opens nothing
+// by itself, so that an account that is taken out of the group or of "accounts"
+// is closed, unless root pinned it for that ("opens").
 const (
 	DefaultState = "/var/lib/castgate-keys"
 	peopleDir    = "people"
 	seenDir      = "seen"
 	adoptedName  = "adopted"
-	expectedWord = "expected"
+
+	opens    = "opens"    // the account is the person's, whatever else says so
+	expected = "expected" // GitHub told the id, and nobody has logged in with it
 )
 
 // pin is a login as the host names it, and the id that it must have.
 type pin struct {
-	login    string
-	id       int64  // 0 where none is known
-	url      string // whose id it is; "" for any GitHub's
-	expected bool
+	login string
+	id    int64  // 0 where none is known
+	url   string // whose id it is; "" for any GitHub's
+	word  string // "", opens or expected
 }
 
 // line is the pin as its file has it.
 func (p pin) line() string {
-	text := fmt.Sprintf("%s:%d %s", p.login, p.id, p.url)
-	if p.expected {
-		text += " " + expectedWord
-	}
-	return text + "\n"
+	return strings.TrimSpace(fmt.Sprintf("%s:%d %s %s", p.login, p.id, p.url, p.word)) + "\n"
 }
 
 // pins reads those of an account from one of the two directories. An error
@@ -78,18 +76,24 @@ func (s *Service) pins(dir, account string) ([]pin, error) {
 func parsePins(text string) ([]pin, error) {
 	var all []pin
 	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		expected := len(f) == 3 && f[2] == expectedWord
-		if len(f) != 2 && !expected {
+		p, ok := parsePin(strings.Fields(line))
+		if !ok {
 			return nil, fmt.Errorf("%q is not LOGIN:ID URL", strings.TrimSpace(line))
 		}
-		login, id, err := splitLogin(f[0])
-		if err != nil || id == 0 {
-			return nil, fmt.Errorf("%q is not LOGIN:ID URL", strings.TrimSpace(line))
-		}
-		all = append(all, pin{login, id, f[1], expected})
+		all = append(all, p)
 	}
 	return all, nil
+}
+
+func parsePin(f []string) (pin, bool) {
+	if len(f) == 2 {
+		f = append(f, "")
+	}
+	if len(f) != 3 || f[2] != "" && f[2] != opens && f[2] != expected {
+		return pin{}, false
+	}
+	login, id, err := splitLogin(f[0])
+	return pin{login, id, f[1], f[2]}, err == nil && id != 0
 }
 
 // named is the pin of a login, without an id where there is none.

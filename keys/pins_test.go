@@ -86,6 +86,14 @@ func TestTheCacheMayBeRemoved(t *testing.T) {
 	}
 }
 
+// TestARedirectedLogin is nobody's: whoever registers it next would have it.
+func TestARedirectedLogin(t *testing.T) {
+	w := newWorld(t)
+	w.change(rename("developers", "OctoCat", "octodog"))
+	w.change(func(s *githubtest.State) { s.Renamed = map[string]string{"octocat": "octodog"} })
+	w.refuses("octocat", "OctoCat", "may be taken by another person")
+}
+
 // TestTheFirstLogin of an id is said to be that, once, whether or not a refresh
 // has seen the id before.
 func TestTheFirstLogin(t *testing.T) {
@@ -167,6 +175,28 @@ func TestPinAll(t *testing.T) {
 	if again, err := w.svc.PinAll(); err != nil || len(again) != 0 {
 		t.Errorf("pinned again: %v, %v", again, err)
 	}
+}
+
+// TestOutOfTheGroup: what castgate enable wrote down binds an account to a
+// person and opens nothing when the administrator takes it away.
+func TestOutOfTheGroup(t *testing.T) {
+	asRoot(t)
+	w := newWorld(t)
+	w.local("octocat")
+	if err := w.refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := w.svc.PinAll(); err != nil || len(done) == 0 {
+		t.Fatalf("pinned %v, %v", done, err)
+	}
+	w.allows("octocat", "OctoCat")
+	w.allows("alice", "alice-gh")
+	w.people()
+	delete(w.conf.Accounts, "alice")
+	w.refuses("octocat", "OctoCat", "made for nobody")
+	w.refuses("alice", "alice-gh", "made for nobody")
+	w.people("octocat")
+	w.allows("octocat", "OctoCat")
 }
 
 // older makes the cache what a castgate-keys left that kept pins in it.

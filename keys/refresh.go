@@ -5,6 +5,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -73,12 +74,14 @@ func (s *Service) stamp(l *roll, stored error) error {
 	if stamps.Origin != s.Cache.origin {
 		stamps = bulk{map[string]time.Time{}, s.Cache.origin}
 	}
-	for _, slug := range l.whole {
-		if len(l.doubted[slug]) == 0 {
-			stamps.Teams[slug] = l.start
-		}
+	fresh := slices.DeleteFunc(slices.Clone(l.whole), func(slug string) bool { return len(l.doubted[slug]) > 0 })
+	for _, slug := range fresh {
+		stamps.Teams[slug] = l.start
 	}
-	if stored != nil {
+	switch {
+	case len(fresh) == 0:
+		return nil // castgate check tells by the file when GitHub last answered
+	case stored != nil:
 		return s.Cache.keep(bulkName, stamps)
 	}
 	return s.Cache.save(bulkName, 0o644, stamps)

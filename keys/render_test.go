@@ -229,15 +229,4 @@ func TestAccounts(t *testing.T) {
 	if err := w.svc.Accounts(); err != nil || !slices.Contains(ls(t, dir), "bob.user") {
 		t.Errorf("an empty cache removed the accounts: %v", err)
 	}
-
-	// A team that can't be seen keeps nobody's account who left another.
-	w.conf.Teams = append(w.conf.Teams, "mistyped")
-	_ = w.refresh()
-	w.change(leave("operations", "bob"))
-	w.later(6 * time.Minute)
-	_ = w.refresh()
-	w.svc.Passwd = passwd
-	if err := w.svc.Accounts(); err != nil || slices.Contains(ls(t, dir), "bob.user") {
-		t.Errorf("who left stays: %v", err)
-	}
 }

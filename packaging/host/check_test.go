@@ -172,6 +172,13 @@ var breakages = []breakage{
 		[]string{"FAIL every session runs under the recorder git", "FAIL nothing of the account's git"},
 		noEarly + "; userdel git; " + putBack("keys.yaml"), "",
 	},
+	{
+		"a member's account that nobody opens", "gpasswd -d octocat castgate-people; castgate-keys pin -remove octocat",
+		[]string{"warn accounts named like members octocat"},
+		"usermod -aG castgate-people octocat; castgate-keys pin -all", "",
+	},
+	{"old yes", keep("keys.yaml") + "; sed -i 's/^  ttl: 5m /  ttl: 1us /' /etc/castgate/keys.yaml", []string{"warn answers about who may come in octocat"}, putBack("keys.yaml"), ""},
+	{"another authority", early("TrustedUserCAKeys /root/.ssh/authorized_keys"), []string{"warn certificates of other authorities octocat"}, noEarly, ""},
 	{"no member", "cp /opt/state.json /root/; sed -i 's/\"members\":\\[[^]]*\\]/\"members\":[]/' /opt/state.json; systemctl restart github" + forget, []string{"warn members' keys nobody"}, "cp /root/state.json /opt/; systemctl restart github" + forget, ""},
 	{"no usable key", keep("keys.yaml") + "; sed -i 's/^  types: .*/  types: [sk-ssh-ed25519@openssh.com]/' /etc/castgate/keys.yaml", []string{"warn members' keys octocat"}, putBack("keys.yaml"), ""},
 	{"token for everybody", "chmod 0644 /etc/castgate/github-token", []string{"FAIL secrets everybody"}, "chmod 0640 /etc/castgate/github-token", ""},
