@@ -4,6 +4,7 @@ package host
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -81,6 +82,15 @@ func TestNoAnswerIsNoGoodAnswer(t *testing.T) {
 		if err := parseSettings(dump(t, name)).complete(); err != nil {
 			t.Errorf("OpenSSH %s: %v", name, err)
 		}
+	}
+}
+
+// Without a list of the accounts nobody has been tried.
+func TestNoListOfAccountsIsNoTrial(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // no getent
+	ctx := context.Background()
+	if err := (&Switch{Out: io.Discard}).try(ctx, trialAccount(ctx, "")); err == nil {
+		t.Error("a trial login of nobody has worked")
 	}
 }
 
