@@ -13,8 +13,10 @@ import (
 // A session that is open while the package is upgraded, and sshd reloaded,
 // goes on, ends as it should, and is one recording.
 func TestUpgradeWithASessionOpen(t *testing.T) {
+	t.Parallel()
 	for _, suite := range host.Suites() {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
 			d := openDoor(t, suite, built(t, "old"))
 			term := d.session()
 			term.Type("echo $((40+2))-before\r")
@@ -37,8 +39,10 @@ func TestUpgradeWithASessionOpen(t *testing.T) {
 }
 
 func TestEnableTakesItselfBack(t *testing.T) {
+	t.Parallel()
 	for _, suite := range host.Suites() {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
 			d := closedDoor(t, suite, built(t, "new"))
 			before := d.Sh(everything)
 			unchanged := func(what string) {

@@ -170,9 +170,7 @@ func TestDoor(t *testing.T) {
 }
 
 func eachDoor(t *testing.T, test func(t *testing.T, d *door)) {
-	for _, suite := range host.Suites() {
-		t.Run(suite, func(t *testing.T) { test(t, openDoor(t, suite, built(t, "new"))) })
-	}
+	suites(t, func(t *testing.T, suite string) { test(t, openDoor(t, suite, built(t, "new"))) })
 }
 
 func (d *door) testMember(t *testing.T) {

@@ -36,14 +36,21 @@ func install(h *host.Host, deb string) string {
 	return h.Run("dpkg", "--install", "/root/castgate.deb")
 }
 
-// eachSuite runs a test on every distribution that is asked for.
-func eachSuite(t *testing.T, test func(t *testing.T, h *host.Host)) {
+// suites runs a test for every distribution that is asked for, beside others:
+// for much of their time they wait.
+func suites(t *testing.T, test func(t *testing.T, suite string)) {
+	t.Parallel()
 	for _, suite := range host.Suites() {
 		t.Run(suite, func(t *testing.T) {
-			h := host.New(t, suite)
-			test(t, h)
+			t.Parallel()
+			test(t, suite)
 		})
 	}
+}
+
+// eachSuite is suites with a host that has not booted yet.
+func eachSuite(t *testing.T, test func(t *testing.T, h *host.Host)) {
+	suites(t, func(t *testing.T, suite string) { test(t, host.New(t, suite)) })
 }
 
 // shipped is design section 2: path, owner, mode.

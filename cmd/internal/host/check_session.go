@@ -227,7 +227,7 @@ func (h *Host) idleConnections() []Finding {
 		func(_ Account, s settings) bool {
 			alive, _ := strconv.Atoi(s.get("clientaliveinterval"))
 			unused := s.get("unusedconnectiontimeout")
-			return alive > 0 && (h.version.before(9, 2) || unused != "none" && unused != "0")
+			return alive > 0 && (h.version.before(9, 2) || unused != "" && unused != "none" && unused != "0")
 		})
 }
 

@@ -27,7 +27,7 @@ func (h *Host) Sessions(since time.Time) []Finding {
 	const what = "sessions that sshd started"
 	lines, err := h.journal(since, "SYSLOG_IDENTIFIER=sshd", "SYSLOG_IDENTIFIER=sshd-session")
 	if err != nil {
-		return failed(what, "the journal: "+err.Error(), "journalctl -t sshd")
+		return failed(what, "the journal: "+err.Error(), "journalctl -t sshd -t sshd-session")
 	}
 	begun := starts(lines)
 	if level := h.logLevel(); begun.total == 0 && len(level) > 0 && level[0].Level != OK {
@@ -47,7 +47,7 @@ func (h *Host) Sessions(since time.Time) []Finding {
 		}
 		f := Finding{
 			Fail, what, fmt.Sprintf("%d of %d sessions of %s are not recorded", missing, begun.count[key], key),
-			"journalctl _COMM=sshd and the account's start-up files tell more; castgate check finds what is open",
+			"journalctl -t sshd -t sshd-session and the account's start-up files tell more; castgate check finds what is open",
 		}
 		if wasRefused(refused, key) {
 			f.Level, f.Fix = Warn, "castgate-wrap refused them: journalctl -t castgate-wrap says why"

@@ -57,6 +57,10 @@ const trialStatus = 42
 // people use has not read the change yet.
 func (s *Switch) try(ctx context.Context, account string) error {
 	if account == "" {
+		// No account to log in to is not the same as no list of them.
+		if _, err := accounts(ctx); err != nil {
+			return err
+		}
 		fmt.Fprintln(s.Out, "no trial login: there is no account to log in to")
 		return nil
 	}
@@ -167,14 +171,19 @@ func answers(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sshd -T: %s", said(out, err))
 	}
-	addrs := parseSettings(out)["listenaddress"]
-	for end := time.Now().Add(settle); ; time.Sleep(50 * time.Millisecond) {
+	return answersAt(ctx, parseSettings(out)["listenaddress"], settle)
+}
+
+// answersAt returns as soon as an SSH server answers at one of the addresses.
+func answersAt(ctx context.Context, addrs []string, within time.Duration) error {
+	err := errors.New("sshd -T names no address that sshd listens at")
+	for end := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
 		for _, addr := range addrs {
 			if err = banner(ctx, reachable(addr)); err == nil {
 				return nil
 			}
 		}
-		if err == nil || time.Now().After(end) {
+		if len(addrs) == 0 || time.Now().After(end) {
 			return err
 		}
 	}
