@@ -6,11 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/packaging/host"
 	"castgate/packaging/hosttest"
 )
-
-func suites() []string { return host.Suites() }
 
 // everything that castgate enable may change, as one text.
 const everything = sshFiles + "; cat /etc/passwd; sha256sum /etc/castgate/*.yaml; ls /etc/castgate"
@@ -18,43 +15,44 @@ const everything = sshFiles + "; cat /etc/passwd; sha256sum /etc/castgate/*.yaml
 // The recorder is the login shell of who gets in, and nobody notices: what does
 // not come through sshd runs their own shell.
 func TestLoginShell(t *testing.T) {
-	for _, suite := range suites() {
-		t.Run(suite, func(t *testing.T) {
-			d := closedDoor(t, suite, built(t, "new"))
-			d.Sh("usermod -s /bin/dash octocat; useradd -m -s /usr/sbin/nologin closed")
-			before := d.Sh(everything)
-			out := d.Run("castgate", "enable", "-yes")
-			for _, want := range []string{"login shell of octocat: /bin/dash -> /usr/bin/castgate-wrap", `+  "octocat": "/bin/dash"`} {
-				if !strings.Contains(out, want) {
-					t.Errorf("enable does not say %q:\n%s", want, out)
-				}
+	suites(t, func(t *testing.T, suite string) {
+		d := closedDoor(t, suite, built(t, "new"))
+		d.Sh("usermod -s /bin/dash octocat; useradd -m -s /usr/sbin/nologin closed")
+		before := d.Sh(everything)
+		out := d.Run("castgate", "enable", "-yes")
+		for _, want := range []string{"login shell of octocat: /bin/dash -> /usr/bin/castgate-wrap", `+  "octocat": "/bin/dash"`} {
+			if !strings.Contains(out, want) {
+				t.Errorf("enable does not say %q:\n%s", want, out)
 			}
-			if got := d.Sh("getent passwd octocat root closed | cut -d: -f7"); got != "/usr/bin/castgate-wrap\n/bin/bash\n/usr/sbin/nologin\n" {
-				t.Errorf("shells: %s", got)
-			}
-			d.step("over SSH", d.testOverSSH)
-			d.step("not over SSH", d.testNotOverSSH)
-			d.step("made later", d.testMadeLater)
-			if again := d.Run("castgate", "enable", "-yes"); !strings.Contains(again, "already enabled") {
-				t.Errorf("a second time: %s", again)
-			}
-			d.Run("castgate", "disable", "-yes")
-			if after := d.Sh("userdel -r later 2>/dev/null; " + everything); after != before {
-				t.Errorf("disable leaves\n%s\nof\n%s", after, before)
-			}
-			if out := d.Run("castgate", "disable", "-yes"); !strings.Contains(out, "is not enabled") {
-				t.Errorf("disable again: %s", out)
-			}
-		})
-	}
+		}
+		if got := d.Sh("getent passwd octocat root closed | cut -d: -f7"); got != "/usr/bin/castgate-wrap\n/bin/bash\n/usr/sbin/nologin\n" {
+			t.Errorf("shells: %s", got)
+		}
+		d.step("over SSH", d.testOverSSH)
+		d.step("not over SSH", d.testNotOverSSH)
+		d.step("made later", d.testMadeLater)
+		if again := d.Run("castgate", "enable", "-yes"); !strings.Contains(again, "already enabled") {
+			t.Errorf("a second time: %s", again)
+		}
+		d.Run("castgate", "disable", "-yes")
+		if after := d.Sh("userdel -r later 2>/dev/null; " + everything); after != before {
+			t.Errorf("disable leaves\n%s\nof\n%s", after, before)
+		}
+		if out := d.Run("castgate", "disable", "-yes"); !strings.Contains(out, "is not enabled") {
+			t.Errorf("disable again: %s", out)
+		}
+	})
 }
 
-func (d *door) testOverSSH(t *testing.T) {
+func (d *door) testOverSSH(t *testing.T) { d.testOverSSHAs(t, "/bin/dash") }
+
+func (d *door) testOverSSHAs(t *testing.T, shell string) {
 	got := hosttest.Do(t, d.Ssh(d.key, "octocat", nil, "echo $0 $SHELL $HOME ${CASTGATE_SESSION:+recorded}; exit 5"), nil)
-	if want := "/bin/dash /home/octocat recorded"; got.Status != 5 || !strings.Contains(got.Stdout, want) || !strings.Contains(got.Stdout, "dash") {
+	want := shell + " /home/octocat recorded"
+	if got.Status != 5 || !strings.Contains(got.Stdout, want) {
 		t.Errorf("got %+v", got)
 	}
-	manifest := d.Read(d.find("/bin/dash /home/octocat recorded"))
+	manifest := d.Read(d.find(want))
 	if strings.Contains(manifest, `"before"`) {
 		t.Errorf("a shell ran before the recorder:\n%s", manifest)
 	}
@@ -96,4 +94,34 @@ func (d *door) testMadeLater(t *testing.T) {
 	if bad := d.check(); len(bad) > 0 {
 		t.Errorf("check says %+v", bad)
 	}
+}
+
+// A host that an earlier castgate has enabled, with ForceCommand alone: the
+// upgrade takes root's way in from nobody, and castgate enable does the rest.
+func TestUpgradeFromForceCommandAlone(t *testing.T) {
+	eachDoor(t, func(t *testing.T, d *door) {
+		d.Sh("usermod -s /bin/bash octocat; sed -i '/ExposeAuthInfo/d' " + dropIn + "; sed -i /session-hook/d /etc/pam.d/sshd; sed -i '/^shells:/,$d' /etc/castgate/wrap.yaml")
+		bound := hosttest.NewKey(t, "ed25519")
+		d.Sh("echo 'command=\"echo only-this\" " + bound.Line + "' >>/root/.ssh/authorized_keys")
+		d.reload()
+		if got := hosttest.Do(t, d.Ssh(d.root, "root", nil, "true"), nil); got.Status != 254 {
+			t.Errorf("before: %+v", got)
+		}
+		if said := install(d.Host, built(t, "new")); !strings.Contains(said, "castgate enable") {
+			t.Errorf("the upgrade does not say what to do: %s", said)
+		}
+		for key, want := range map[*hosttest.Key]hosttest.Result{d.root: {Stdout: "root\n", Status: 3}, bound: {Stdout: "only-this\n"}} {
+			if got := hosttest.Do(t, d.Ssh(key, "root", nil, "id -un; exit 3"), nil); got.Stdout != want.Stdout || got.Status != want.Status {
+				t.Errorf("after: %+v, want %+v", got, want)
+			}
+		}
+		if out, err := d.Try("castgate", "check"); err == nil || !strings.Contains(out, "castgate enable makes the recorder their login shell") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		d.Run("castgate", "enable", "-yes")
+		if bad := d.check(); len(bad) > 0 {
+			t.Errorf("check says %+v", bad)
+		}
+		d.testOverSSHAs(t, "/bin/bash")
+	})
 }
