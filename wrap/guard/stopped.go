@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package guard
+
+import "golang.org/x/sys/unix"
+
+// A person may stop what runs under their uid, and that is sshd's process of
+// their connection and the recorder, too. Stopped, the first does not see that
+// the client has gone, and the second not that sshd has: the session would have
+// no end, and nothing would be swept. Nothing stops these two but a signal that
+// somebody sent: the first time they are continued, and who does it again ends
+// the session.
+const maxStops = 2
+
+// unstop looks at the processes that the sessions hang from.
+func (g *Guard) unstop() {
+	for _, s := range g.bySSHD() {
+		if p, err := readProcess(s.peer.pid); err != nil || !p.same(s.peer) || p.dead() {
+			// A child that it was just making may hold the connection open.
+			s.hangUp()
+			continue
+		}
+		for _, p := range []process{s.place.session, s.peer} {
+			if stopped(p) {
+				s.stops++
+				g.free(s, p, s.stops >= maxStops)
+			}
+		}
+	}
+}
+
+// bySSHD lists the sessions that sshd started and that go on.
+func (g *Guard) bySSHD() []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var list []*session
+	for _, s := range g.sessions {
+		if s.started && s.place.bySSHD() {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func stopped(p process) bool {
+	now, err := readProcess(p.pid)
+	return err == nil && now.same(p) && now.state == 'T'
+}
+
+// free continues p, or ends it. What is root's is only continued.
+func (g *Guard) free(s *session, p process, end bool) {
+	sig := unix.SIGCONT
+	if u, err := readUIDs(p.pid); err == nil && u[0] != 0 && end {
+		sig = unix.SIGKILL
+	}
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		return // it has ended
+	}
+	defer unix.Close(fd)
+	if !stopped(p) {
+		return
+	}
+	err = unix.PidfdSendSignal(fd, sig, nil, 0)
+	g.Log.Warn("session was stopped", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
+		"stopped", p.pid, "stopped name", p.comm, "sent", unix.SignalName(sig), "failed", err)
+}
