@@ -2,14 +2,21 @@
 
 package guard
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // A person may stop what runs under their uid, and that is sshd's process of
 // their connection and the recorder, too. Stopped, the first does not see that
 // the client has gone, and the second not that sshd has: the session would have
 // no end, and nothing would be swept. Nothing stops these two but a signal that
-// somebody sent: the first time they are continued, and who does it again ends
-// the session.
+// somebody sent, or the freezer of a cgroup, which they can have their own
+// systemd move them into: the first time they are continued, and who does it
+// again, or has frozen them, ends the session.
 const maxStops = 2
 
 // unstop looks at the processes that the sessions hang from.
@@ -21,7 +28,7 @@ func (g *Guard) unstop() {
 			continue
 		}
 		for _, p := range []process{s.place.session, s.peer} {
-			if stopped(p) {
+			if stopped(p) || frozen(p.pid) && !frozen(s.place.monitor.pid) {
 				s.stops++
 				g.free(s, p, s.stops >= maxStops)
 			}
@@ -47,6 +54,25 @@ func stopped(p process) bool {
 	return err == nil && now.same(p) && now.state == 'T'
 }
 
+// cgroupRoot is where the unified hierarchy of cgroups(7) is.
+const cgroupRoot = "/sys/fs/cgroup"
+
+// frozen says that the cgroup of a process is. The monitor, which is root's,
+// tells whether that is the host's doing.
+func frozen(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return false
+	}
+	_, path, unified := strings.Cut("\n"+string(b), "\n0::")
+	path, _, _ = strings.Cut(path, "\n")
+	if !unified {
+		return false
+	}
+	events, err := os.ReadFile(cgroupRoot + path + "/cgroup.events")
+	return err == nil && strings.Contains(string(events), "frozen 1")
+}
+
 // free continues p, or ends it. What is root's is only continued.
 func (g *Guard) free(s *session, p process, end bool) {
 	sig := unix.SIGCONT
@@ -58,7 +84,7 @@ func (g *Guard) free(s *session, p process, end bool) {
 		return // it has ended
 	}
 	defer unix.Close(fd)
-	if !stopped(p) {
+	if now, err := readProcess(p.pid); err != nil || !now.same(p) {
 		return
 	}
 	err = unix.PidfdSendSignal(fd, sig, nil, 0)

@@ -3,6 +3,7 @@
 package guard_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -42,6 +43,28 @@ func TestStoppedSessionEnds(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestFrozenSessionEnds: a person's own systemd can put what runs as them into
+// a cgroup that they may freeze.
+func TestFrozenSessionEnds(t *testing.T) {
+	h := start(t, "/bin/bash", forced, policy(guard.End))
+	const group = "/sys/fs/cgroup/frozen"
+	hosttest.Run(t, "mount", "-t", "cgroup2", "none", "/sys/fs/cgroup")
+	t.Cleanup(func() { hosttest.Run(t, "sh", "-c", "rmdir "+group+"; umount /sys/fs/cgroup") })
+	hosttest.Run(t, "mkdir", group)
+	client := h.Ssh(h.key, "alice", []string{"-tt"}, leave+"cat")
+	x := hosttest.StartTerminal(t, client, 80, 24)
+	x.Expect("FACTS")
+	x.Expect("\n")
+	f := facts(t, x.Output(), 1)
+	hosttest.Run(t, "sh", "-c", fmt.Sprintf("echo %d >%[2]s/cgroup.procs; echo 1 >%[2]s/cgroup.freeze", hosttest.Parent(f.PID), group))
+	_ = client.Process.Kill()
+	h.log.Wait(t, "session ended", f.Session, "leftovers=end")
+	if running("sleep 1000") {
+		t.Error("left-overs run")
+	}
+	hosttest.WaitFor(t, "the connection's end", func() bool { return len(h.Monitors()) == 0 })
 }
 
 // TestHeldConnection: the end of the recorder is the end of the session also
