@@ -27,11 +27,17 @@ func (g *Guard) unstop() {
 			s.hangUp()
 			continue
 		}
+		var held []process
 		for _, p := range []process{s.place.session, s.peer} {
 			if stopped(p) || frozen(p.pid) && !frozen(s.place.monitor.pid) {
-				s.stops++
-				g.free(s, p, s.stops >= maxStops)
+				held = append(held, p)
 			}
+		}
+		if len(held) > 0 {
+			s.stops++
+		}
+		for _, p := range held {
+			g.free(s, p, s.stops >= maxStops)
 		}
 	}
 }
@@ -87,7 +93,8 @@ func (g *Guard) free(s *session, p process, end bool) {
 	if now, err := readProcess(p.pid); err != nil || !now.same(p) {
 		return
 	}
-	err = unix.PidfdSendSignal(fd, sig, nil, 0)
-	g.Log.Warn("session was stopped", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
-		"stopped", p.pid, "stopped name", p.comm, "sent", unix.SignalName(sig), "failed", err)
+	if unix.PidfdSendSignal(fd, sig, nil, 0) == nil {
+		g.Log.Warn("session was stopped", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
+			"stopped", p.pid, "stopped name", p.comm, "sent", unix.SignalName(sig))
+	}
 }

@@ -60,8 +60,9 @@ func (g *Guard) noteAll() {
 		return
 	}
 	for _, s := range g.bySSHD() {
-		s.noting.Lock()
-		s.scope.note(t, s.peer)
-		s.noting.Unlock()
+		if s.noting.TryLock() { // else it has ended meanwhile, and is being swept
+			s.scope.note(t, s.peer)
+			s.noting.Unlock()
+		}
 	}
 }
