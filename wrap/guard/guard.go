@@ -76,7 +76,7 @@ func (g *Guard) Serve(ctx context.Context, l *os.File) error {
 	g.sweeping = make(chan struct{}, maxSweeps)
 	stop := context.AfterFunc(ctx, func() { _ = l.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	go g.watch(ctx)
+	g.watch(ctx)
 	defer g.swept.Wait()
 	for {
 		conn, err := accept(l)

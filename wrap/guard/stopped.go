@@ -94,7 +94,8 @@ func (g *Guard) free(s *session, p process, end bool) {
 		return
 	}
 	if unix.PidfdSendSignal(fd, sig, nil, 0) == nil {
-		g.Log.Warn("session was stopped", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
+		// Nobody's session is looked at later because syslog is slow.
+		go g.Log.Warn("session was stopped", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
 			"stopped", p.pid, "stopped name", p.comm, "sent", unix.SignalName(sig))
 	}
 }

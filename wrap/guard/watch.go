@@ -15,25 +15,30 @@ import (
 const watchEvery = 5 * time.Second
 
 func (g *Guard) watch(ctx context.Context) {
-	every := time.NewTicker(watchEvery)
-	defer every.Stop()
-	var noted time.Time // when those below the recorders may be noted again
-	for {
+	for _, look := range []func(){g.unstop, g.lookAgain, g.noteAll} {
+		go again(ctx, look)
+	}
+}
+
+// again looks every few seconds, and takes no more than a fiftieth of a
+// processor with it, however many sessions or processes there are.
+func again(ctx context.Context, look func()) {
+	for pause := watchEvery; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-every.C:
+		case <-time.After(pause):
 		}
-		g.unstop()
-		want, unbound := g.watched()
-		if len(want) > 0 {
-			go g.follow(g.scanner.ask(want, nobody))
-		}
-		if unbound && time.Now().After(noted) {
-			begin := time.Now()
-			g.noteAll()
-			noted = time.Now().Add(watchShare * time.Since(begin))
-		}
+		begin := time.Now()
+		look()
+		pause = max(watchEvery, watchShare*time.Since(begin))
+	}
+}
+
+// lookAgain only asks: the look takes the time it takes.
+func (g *Guard) lookAgain() {
+	if want, _ := g.watched(); len(want) > 0 {
+		go g.follow(g.scanner.ask(want, nobody))
 	}
 }
 
@@ -55,6 +60,9 @@ func (g *Guard) watched() (want wanted, unbound bool) {
 // noteAll takes its time for a host with many processes, and keeps nobody from
 // logging in meanwhile.
 func (g *Guard) noteAll() {
+	if _, unbound := g.watched(); !unbound {
+		return
+	}
 	t, err := snapshot()
 	if err != nil {
 		return
