@@ -52,10 +52,10 @@ const nobody = ^uint32(0)
 const maxFound = 64
 
 // What looks may take of a processor's time: all of it while a login waits;
-// then a quarter, for what is left of that user's own processes; and else, as
+// then half of it, for what is left of that user's own processes; and else, as
 // the watch, a fiftieth.
 const (
-	loginShare = 4
+	loginShare = 2
 	watchShare = 50
 )
 
