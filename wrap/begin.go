@@ -3,6 +3,7 @@
 package wrap
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -119,15 +120,13 @@ func (s *session) askGuard() error {
 	for _, p := range facts.Holders {
 		h.Holders = append(h.Holders, strings.ToValidUTF8(fmt.Sprintf("%s %d %d", p.Comm, p.PID, p.UID), "\ufffd"))
 	}
-	if facts.Standing != guard.Direct || len(facts.Holders) > 0 || facts.Refuse != "" {
+	h.Guard = cmp.Or(facts.Refuse, facts.Doubt)
+	if facts.Standing != guard.Direct || len(facts.Holders) > 0 || h.Guard != "" {
 		s.log.Warn("guard report", s.who("standing", string(facts.Standing), "between", facts.Between,
-			"holders", fmt.Sprint(facts.Holders), "refuse", facts.Refuse)...)
+			"holders", fmt.Sprint(facts.Holders), "refuse", facts.Refuse, "doubt", facts.Doubt)...)
 	}
-	if facts.Refuse != "" {
-		h.Guard = facts.Refuse
-		if s.config.Guard == "require" {
-			return fmt.Errorf("the guard refuses the session: %s", facts.Refuse)
-		}
+	if facts.Refuse != "" && s.config.Guard == "require" {
+		return fmt.Errorf("the guard refuses the session: %s", facts.Refuse)
 	}
 	return nil
 }

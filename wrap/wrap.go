@@ -86,7 +86,7 @@ type session struct {
 // Run runs the session that inv asks for.
 func Run(inv Invocation) (End, error) {
 	s := &session{inv: inv, id: asciicast.NewID(time.Now()), start: time.Now()}
-	s.log = inv.Log.With("session", s.id)
+	s.log = slog.New(telling{inv.Log.With("session", s.id).Handler(), s})
 	s.req = ParseRequest(inv.Argv, s.lookupEnv)
 	raiseLimits()
 	if err := enoughDescriptors(); err != nil {
@@ -146,7 +146,7 @@ func (s *session) groups() []string {
 func (s *session) mayGoOn() bool { return s.policy.OnFailure == "allow" || os.Getuid() == 0 }
 
 func (s *session) refuse(err error) error {
-	s.log.Error("session refused", s.who("why", err.Error(), "hint", hintOf(err))...)
+	s.log.Error(guard.LineRefused, s.who("why", err.Error(), "hint", hintOf(err))...)
 	return &Refused{Session: s.id, cause: err}
 }
 
@@ -253,7 +253,7 @@ func outerSize() (*unix.Winsize, error) { return unix.IoctlGetWinsize(0, unix.TI
 
 // run runs the program and ends the recording.
 func (s *session) run() (End, error) {
-	s.log.Info("session start", s.who("guard", s.header.Session.Guard)...)
+	s.log.Info(guard.LineStart, s.who("guard", s.header.Session.Guard)...)
 	end, err := s.program()
 	lost := s.rec.Err()
 	if err != nil && lost == nil { // it could not be run at all
@@ -262,7 +262,7 @@ func (s *session) run() (End, error) {
 	s.leftovers()
 	s.close(end)
 	shown, events, file := s.rec.Counts()
-	s.log.Info("session end", s.who("status", end.Status, "hangup", end.Hangup, "seconds", int(time.Since(s.start).Seconds()),
+	s.log.Info(guard.LineEnd, s.who("status", end.Status, "hangup", end.Hangup, "seconds", int(time.Since(s.start).Seconds()),
 		"shown", shown, "events", events, "bytes", file, "transfer", s.facts, "lost", causeOf(lost))...)
 	if lost != nil && !s.rec.Allow {
 		return end, &Refused{Session: s.id, Ended: true, cause: lost}

@@ -59,6 +59,7 @@ func serve(env *cli.Env, path, group string, g *guard.Guard) error {
 	if err := guard.Confine(); err != nil {
 		return cli.Hint(err, "start it through castgate-guard.service, or as root")
 	}
+	env.PatientLog()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := guard.Ready(env.Getenv); err != nil {

@@ -47,7 +47,9 @@ func (w *world) judge(done bool, words string) verdict {
 // attacks are all of them, in the order of their ids.
 func attacks() []attack {
 	var all []attack
-	for _, list := range [][]attack{beforeTheRecorder, takingTheShell, besideTheRecorder, atTheTerminal, atTheProcess, atTheSpool, inTheBytes, afterTheSession} {
+	for _, list := range [][]attack{
+		beforeTheRecorder, takingTheShell, besideTheRecorder, atTheTerminal, atTheProcess, atTheSpool, inTheBytes, stoppedSessions, afterTheSession,
+	} {
 		all = append(all, list...)
 	}
 	return all

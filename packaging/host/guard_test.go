@@ -123,7 +123,7 @@ func TestGuardUpgradeAndCrash(t *testing.T) {
 			h.Run(end...)
 			back++
 			h.WaitFor("the session to call again", func() (string, bool) {
-				out := h.Run("journalctl", "--no-pager", "-t", "castgate-wrap")
+				out := h.Run("journalctl", "--no-pager", "-u", "castgate-guard")
 				return out, strings.Count(out, "guard back") >= back
 			})
 		}
