@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"castgate/upload/archive/screen"
+	"castgate/upload/manifest"
 )
 
 const (
@@ -34,6 +36,7 @@ type pending struct {
 	n                 int64
 	id, user          string
 	login, host, path string
+	cast              manifest.Object // what it must be
 }
 
 // document is a piece of a recording's transcript.
@@ -72,7 +75,7 @@ func (ix *Index) UpdateText(ctx context.Context, s *Store, limit, workers int, c
 }
 
 func (ix *Index) pending(limit int) ([]pending, error) {
-	rows, err := ix.db.Query("SELECT n, id, user, login, host, stored FROM recordings WHERE done = 0 ORDER BY n DESC LIMIT ?", limit)
+	rows, err := ix.db.Query("SELECT n, id, user, login, host, stored, bytes, sha256 FROM recordings WHERE done = 0 ORDER BY n DESC LIMIT ?", limit)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +83,7 @@ func (ix *Index) pending(limit int) ([]pending, error) {
 	var all []pending
 	for rows.Next() {
 		var p pending
-		if err := rows.Scan(&p.n, &p.id, &p.user, &p.login, &p.host, &p.path); err != nil {
+		if err := rows.Scan(&p.n, &p.id, &p.user, &p.login, &p.host, &p.path, &p.cast.Bytes, &p.cast.SHA256); err != nil {
 			return nil, err
 		}
 		all = append(all, p)
@@ -95,7 +98,7 @@ func transcribe(ctx context.Context, s *Store, todo []pending, workers int) <-ch
 	for range max(workers, 1) {
 		wg.Go(func() {
 			for p := range next {
-				docs, err := documents(ctx, s, p.path)
+				docs, err := documents(ctx, s, p)
 				out <- transcribed{p, docs, err}
 			}
 		})
@@ -111,23 +114,20 @@ func transcribe(ctx context.Context, s *Store, todo []pending, workers int) <-ch
 	return out
 }
 
-// documents makes the documents of one recording.
-func documents(ctx context.Context, s *Store, stored string) ([]document, error) {
-	f, err := s.FS.Open(stored)
-	if err != nil {
-		return nil, err
-	}
-	in, err := unwrap(f, nil)
+// documents makes the documents of one recording. There are none where it is
+// not the one of its manifest.
+func documents(ctx context.Context, s *Store, p pending) ([]document, error) {
+	in, err := s.open(p.path, p.cast, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
 	var docs []document
 	total := 0
-	ctx, enough := context.WithCancel(ctx)
+	until, enough := context.WithCancel(ctx)
 	defer enough()
 	full := false
-	_, err = Transcribe(ctx, in, func(l screen.Line) {
+	_, err = Transcribe(until, in, func(l screen.Line) {
 		if strings.TrimSpace(l.Text) == "" {
 			return
 		}
@@ -146,7 +146,10 @@ func documents(ctx context.Context, s *Store, stored string) ([]document, error)
 		d.lines = append(d.lines, l.Text...)
 	})
 	if full {
-		err = nil
+		_, err = io.Copy(io.Discard, in) // the rest tells what all of it is
+	}
+	if errors.Is(err, ErrOther) {
+		return nil, err
 	}
 	return docs, err
 }
