@@ -30,6 +30,9 @@ type sample struct {
 	n      int
 	key    *manifest.Signer
 	chains map[string]*chainEnd // by host
+
+	claim func(*manifest.Manifest) // what keep has manifests say
+	odd   bool                     // the index is to complain
 }
 
 type chainEnd struct {
@@ -170,6 +173,9 @@ func (s *sample) keep(k *take) string {
 		m.Stored.Recipients = []manifest.Layer{k.sealed}
 	}
 	m.Stored.Name = m.Session.ID + m.StoredSuffix()
+	if s.claim != nil {
+		s.claim(m)
+	}
 	data, err := m.Encode()
 	if err != nil {
 		s.t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -143,6 +144,11 @@ func (s *Server) note(w http.ResponseWriter, r *http.Request, ev Event) bool {
 	return true
 }
 
+// noteLook notes that somebody looks at a recording.
+func (s *Server) noteLook(w http.ResponseWriter, r *http.Request, what string, rec Recording, detail string) bool {
+	return s.note(w, r, Event{What: what, ID: rec.ID(), Host: rec.Host, Detail: detail})
+}
+
 func clientOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -155,6 +161,15 @@ func clientOf(r *http.Request) string {
 // that they may not see is answered as one that is not there.
 func (s *Server) recording(w http.ResponseWriter, r *http.Request) (Recording, bool) {
 	rec, err := s.archive.Get(r.Context(), r.PathValue("id"))
+	var several *Several
+	if errors.As(err, &several) { // of those that they may not see they learn nothing
+		several.All = slices.DeleteFunc(several.All, func(one Recording) bool { return !who(r).Scope.Allows(one) })
+		if len(several.All) == 1 {
+			rec, err = several.All[0], nil
+		} else if len(several.All) == 0 {
+			err = fs.ErrNotExist
+		}
+	}
 	if err == nil && !who(r).Scope.Allows(rec) {
 		err = fs.ErrNotExist
 	}
@@ -165,13 +180,26 @@ func (s *Server) recording(w http.ResponseWriter, r *http.Request) (Recording, b
 	return rec, true
 }
 
+type severalData struct {
+	page
+	Rows []Recording
+}
+
+// choose shows the recordings that have the id of an address.
+func (s *Server) choose(w http.ResponseWriter, r *http.Request, all []Recording) {
+	s.render(w, r, http.StatusMultipleChoices, "several", &severalData{page{Title: "Which recording?"}, all})
+}
+
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	s.message(w, r, http.StatusNotFound, "Not found", "There is no such page, or no such recording that you may see.")
 }
 
 // fail tells what went wrong: the log all, the page only what it may.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var several *Several
 	switch {
+	case errors.As(err, &several):
+		s.choose(w, r, several.All)
 	case errors.Is(err, fs.ErrNotExist):
 		s.notFound(w, r)
 	case r.Context().Err() != nil: // the browser has gone
