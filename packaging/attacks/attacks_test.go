@@ -44,7 +44,7 @@ func (w *world) judge(done bool, words string) verdict {
 // attacks are all of them, in the order of their ids.
 func attacks() []attack {
 	var all []attack
-	for _, list := range [][]attack{beforeTheRecorder, besideTheRecorder, atTheTerminal, atTheProcess, atTheSpool, inTheBytes, afterTheSession} {
+	for _, list := range [][]attack{beforeTheRecorder, besideTheRecorder, atTheTerminal, atTheProcess, atTheSpool, inTheBytes, afterTheSession, atTheWildcards} {
 		all = append(all, list...)
 	}
 	return all
