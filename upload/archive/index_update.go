@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -157,7 +158,7 @@ func insert(tx *sql.Tx, e Entry, dir int64) (claimed *ClaimedError, err error) {
 	}
 	if _, err := tx.Exec(`INSERT INTO recordings(n, id, place, path, hash, dir, user, host, login, key, client, kind, tty, command, start, stop, duration,
 		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		n, r.ID, manifest.HostOf(r.Path), r.Path, e.Hash, dir, r.User, r.Host, r.Login, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), r.End.UnixNano(), int64(r.Duration),
+		n, r.ID, manifest.HostOf(r.Path), r.Path, e.Hash, dir, r.User, r.Host, r.Login, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), nanoseconds(r.End), int64(r.Duration),
 		exit, r.Complete, r.Ended, r.Events, r.Bytes, r.SHA256, r.Sealed, e.Stored(), r.Sealed || r.Kind == "transfer"); err != nil {
 		return nil, err
 	}
@@ -178,6 +179,15 @@ func freeNumber(tx *sql.Tx, start time.Time) (n int64, err error) {
 	err = tx.QueryRow(`SELECT r.n+1 FROM recordings r WHERE r.n >= ?
 		AND NOT EXISTS(SELECT 1 FROM recordings s WHERE s.n = r.n+1) ORDER BY r.n LIMIT 1`, high-1).Scan(&n)
 	return n, err
+}
+
+// nanoseconds is a time as the index has it: the latest that there is where it is
+// later than 2262, so that -since finds it.
+func nanoseconds(t time.Time) int64 {
+	if latest := time.Unix(0, math.MaxInt64); t.After(latest) {
+		return math.MaxInt64
+	}
+	return t.UnixNano()
 }
 
 // The number of a recording: the second in which it began, and seqBits to tell
