@@ -4,6 +4,8 @@ package web
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,6 +24,9 @@ func TestAClaimedHashShowsNobodyElse(t *testing.T) {
 		m.Cast = manifest.Object{Bytes: int64(len(cast)), SHA256: manifest.Hash(cast)}
 	}
 	mine := s.keep(s.take("alice", "web2", "alice-gh").typed("true", "nothing\n").end(0))
+	damaged := s.take("alice", "web2", "alice-gh").typed("true", "nothing\n")
+	damaged.out = append(damaged.out, "no event\n"...) // where readers stop
+	stops := s.keep(damaged.end(0))
 	s.claim = nil
 	srv := s.page(tokenAuth(t, testToken))
 	v := newVisitor(t, srv).signIn(testToken)
@@ -40,8 +45,29 @@ func TestAClaimedHashShowsNobodyElse(t *testing.T) {
 			t.Errorf("%s shows what is not the recording of its manifest", p)
 		}
 	}
+	for _, p := range paths {
+		if status, _ := v.tryGet("/r/" + stops + p); status == http.StatusOK {
+			t.Errorf("%s shows what stops before it is known for another", p)
+		}
+	}
 	if _, text := v.get("/r/" + mine + "/verify"); !strings.Contains(text, `"ok":false`) {
 		t.Errorf("verify: %s", text)
+	}
+}
+
+// TestWhatWasPreparedByClaimsIsForgotten has a cache of an older version, which
+// called recordings by the hashes that manifests claimed.
+func TestWhatWasPreparedByClaimsIsForgotten(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, strings.Repeat("0a", 32))
+	if err := os.Mkdir(old, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewCache(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
 	}
 }
 
