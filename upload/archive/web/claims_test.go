@@ -55,6 +55,28 @@ func TestAClaimedHashShowsNobodyElse(t *testing.T) {
 	}
 }
 
+// TestABareIDTellsNothingOfOthers: who sees their own only finds their own.
+func TestABareIDTellsNothingOfOthers(t *testing.T) {
+	s := newSample(t)
+	s.odd = true
+	bob := s.take("bob", "web1", "bob").typed("cat secret", "the launch code\n").end(0)
+	id := s.keep(bob)
+	mine := s.take("alice", "web2", "alice").typed("true", "nothing\n").end(0)
+	mine.header.Session.ID, mine.header.Timestamp = id, bob.header.Timestamp
+	s.keep(mine)
+	const token = "0123456789abcdef"
+	v := newVisitor(t, s.page(tokenAuth(t, "alice "+token+" own\n"))).signIn(token)
+	if status, page := v.get("/r/" + id); status != http.StatusOK || !strings.Contains(page, "on</span>web2") || strings.Contains(page, "web1") {
+		t.Errorf("the bare id: %d %s", status, page)
+	}
+	if status, _ := v.get("/r/" + id + "@web1"); status != http.StatusNotFound {
+		t.Errorf("bob's: %d", status)
+	}
+	if _, list := v.get("/"); strings.Contains(list, "web1") {
+		t.Errorf("the list: %s", list)
+	}
+}
+
 // TestWhatWasPreparedByClaimsIsForgotten has a cache of an older version, which
 // called recordings by the hashes that manifests claimed.
 func TestWhatWasPreparedByClaimsIsForgotten(t *testing.T) {
