@@ -60,9 +60,9 @@ func (f *verifyFlags) verify(env *cli.Env, cfg archive.Config, what string) erro
 	}
 	report := &report{env: env, json: f.json}
 	if only != "" {
-		m, faults := v.Recording(only)
+		_, faults := v.Recording(only)
 		for _, o := range others {
-			faults = append(faults, manifest.Claimed(only, m.Session.ID, o.Path))
+			faults = append(faults, manifest.Claimed(only, o.Manifest.Session.ID, o.Path))
 		}
 		report.add(faults)
 	} else {

@@ -127,6 +127,7 @@ func TestNumbersTakeNobodysPlace(t *testing.T) {
 	if _, err := ix.UpdateText(t.Context(), s, 0, 1, fails(t)); err != nil {
 		t.Errorf("the text: %v", err)
 	}
+	found := 0
 	for _, word := range []string{"launch", "nothing"} {
 		n := 0
 		for range ix.Search([]string{word}, Filter{}, 0) {
@@ -135,6 +136,15 @@ func TestNumbersTakeNobodysPlace(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%q is found %d times", word, n)
 		}
+	}
+	for r, err := range ix.List(Filter{Since: noon, User: "mallory"}) {
+		if err != nil || r.ID != late.ID() {
+			t.Errorf("%+v, %v", r, err)
+		}
+		found++
+	}
+	if found != 1 {
+		t.Errorf("by -since the one of 4203 is found %d times", found)
 	}
 	tx, err := ix.db.Begin()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,7 +159,7 @@ func insert(tx *sql.Tx, e Entry, dir int64) (claimed *ClaimedError, err error) {
 	}
 	if _, err := tx.Exec(`INSERT INTO recordings(n, id, place, path, hash, dir, user, host, login, login_id, key, client, kind, tty, command, start, stop, duration,
 		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		n, r.ID, manifest.HostOf(r.Path), r.Path, e.Hash, dir, r.User, r.Host, r.Login, r.LoginID, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), r.End.UnixNano(), int64(r.Duration),
+		n, r.ID, manifest.HostOf(r.Path), r.Path, e.Hash, dir, r.User, r.Host, r.Login, r.LoginID, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), nanoseconds(r.End), int64(r.Duration),
 		exit, r.Complete, r.Ended, r.Events, r.Bytes, r.SHA256, r.Sealed, e.Stored(), r.Sealed || r.Kind == "transfer"); err != nil {
 		return nil, err
 	}
@@ -181,58 +182,13 @@ func freeNumber(tx *sql.Tx, start time.Time) (n int64, err error) {
 	return n, err
 }
 
-// markClaims marks the recordings that have id, when there are several.
-func markClaims(tx *sql.Tx, id string) (claimed *ClaimedError, err error) {
-	rows, err := tx.Query("SELECT path, hash, claimed FROM recordings WHERE id = ? ORDER BY path", id)
-	if err != nil {
-		return nil, err
+// nanoseconds is a time as the index has it: the latest that there is where it is
+// later than 2262, so that -since finds it.
+func nanoseconds(t time.Time) int64 {
+	if latest := time.Unix(0, math.MaxInt64); t.After(latest) {
+		return math.MaxInt64
 	}
-	defer rows.Close()
-	var all []Entry
-	several, marked := false, 0
-	for rows.Next() {
-		e, was := Entry{}, 0
-		if err := rows.Scan(&e.Path, &e.Hash, &was); err != nil {
-			return nil, err
-		}
-		all, marked = append(all, e), marked+was
-		several = several || e.Hash != all[0].Hash // the same manifest came by two ways
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, err
-	}
-	if !several && marked == 0 {
-		return nil, nil
-	}
-	if _, err := tx.Exec("UPDATE recordings SET claimed = ? WHERE id = ?", several, id); err != nil || !several {
-		return nil, err
-	}
-	return &ClaimedError{id, names(all)}, nil
-}
-
-// Claims returns the ids that several recordings have.
-func (ix *Index) Claims() (all []*ClaimedError, err error) {
-	rows, err := ix.db.Query("SELECT id, path FROM recordings WHERE claimed = 1 ORDER BY id, path")
-	if err != nil {
-		return nil, fmt.Errorf("read the index: %w", err)
-	}
-	defer rows.Close()
-	of := map[string][]Entry{}
-	var ids []string
-	for rows.Next() {
-		var id, path string
-		if err := rows.Scan(&id, &path); err != nil {
-			return nil, fmt.Errorf("read the index: %w", err)
-		}
-		if of[id] == nil {
-			ids = append(ids, id)
-		}
-		of[id] = append(of[id], Entry{Path: path})
-	}
-	for _, id := range ids {
-		all = append(all, &ClaimedError{id, names(of[id])})
-	}
-	return all, rows.Err()
+	return t.UnixNano()
 }
 
 // The number of a recording: the second in which it began, and seqBits to tell

@@ -3,6 +3,7 @@
 package receive
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,27 @@ func TestAManifestComesLast(t *testing.T) {
 	f := newFleet(t, Limits{})
 	if status, answer := f.put(f.host("web1"), jsonPath, trueManifest(t, "web1", "alice", nil)); status != 503 {
 		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// TestTheArchivesOwnManifestsAreTrue has seconds pass while a ttyspy client is
+// served.
+func TestTheArchivesOwnManifestsAreTrue(t *testing.T) {
+	f := newFleet(t, Limits{})
+	at := time.Date(2026, 11, 21, 23, 59, 58, 0, time.UTC)
+	f.srv.now = func() time.Time { at = at.Add(700 * time.Millisecond); return at }
+	if status, answer := f.do(f.host("web1"), "POST", "/transcript", []byte("hello\r\n"), "Content-Type", transcriptType,
+		"X-Username", "alice", "X-Hostname", "web1"); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	n := 0
+	_, err := new(manifest.Verifier).All(os.DirFS(f.store), func(p string, _ *manifest.Manifest, faults []manifest.Fault) {
+		if n++; len(faults) > 0 {
+			t.Errorf("%s: %v", p, faults)
+		}
+	})
+	if n != 1 || err != nil {
+		t.Errorf("%d manifests, %v", n, err)
 	}
 }
 

@@ -4,6 +4,8 @@ package web
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +26,9 @@ func TestAClaimedHashShowsNobodyElse(t *testing.T) {
 		m.Cast = manifest.Object{Bytes: int64(len(cast)), SHA256: manifest.Hash(cast)}
 	}
 	mine := s.keep(s.take("alice", "web2", "alice-gh").typed("true", "nothing\n").end(0))
+	damaged := s.take("alice", "web2", "alice-gh").typed("true", "nothing\n")
+	damaged.out = append(damaged.out, "no event\n"...) // where readers stop
+	stops := s.keep(damaged.end(0))
 	s.claim = nil
 	srv := s.page(tokenAuth(t, testToken))
 	v := newVisitor(t, srv).signIn(testToken)
@@ -42,8 +47,51 @@ func TestAClaimedHashShowsNobodyElse(t *testing.T) {
 			t.Errorf("%s shows what is not the recording of its manifest", p)
 		}
 	}
+	for _, p := range paths {
+		if status, _ := v.tryGet("/r/" + stops + p); status == http.StatusOK {
+			t.Errorf("%s shows what stops before it is known for another", p)
+		}
+	}
 	if _, text := v.get("/r/" + mine + "/verify"); !strings.Contains(text, `"ok":false`) {
 		t.Errorf("verify: %s", text)
+	}
+}
+
+// TestABareIDTellsNothingOfOthers: who sees their own only finds their own.
+func TestABareIDTellsNothingOfOthers(t *testing.T) {
+	s := newSample(t)
+	s.odd = true
+	bob := s.take("bob", "web1", "bob").typed("cat secret", "the launch code\n").end(0)
+	id := s.keep(bob)
+	mine := s.take("alice", "web2", "alice").typed("true", "nothing\n").end(0)
+	mine.header.Session.ID, mine.header.Timestamp = id, bob.header.Timestamp
+	s.keep(mine)
+	const token = "0123456789abcdef"
+	v := newVisitor(t, s.page(tokenAuth(t, "alice "+token+" own\n"))).signIn(token)
+	if status, page := v.get("/r/" + id); status != http.StatusOK || !strings.Contains(page, "on</span>web2") || strings.Contains(page, "web1") {
+		t.Errorf("the bare id: %d %s", status, page)
+	}
+	if status, _ := v.get("/r/" + id + "@web1"); status != http.StatusNotFound {
+		t.Errorf("bob's: %d", status)
+	}
+	if _, list := v.get("/"); strings.Contains(list, "web1") {
+		t.Errorf("the list: %s", list)
+	}
+}
+
+// TestWhatWasPreparedByClaimsIsForgotten has a cache of an older version, which
+// called recordings by the hashes that manifests claimed.
+func TestWhatWasPreparedByClaimsIsForgotten(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, strings.Repeat("0a", 32))
+	if err := os.Mkdir(old, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewCache(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
 	}
 }
 

@@ -80,7 +80,7 @@ func (d *Directory) all() ([]Recording, error) {
 		}
 		all, seen[rec.base] = append(all, rec), true
 	}
-	for _, rec := range d.live() {
+	for _, rec := range d.live("*") {
 		if !seen[rec.base] {
 			all = append(all, rec)
 		}
@@ -179,9 +179,9 @@ func stateOf(m *manifest.Manifest) string {
 	return Delivered
 }
 
-// live returns the recordings that are still being written.
-func (d *Directory) live() (all []Recording) {
-	names, _ := fs.Glob(d.root.FS(), receive.LiveDir+"/*/*.cast")
+// live returns the recordings that are still being written: all, for the id "*".
+func (d *Directory) live(id string) (all []Recording) {
+	names, _ := fs.Glob(d.root.FS(), receive.LiveDir+"/*/"+id+".cast")
 	for _, n := range names {
 		if rec, err := d.readLive(n); err == nil {
 			all = append(all, rec)

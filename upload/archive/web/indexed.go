@@ -30,7 +30,7 @@ func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 	f := q.filter()
 	var rows []Recording
 	var after *Recording
-	live := x.arriving()
+	live := x.arriving("*")
 	if q.Before == "" {
 		rows = x.matching(live, q)
 	} else {
@@ -78,9 +78,10 @@ func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Re
 	return rows, nil
 }
 
-// arriving returns the live recordings that have no manifest yet.
-func (x *Indexed) arriving() []Recording {
-	return slices.DeleteFunc(x.live(), func(r Recording) bool {
+// arriving returns the live recordings that have no manifest yet: all, for the
+// id "*".
+func (x *Indexed) arriving(id string) []Recording {
+	return slices.DeleteFunc(x.live(id), func(r Recording) bool {
 		_, err := x.read(r.base + manifest.JSONSuffix)
 		return err == nil
 	})
@@ -102,13 +103,13 @@ func (x *Indexed) matching(live []Recording, q Query) (rows []Recording) {
 func (x *Indexed) claims(rec *Recording, row archive.Row, live []Recording) {
 	rec.mark(live)
 	if row.Claimed || rec.Claimed {
-		rec.mark(x.sameID(archive.Name{ID: rec.ID()}))
+		rec.mark(x.sameID(rec.ID()))
 	}
 }
 
 // sameID returns what the index has of an id.
-func (x *Indexed) sameID(n archive.Name) (all []Recording) {
-	for row, err := range x.Index.List(archive.Filter{ID: n.ID, Dir: n.Host}) {
+func (x *Indexed) sameID(id string) (all []Recording) {
+	for row, err := range x.Index.List(archive.Filter{ID: id}) {
 		if err != nil {
 			continue
 		}
@@ -136,8 +137,7 @@ func (x *Indexed) Get(_ context.Context, name string) (Recording, error) {
 	if err != nil {
 		return Recording{}, err
 	}
-	live := x.arriving()
-	all := append(x.sameID(archive.Name{ID: n.ID}), live...)
+	all := append(x.sameID(n.ID), x.arriving(n.ID)...)
 	rec, err := pick(all, n)
 	if err != nil || n.Host == "" {
 		found, _ := x.Store.Named(n)
@@ -165,7 +165,7 @@ func (x *Indexed) Search(ctx context.Context, words string, q Query) ([]Hit, err
 		return nil, nil
 	}
 	var hits []Hit
-	live := x.arriving()
+	live := x.arriving("*")
 	for found, err := range x.Index.Search(terms, q.filter(), 0) {
 		if err != nil {
 			return hits, err
