@@ -12,46 +12,73 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+
+	"castgate/upload/manifest"
 )
 
 // TidyLive takes away the parts of live recordings that have come whole. open
-// opens the finished recording of an id, unpacked, and is fs.ErrNotExist where
-// there is none: then the parts are all that there is. Only parts that stand in
-// the recording byte for byte go; where one does not, somebody changed one of
-// the two, and all are kept. The first delete that the bucket refuses is the
-// last. Nothing is deleted but below .castgate/live.
-func (b *BucketFS) TidyLive(ctx context.Context, open func(id string) (io.ReadCloser, error)) (tidied int, err error) {
-	ids, err := b.ReadDir(s3Live)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	for _, id := range ids {
-		if ctx.Err() != nil {
-			return tidied, errors.Join(err, ctx.Err())
+// opens the finished recording of a host and an id, unpacked, and is
+// fs.ErrNotExist where there is none: then the parts are all that there is. Only
+// parts that stand in the recording byte for byte go; where one does not,
+// somebody changed one of the two, and all are kept. The first delete that the
+// bucket refuses is the last. Nothing is deleted but below .castgate/live.
+func (b *BucketFS) TidyLive(ctx context.Context, open func(host, id string) (io.ReadCloser, error)) (tidied int, err error) {
+	hosts, err := b.liveDirs(s3Live)
+	for _, host := range hosts {
+		ids, listErr := []string{host}, error(nil) // parts from before they were kept by host
+		if manifest.IsID(host) {
+			host = ""
+		} else {
+			ids, listErr = b.liveDirs(path.Join(s3Live, host))
 		}
-		if !id.IsDir() {
-			continue
-		}
-		switch tidyErr := b.tidyParts(ctx, id.Name(), open); {
-		case tidyErr == nil:
-			tidied++
-		case !errors.Is(tidyErr, fs.ErrNotExist):
-			err = errors.Join(err, fmt.Errorf("the live parts of %s are kept: %w", id.Name(), tidyErr))
-		}
-		if errors.Is(err, errMayNotDelete) {
+		n, tidyErr := b.tidyEach(ctx, host, ids, open)
+		if tidied, err = tidied+n, errors.Join(err, listErr, tidyErr); errors.Is(err, errMayNotDelete) || ctx.Err() != nil {
 			break // to read the other recordings would be for nothing
 		}
 	}
 	return tidied, err
 }
 
-func (b *BucketFS) tidyParts(ctx context.Context, id string, open func(id string) (io.ReadCloser, error)) error {
-	whole, err := open(id)
+// liveDirs lists directories; one that is not there has none.
+func (b *BucketFS) liveDirs(dir string) (names []string, err error) {
+	entries, err := b.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+// tidyEach tidies recordings of one host, "" for the directory without one.
+func (b *BucketFS) tidyEach(ctx context.Context, host string, ids []string, open func(host, id string) (io.ReadCloser, error)) (tidied int, err error) {
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			return tidied, errors.Join(err, ctx.Err())
+		}
+		switch tidyErr := b.tidyParts(ctx, host, id, open); {
+		case tidyErr == nil:
+			tidied++
+		case !errors.Is(tidyErr, fs.ErrNotExist):
+			err = errors.Join(err, fmt.Errorf("the live parts of %s are kept: %w", path.Join(host, id), tidyErr))
+		}
+		if errors.Is(err, errMayNotDelete) {
+			break
+		}
+	}
+	return tidied, err
+}
+
+func (b *BucketFS) tidyParts(ctx context.Context, host, id string, open func(host, id string) (io.ReadCloser, error)) error {
+	whole, err := open(host, id)
 	if err != nil {
 		return err
 	}
 	defer whole.Close()
-	dir := path.Join(s3Live, id)
+	dir := path.Join(s3Live, host, id)
 	parts, err := b.ReadDir(dir)
 	if err != nil {
 		return err

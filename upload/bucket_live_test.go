@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,7 @@ import (
 // finished has the recordings that came whole.
 type finished map[string]string
 
-func (f finished) open(id string) (io.ReadCloser, error) {
+func (f finished) open(_, id string) (io.ReadCloser, error) {
 	text, ok := f[id]
 	if !ok {
 		return nil, fs.ErrNotExist
@@ -48,7 +49,7 @@ func TestPartsGoWhenTheRecordingHasThem(t *testing.T) {
 			srv, bucket := bucketBench(t, b)
 			srv.objects["pre fix/u/h/2026/11/18/x.json"] = []byte("{}")
 			for offset, part := range tt.parts {
-				srv.objects[fmt.Sprintf("pre fix/.castgate/live/%s/%020d", testID(1), offset)] = []byte(part)
+				srv.objects[fmt.Sprintf("pre fix/.castgate/live/web1/%s/%020d", testID(1), offset)] = []byte(part)
 			}
 			done := finished{}
 			if tt.whole != "" {
@@ -67,10 +68,29 @@ func TestPartsGoWhenTheRecordingHasThem(t *testing.T) {
 		b := newBench(t)
 		srv, bucket := bucketBench(t, b)
 		for _, key := range []string{"x", testID(1) + "/x", testID(1) + "/00/deeper"} {
-			srv.objects["pre fix/.castgate/live/"+key] = []byte(text)
+			srv.objects["pre fix/.castgate/live/web1/"+key] = []byte(text)
 		}
 		if tidied, err := bucket.TidyLive(t.Context(), finished{testID(1): text}.open); tidied != 0 || err == nil || len(srv.objects) != 3 {
 			t.Errorf("%d, %v, %d are left", tidied, err, len(srv.objects))
+		}
+	})
+	t.Run("an id is a host's", func(t *testing.T) {
+		b := newBench(t)
+		srv, bucket := bucketBench(t, b)
+		first := fmt.Sprintf("/%s/%020d", testID(1), 0)
+		for _, key := range []string{"web1" + first, "web2" + first, fmt.Sprintf("%s/%020d", testID(2), 0)} { // the last as it was before
+			srv.objects["pre fix/.castgate/live/"+key] = []byte(text)
+		}
+		var asked []string
+		tidied, err := bucket.TidyLive(t.Context(), func(host, id string) (io.ReadCloser, error) {
+			asked = append(asked, host+" "+id)
+			return finished{"web1 " + testID(1): text, " " + testID(2): text}.open("", host+" "+id)
+		})
+		if want := []string{" " + testID(2), "web1 " + testID(1), "web2 " + testID(1)}; tidied != 2 || err != nil || !slices.Equal(asked, want) {
+			t.Errorf("%d, %v, asked for %q", tidied, err, asked)
+		}
+		if _, there := srv.objects["pre fix/.castgate/live/web2"+first]; !there || len(srv.objects) != 1 {
+			t.Errorf("%d are left", len(srv.objects))
 		}
 	})
 	t.Run("it may not delete", func(t *testing.T) {
@@ -86,10 +106,10 @@ func TestPartsGoWhenTheRecordingHasThem(t *testing.T) {
 		})
 		done := finished{testID(1): text, testID(2): text}
 		for id := range done {
-			srv.objects["pre fix/é/.castgate/live/"+id+"/"+strings.Repeat("0", 20)] = []byte(text)
+			srv.objects["pre fix/é/.castgate/live/web1/"+id+"/"+strings.Repeat("0", 20)] = []byte(text)
 		}
 		bucket, opened := &BucketFS{p.Target.(*s3Target)}, 0
-		tidied, err := bucket.TidyLive(t.Context(), func(id string) (io.ReadCloser, error) { opened++; return done.open(id) })
+		tidied, err := bucket.TidyLive(t.Context(), func(host, id string) (io.ReadCloser, error) { opened++; return done.open(host, id) })
 		if tidied != 0 || err == nil || !strings.Contains(err.Error(), "AccessDenied") || len(srv.objects) != 2 {
 			t.Errorf("%d, %v", tidied, err)
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -120,7 +119,7 @@ func (c *cast) scan(w io.Writer) (facts, error) {
 			return f, unreadable(err)
 		}
 		f.events++
-		f.duration, f.exit = ev.Time, exitOf(ev)
+		f.duration, f.exit = ev.Time, manifest.ExitOf(ev)
 	}
 	if f.exit == nil {
 		f.events++
@@ -140,17 +139,6 @@ func unreadable(err error) error {
 		return refuse("it is no recording: %w", err)
 	}
 	return fmt.Errorf("read the recording: %w", err)
-}
-
-func exitOf(ev asciicast.Event) *int {
-	if ev.Code != asciicast.Exit {
-		return nil
-	}
-	status, err := strconv.Atoi(string(ev.Text))
-	if err != nil || status < 0 || status > 255 {
-		return nil
-	}
-	return &status
 }
 
 // check refuses a header that can't be this file's: castgate-wrap gives the

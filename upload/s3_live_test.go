@@ -20,7 +20,7 @@ func (s *s3Server) liveBytes(id string) (all string, parts int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
-		if rest, ok := strings.CutPrefix(key, "pre fix/é/.castgate/live/"+id+"/"); ok {
+		if rest, ok := strings.CutPrefix(key, "pre fix/é/.castgate/live/web1/"+id+"/"); ok {
 			if rest != fmt.Sprintf("%020d", len(all)) {
 				return all, -1
 			}
@@ -108,6 +108,19 @@ func TestLiveRecordingsAreStreamedToABucket(t *testing.T) {
 	}
 }
 
+// TestTwoHostsDoNotMeetInABucket has both stream a recording with one id.
+func TestTwoHostsDoNotMeetInABucket(t *testing.T) {
+	b := newBench(t)
+	p := s3Place(t, b)
+	target := p.Target.(*s3Target)
+	for _, host := range []string{"web1", "web2.example.org"} {
+		part := strings.Replace(recording(header(1), body), "web1", host, 1)
+		if size, err := target.putLive(t.Context(), host, testID(1), 0, []byte(part)); err != nil || size != int64(len(part)) {
+			t.Errorf("%s: %d of %d bytes, %v", host, size, len(part), err)
+		}
+	}
+}
+
 // tidy does with a bucket what castgate index does.
 func (b *bench) tidy(bucket *BucketFS) {
 	b.t.Helper()
@@ -117,7 +130,7 @@ func (b *bench) tidy(bucket *BucketFS) {
 		b.t.Fatal(err)
 	}
 	defer ix.Close()
-	open := func(id string) (io.ReadCloser, error) { return ix.Open(store, id) }
+	open := func(host, id string) (io.ReadCloser, error) { return ix.Open(store, archive.Name{ID: id, Host: host}) }
 	if tidied, err := bucket.TidyLive(b.t.Context(), open); tidied != 0 || err != nil {
 		b.t.Errorf("before the index has it: %d, %v", tidied, err)
 	}

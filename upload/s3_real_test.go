@@ -296,7 +296,7 @@ func TestTheRealS3TakesLiveParts(t *testing.T) {
 		offset, want int64
 		data         string
 	}{{0, 4, "one\n"}, {4, 8, "two\n"}, {0, 8, "one\ntwo\n"}, {4, 8, "two\nthree\n"}, {8, 14, "three\n"}} {
-		if size, err := s3.putLive(t.Context(), testID(1), step.offset, []byte(step.data)); err != nil || size != step.want {
+		if size, err := s3.putLive(t.Context(), "web1", testID(1), step.offset, []byte(step.data)); err != nil || size != step.want {
 			t.Fatalf("%+v: %d, %v", step, size, err)
 		}
 	}
@@ -309,7 +309,7 @@ func TestTheRealS3LosesLiveParts(t *testing.T) {
 	s3 := realS3(t, b, true)
 	text := recording(header(1), strings.Repeat(body, 20))
 	for _, at := range []int{0, 100} {
-		if _, err := s3.putLive(t.Context(), testID(1), int64(at), []byte(text[at:at+100])); err != nil {
+		if _, err := s3.putLive(t.Context(), "web1", testID(1), int64(at), []byte(text[at:at+100])); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -323,11 +323,11 @@ func TestTheRealS3LosesLiveParts(t *testing.T) {
 			t.Errorf("%d, %v; want %d", tidied, err, want)
 		}
 	}
-	if size, err := s3.liveSize(t.Context(), testID(1)); size != 0 || err != nil {
+	if size, err := s3.liveSize(t.Context(), "web1", testID(1)); size != 0 || err != nil {
 		t.Errorf("%d bytes, %v", size, err)
 	}
 	var versions struct{ Version []struct{ Size int64 } }
-	q := url.Values{"versions": {""}, "prefix": {s3.liveKey(testID(1), "")}}
+	q := url.Values{"versions": {""}, "prefix": {s3.liveKey("web1", testID(1), "")}}
 	if err := s3.ask(t.Context(), s3Request{method: http.MethodGet, query: q, sha256: emptySHA256}, &versions); err != nil || len(versions.Version) != 2 {
 		t.Errorf("versions: %+v, %v", versions, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
 
@@ -39,7 +40,8 @@ type streamer struct {
 	u      *Uploader
 	target liveTarget
 
-	sent  map[string]int64 // by recording; -1: not ours to send
+	sent  map[string]int64  // by recording; -1: not ours to send
+	host  map[string]string // of each, as in a path
 	fails int
 	until time.Time
 }
@@ -56,7 +58,7 @@ func (u *Uploader) startStreams(ctx context.Context) *sync.WaitGroup {
 }
 
 func newStreamer(u *Uploader, a liveTarget) *streamer {
-	return &streamer{u: u, target: a, sent: map[string]int64{}}
+	return &streamer{u: u, target: a, sent: map[string]int64{}, host: map[string]string{}}
 }
 
 func (s *streamer) run(ctx context.Context) {
@@ -98,6 +100,7 @@ func (s *streamer) pass(ctx context.Context) error {
 	for id := range s.sent {
 		if !living[id] && err == nil {
 			delete(s.sent, id)
+			delete(s.host, id)
 		}
 	}
 	return err
@@ -112,8 +115,12 @@ func (s *streamer) follow(ctx context.Context, id string) error {
 	}
 	defer f.Close()
 	c := &cast{File: f, id: id}
-	if s.sent[id] == 0 && !s.u.streams(c) {
-		return nil
+	if s.sent[id] == 0 {
+		host, ok := s.u.streams(c)
+		if !ok {
+			return nil
+		}
+		s.host[id] = host
 	}
 	buf := make([]byte, streamPart)
 	for s.sent[id] >= 0 {
@@ -125,7 +132,7 @@ func (s *streamer) follow(ctx context.Context, id string) error {
 		if len(part) == 0 {
 			return nil
 		}
-		if s.sent[id], err = s.target.putLive(ctx, id, s.sent[id], part); err != nil {
+		if s.sent[id], err = s.target.putLive(ctx, s.host[id], id, s.sent[id], part); err != nil {
 			if isRefused(err) {
 				s.u.complainOnce("a target takes no live parts of a recording", id, err)
 				s.sent[id] = -1
@@ -137,21 +144,22 @@ func (s *streamer) follow(ctx context.Context, id string) error {
 	return nil
 }
 
-// streams reports whether the recording's header is there and is its file's.
-func (u *Uploader) streams(c *cast) bool {
+// streams returns the host of a recording whose header is there and its file's.
+func (u *Uploader) streams(c *cast) (host string, ok bool) {
 	r, err := asciicast.NewReader(io.NewSectionReader(c, 0, asciicast.MaxLine))
 	if err != nil {
-		return false // not yet
+		return "", false // not yet
 	}
 	if err := c.check(r.Header, u.uidOf); err != nil {
 		u.complainOnce("a live recording is not streamed", c.id, err)
-		return false
+		return "", false
 	}
-	return true
+	host, err = manifest.Element(r.Header.Session.Host)
+	return host, err == nil
 }
 
 // putLive sends a part and returns how much the server has then.
-func (t *archiveTarget) putLive(ctx context.Context, id string, offset int64, part []byte) (int64, error) {
+func (t *archiveTarget) putLive(ctx context.Context, _, id string, offset int64, part []byte) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTime)
 	defer cancel()
 	at := t.url.JoinPath("v1/live", id, strconv.FormatInt(offset, 10)).String()

@@ -52,7 +52,8 @@ func dropForExec() error {
 }
 
 // asUser runs open with the file system group of the user, so that what it
-// creates (the slave of a pty on a devpts without gid=) is not the spool's.
+// creates (the slave of a pty on a devpts without gid=) is not the spool's, and
+// it sees what the user may.
 func asUser(open func() error) error {
 	runtime.LockOSThread() // setfsgid(2) holds for one thread
 	defer runtime.UnlockOSThread()

@@ -225,7 +225,7 @@ func expand(words []word, home string) []string {
 	var out []string
 	for _, w := range words {
 		pattern, magic := w.pattern(home)
-		names, err := filepath.Glob(pattern)
+		names, err := glob(pattern)
 		names = slices.DeleteFunc(names, func(n string) bool { return hidden(n) && !hidden(pattern) })
 		if !magic || err != nil || len(names) == 0 {
 			out = append(out, w.tilde(home))
@@ -234,6 +234,16 @@ func expand(words []word, home string) []string {
 		out = append(out, names...)
 	}
 	return out
+}
+
+// glob looks with the user's ids: the recorder's group may look into the spool,
+// where the names are other people's.
+func glob(pattern string) (names []string, err error) {
+	err = asUser(func() (err error) {
+		names, err = filepath.Glob(pattern)
+		return err
+	})
+	return names, err
 }
 
 // hidden files are not matched by a wildcard (sh(1), 2.13.3).

@@ -62,7 +62,9 @@ func tidyLive(ctx context.Context, env *cli.Env, ix *archive.Index, store *archi
 	if !ok {
 		return // the receiver of a directory has replaced them
 	}
-	tidied, err := bucket.TidyLive(ctx, func(id string) (io.ReadCloser, error) { return ix.Open(store, id) })
+	tidied, err := bucket.TidyLive(ctx, func(host, id string) (io.ReadCloser, error) {
+		return ix.Open(store, archive.Name{ID: id, Host: host})
+	})
 	if tidied > 0 {
 		fmt.Fprintf(env.Stdout, "%d live recordings were replaced by the finished ones\n", tidied)
 	}
@@ -109,7 +111,12 @@ func openListing(env *cli.Env, cfg archive.Config) (*archive.Listing, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return list, nil
 	case err == nil:
-		err = ix.Update(context.Background(), store, true, func(error) {})
+		err = ix.Update(context.Background(), store, true, func(err error) {
+			var claimed *archive.ClaimedError
+			if errors.As(err, &claimed) { // that is told once; what can't be read "castgate index" tells
+				env.Complain(err)
+			}
+		})
 	}
 	if err != nil { // a damaged one, or one that only others may write
 		env.Log.Warn("the index is not used", "index", cfg.Index, "why", err)

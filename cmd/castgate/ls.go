@@ -63,10 +63,13 @@ func lsCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		switch {
 		case fs.NArg() > 1:
 			return cli.Usage("want at most one id")
-		case fs.NArg() == 1 && !archive.IsID(fs.Arg(0)):
-			return cli.Usage("%q is not the beginning of an id", fs.Arg(0))
+		case fs.NArg() == 1:
+			name, ok := archive.ParseName(fs.Arg(0))
+			if !ok {
+				return cli.Usage("%q is not the beginning of an id", fs.Arg(0))
+			}
+			f.filter.ID, f.filter.Dir = name.ID, name.Host
 		}
-		f.filter.ID = fs.Arg(0)
 		if err := times(&f.filter, f.since, f.until, time.Now()); err != nil {
 			return err
 		}
@@ -88,7 +91,7 @@ func (f *lsFlags) list(env *cli.Env, w io.Writer, cfg archive.Config) error {
 	out := bufio.NewWriter(w)
 	defer out.Flush()
 	n, bad := 0, 0
-	for r, err := range merge(waiting, list.List(f.filter)) {
+	for r, err := range merge(waiting, list.List(f.filter), list.ClaimsOf) {
 		if err != nil {
 			bad++
 			env.Complain(err)

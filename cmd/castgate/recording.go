@@ -16,6 +16,7 @@ import (
 
 	"castgate/cmd/internal/cli"
 	"castgate/upload/archive"
+	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 	"castgate/wrap/spool"
 )
@@ -45,7 +46,7 @@ const spoolDir = "/var/spool/castgate"
 // source opens a recording that was found, as often as it is wanted.
 type source func() (io.ReadCloser, error)
 
-// find takes a file's name or the beginning of an id. What looks like a path,
+// find takes a file's name or a recording's, archive.Name. What looks like a path,
 // or is the name of a file that is there, is a file.
 func (r *recordingFlags) find(arg string) (source, error) {
 	ids, err := archive.ReadIdentities(r.identities)
@@ -59,13 +60,19 @@ func (r *recordingFlags) find(arg string) (source, error) {
 		}
 		return fileSource(arg, ids), nil
 	}
-	if !archive.IsID(arg) {
+	name, ok := archive.ParseName(arg)
+	if !ok {
 		return nil, cli.Hint(fmt.Errorf("%q is neither a file nor the beginning of an id", arg), "castgate ls lists the ids")
 	}
-	if path := r.inSpool(arg); path != "" {
-		return fileSource(path, ids), nil
-	}
 	store, err := r.store()
+	if path, here := r.inSpool(name); path != "" {
+		if err == nil && name.Host == "" {
+			err = elsewhere(store, here)
+		} else {
+			err = nil // who may not read the archive may read the spool
+		}
+		return fileSource(path, ids), err
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +81,22 @@ func (r *recordingFlags) find(arg string) (source, error) {
 		return nil, err
 	}
 	return func() (io.ReadCloser, error) { return store.Open(entry, ids) }, nil
+}
+
+// elsewhere is an error when another host has delivered a recording with the id
+// of one of the spool.
+func elsewhere(store *archive.Store, here archive.Name) error {
+	found, _ := store.Named(archive.Name{ID: here.ID})
+	names := []string{here.String()}
+	for _, e := range found {
+		if n := e.Name(); n.Host != here.Host {
+			names = append(names, n.String())
+		}
+	}
+	if len(names) == 1 {
+		return nil
+	}
+	return &archive.ClaimedError{ID: here.ID, Names: names}
 }
 
 func fileSource(path string, ids []age.Identity) source {
@@ -100,23 +123,42 @@ func (r *recordingFlags) store() (*archive.Store, error) {
 	return openStore(cfg)
 }
 
-// inSpool looks for a recording that was not delivered yet. Who may not look
-// there is not told about it.
-func (r *recordingFlags) inSpool(id string) string {
+// inSpool looks for a recording that was not delivered yet, and returns its whole
+// name. Who may not look there is not told about it.
+func (r *recordingFlags) inSpool(name archive.Name) (path string, whole archive.Name) {
 	for _, dir := range []string{"live", "incoming"} {
-		found, _ := filepath.Glob(filepath.Join(r.spool, dir, id+"*.cast"))
-		if len(found) == 1 {
-			return found[0]
+		found, _ := filepath.Glob(filepath.Join(r.spool, dir, name.ID+"*.cast"))
+		if len(found) != 1 {
+			continue
+		}
+		whole = nameOf(found[0])
+		if name.Host == "" || name.Host == whole.Host {
+			return found[0], whole
 		}
 	}
-	return ""
+	return "", name
+}
+
+// nameOf is the name of a recording of the spool: of the file, and of the host
+// that its header has.
+func nameOf(path string) archive.Name {
+	n := archive.Name{ID: strings.TrimSuffix(filepath.Base(path), ".cast")}
+	f, err := os.Open(path)
+	if err != nil {
+		return n
+	}
+	defer f.Close()
+	if in, err := asciicast.NewReader(f); err == nil && in.Header.Session != nil {
+		n.Host, _ = manifest.Element(in.Header.Session.Host)
+	}
+	return n
 }
 
 // findLive is find for a session that goes on.
 func (r *recordingFlags) findLive(arg string) (source, error) {
 	path := arg
-	if archive.IsID(arg) {
-		path = r.inSpool(arg)
+	if name, ok := archive.ParseName(arg); ok {
+		path, _ = r.inSpool(name)
 	}
 	f, err := os.Open(path)
 	if err != nil {

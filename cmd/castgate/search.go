@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -85,7 +86,14 @@ func searchable(env *cli.Env, cfg archive.Config) (*archive.Index, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	complain := func(err error) { env.Log.Warn("not indexed", "why", err) }
+	complain := func(err error) {
+		var claimed *archive.ClaimedError
+		if errors.As(err, &claimed) {
+			env.Complain(err)
+			return
+		}
+		env.Log.Warn("not indexed", "why", err)
+	}
 	ix, err := archive.OpenIndex(cfg.Index, true)
 	if err != nil {
 		return nil, err

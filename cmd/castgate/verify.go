@@ -47,7 +47,7 @@ func (f *verifyFlags) verify(env *cli.Env, cfg archive.Config, what string) erro
 	if err != nil {
 		return explain(err)
 	}
-	store, only, err := f.choose(cfg, what)
+	store, only, others, err := f.choose(cfg, what)
 	if err != nil {
 		return explain(err)
 	}
@@ -61,6 +61,9 @@ func (f *verifyFlags) verify(env *cli.Env, cfg archive.Config, what string) erro
 	report := &report{env: env, json: f.json}
 	if only != "" {
 		_, faults := v.Recording(only)
+		for _, o := range others {
+			faults = append(faults, manifest.Claimed(only, o.Manifest.Session.ID, o.Path))
+		}
 		report.add(faults)
 	} else {
 		whole, err := v.All(store.FS, func(_ string, _ *manifest.Manifest, faults []manifest.Fault) { report.add(faults) })
@@ -90,22 +93,26 @@ func (f *verifyFlags) known(env *cli.Env, cfg archive.Config) []manifest.Known {
 	return append(heads, delivered...)
 }
 
-// choose returns the store, and the one manifest that is meant, "" for all.
-func (f *verifyFlags) choose(cfg archive.Config, what string) (*archive.Store, string, error) {
+// choose returns the store, and the one manifest that is meant, "" for all, with
+// the others that have its id.
+func (f *verifyFlags) choose(cfg archive.Config, what string) (store *archive.Store, only string, others []archive.Entry, err error) {
 	if info, err := os.Stat(what); err == nil && info.IsDir() {
 		store, err := archive.OpenDir(what)
-		return store, "", err
+		return store, "", nil, err
 	}
-	store, err := openStore(cfg)
+	store, err = openStore(cfg)
 	if err != nil || what == "" {
-		return store, "", err
+		return store, "", nil, err
 	}
-	if !archive.IsID(what) {
-		return nil, "", fmt.Errorf("%q is neither a directory nor the beginning of an id", what)
+	if _, ok := archive.ParseName(what); !ok {
+		return nil, "", nil, fmt.Errorf("%q is neither a directory nor the beginning of an id", what)
 	}
 	// The index is not asked: what it says is not what is there.
 	entry, err := store.Find(what)
-	return store, entry.Path, err
+	if err != nil {
+		return nil, "", nil, err
+	}
+	return store, entry.Path, store.SameID(entry), nil
 }
 
 // signers reads the hosts' keys. Without them hashes and chains are checked,

@@ -31,7 +31,7 @@ func spoolRows(path string, f archive.Filter, now time.Time) (rows []archive.Row
 		}, nil)
 	}
 	slices.SortFunc(rows, newestFirst)
-	return slices.CompactFunc(rows, func(a, b archive.Row) bool { return a.ID == b.ID }) // it moved while we looked
+	return slices.CompactFunc(rows, func(a, b archive.Row) bool { return a.Name == b.Name }) // it moved while we looked
 }
 
 func newestFirst(a, b archive.Row) int {
@@ -62,26 +62,35 @@ func spoolRow(dir *spool.Dir, sub, id string, f archive.Filter, now time.Time) (
 		Session: manifest.Session(*h.Session), Command: h.Command, Start: start, End: end.UTC(),
 		Duration: manifest.Seconds(max(0, end.Sub(start))), Cast: manifest.Object{Bytes: info.Size()},
 	}
-	if !f.Takes(m) {
+	entry := archive.Entry{Manifest: m}
+	if !f.Takes(m) || f.Dir != "" && f.Dir != entry.Name().Host {
 		return row, false
 	}
-	row = archive.NewRow(archive.Entry{Manifest: m})
+	row = archive.NewRow(entry)
 	row.State = state
 	return row, true
 }
 
 // merge puts the rows of the spool where they belong among the archive's. One
-// that is in both has been delivered.
-func merge(waiting []archive.Row, archived iter.Seq2[archive.Row, error]) iter.Seq2[archive.Row, error] {
+// that this host has in both has been delivered. Another host may have delivered
+// one with its id, which began whenever that host likes: so that the spool's can
+// be marked, the archive's with their ids are known beforehand.
+func merge(waiting []archive.Row, archived iter.Seq2[archive.Row, error], claimed func(archive.Row) bool) iter.Seq2[archive.Row, error] {
+	here := map[string]string{} // id -> name
+	for i, w := range waiting {
+		here[w.ID] = w.Name
+		waiting[i].Claimed = claimed(w)
+	}
 	return func(yield func(archive.Row, error) bool) {
 		for r, err := range archived {
 			for err == nil && len(waiting) > 0 && newestFirst(waiting[0], r) <= 0 {
 				first := waiting[0]
 				waiting = waiting[1:]
-				if first.ID != r.ID && !yield(first, nil) {
+				if first.Name != r.Name && !yield(first, nil) {
 					return
 				}
 			}
+			r.Claimed = r.Claimed || here[r.ID] != "" && here[r.ID] != r.Name
 			if !yield(r, err) {
 				return
 			}

@@ -49,6 +49,7 @@ func attacks() []attack {
 	var all []attack
 	for _, list := range [][]attack{
 		beforeTheRecorder, takingTheShell, besideTheRecorder, atTheTerminal, atTheProcess, atTheSpool, inTheBytes, stoppedSessions, afterTheSession,
+		atTheWildcards,
 	} {
 		all = append(all, list...)
 	}

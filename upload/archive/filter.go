@@ -21,6 +21,7 @@ type Filter struct {
 	Since time.Time // sessions that ended then or later
 	Until time.Time // sessions that began before
 	ID    string    // the beginning of the id
+	Dir   string    // name of the host's directory: with the id it means one recording
 
 	near bool // look only where the time within the id says
 }
@@ -64,8 +65,8 @@ func (f Filter) userDir() string {
 	return name
 }
 
-// hostDir is empty: a host's directory may bear its certificate's name.
-func (f Filter) hostDir() string { return "" }
+// hostDir does not go by Host: a host's directory may bear its certificate's name.
+func (f Filter) hostDir() string { return f.Dir }
 
 // maxSession is the longest session that -since still finds by its start.
 const maxSession = 31 * 24 * time.Hour

@@ -26,7 +26,9 @@ import (
 // that is derived from the Store, but for the ends of the hosts' chains
 // (index_heads.go), and may be deleted at any time.
 //
-// Table recordings has the manifests. The text that the screens showed is cut
+// Table recordings has the manifests. What tells two apart is their path, never
+// the id, which any host may give; place is the name of the host's directory,
+// and claimed marks those whose id another manifest has, too. The text that the screens showed is cut
 // into documents; table texts has their lines, packed, and the full-text index
 // docs their words. The number of a document grows with the time at which its
 // session began, so that "the newest first" is the index's own order and a
@@ -47,8 +49,11 @@ const schemaVersion = 6
 const schema = `
 CREATE TABLE recordings (
 	n INTEGER PRIMARY KEY,
-	id TEXT NOT NULL UNIQUE,
-	path TEXT NOT NULL,
+	id TEXT NOT NULL,
+	place TEXT NOT NULL,
+	path TEXT NOT NULL UNIQUE,
+	hash TEXT NOT NULL,
+	claimed INTEGER NOT NULL DEFAULT 0,
 	dir INTEGER NOT NULL,
 	user TEXT NOT NULL,
 	host TEXT NOT NULL,
@@ -72,6 +77,8 @@ CREATE TABLE recordings (
 	stored TEXT NOT NULL,
 	done INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX by_id ON recordings(id);
+CREATE INDEX by_claim ON recordings(claimed) WHERE claimed = 1;
 CREATE INDEX by_start ON recordings(start);
 CREATE INDEX by_user ON recordings(user, start, host, login, stop);
 CREATE INDEX by_login ON recordings(login, start, user, host, stop, login_id);
@@ -87,8 +94,9 @@ CREATE TABLE awaited (host TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (hos
 CREATE VIRTUAL TABLE docs USING fts5(text, about, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 2");
 `
 
-// OpenIndex opens the index, and makes one when create is set and there is
-// none. A missing index is fs.ErrNotExist.
+// OpenIndex opens the index. When create is set it makes one where there is
+// none, and makes that of another version anew; Update then fills it. A missing
+// index is fs.ErrNotExist.
 func OpenIndex(path string, create bool) (*Index, error) {
 	if create {
 		if err := createFile(path); err != nil {
@@ -99,10 +107,7 @@ func OpenIndex(path string, create bool) (*Index, error) {
 	}
 	ix, err := openIndex(path)
 	if errors.Is(err, errOldSchema) && create {
-		if err := errors.Join(RemoveIndex(path), createFile(path)); err != nil {
-			return nil, err
-		}
-		ix, err = openIndex(path)
+		return RenewIndex(path, create)
 	}
 	if err != nil {
 		return nil, &hintError{fmt.Errorf("open the index %q: %w", path, err), "the index is derived: delete it, and \"castgate index\" makes it anew"}
@@ -136,6 +141,23 @@ func createFile(path string) error {
 var errOldSchema = errors.New("it was made by another version")
 
 func openIndex(path string) (*Index, error) {
+	db, err := connect(path)
+	if err != nil {
+		return nil, err
+	}
+	ix := &Index{db: db}
+	if err := ix.prepare(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	if ix.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(4*maxDocument)); err != nil {
+		return nil, err
+	}
+	ix.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10))
+	return ix, err
+}
+
+func connect(path string) (*sql.DB, error) {
 	// The driver takes the pragmas from the query; nothing in the path may end it.
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
 	q := url.Values{}
@@ -149,16 +171,7 @@ func openIndex(path string) (*Index, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(4) // each has a cache of 64 MiB
-	ix := &Index{db: db}
-	if err := ix.prepare(); err != nil {
-		db.Close()
-		return nil, err
-	}
-	if ix.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(4*maxDocument)); err != nil {
-		return nil, err
-	}
-	ix.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10))
-	return ix, err
+	return db, nil
 }
 
 func (ix *Index) prepare() error {
@@ -195,18 +208,20 @@ func (ix *Index) Close() error {
 }
 
 const rowColumns = `r.id, r.user, r.host, r.login, r.login_id, r.key, r.client, r.kind, r.tty, r.command, r.start, r.stop, r.duration, r.exit,
-	r.complete, r.ended, r.events, r.bytes, r.sha256, r.sealed, r.path`
+	r.complete, r.ended, r.events, r.bytes, r.sha256, r.sealed, r.path, r.place, r.claimed`
 
 func scanRow(scan func(...any) error, more ...any) (Row, error) {
 	var r Row
+	var place string
 	var start, end, duration int64
 	var exit sql.NullInt64
 	err := scan(append([]any{
 		&r.ID, &r.User, &r.Host, &r.Login, &r.LoginID, &r.Key, &r.Client, &r.Kind, &r.TTY, &r.Command, &start, &end, &duration, &exit,
-		&r.Complete, &r.Ended, &r.Events, &r.Bytes, &r.SHA256, &r.Sealed, &r.Path,
+		&r.Complete, &r.Ended, &r.Events, &r.Bytes, &r.SHA256, &r.Sealed, &r.Path, &place, &r.Claimed,
 	}, more...)...)
 	r.Start, r.End = time.Unix(start, 0).UTC(), time.Unix(0, end).UTC()
 	r.Duration = manifest.Seconds(duration)
+	r.Name = Name{ID: r.ID, Host: place}.String()
 	if exit.Valid {
 		status := int(exit.Int64)
 		r.Exit = &status
@@ -231,6 +246,9 @@ func (f Filter) where() (string, []any) {
 	}
 	if f.Host != "" {
 		add("r.host = ?", f.Host)
+	}
+	if f.Dir != "" {
+		add("r.place = ?", f.Dir)
 	}
 	if !f.Since.IsZero() {
 		add("r.stop >= ?", f.Since.UnixNano())
@@ -260,7 +278,7 @@ func ceilSeconds(t time.Time) int64 {
 func (ix *Index) List(f Filter) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		where, args := f.where()
-		rows, err := ix.db.Query("SELECT "+rowColumns+" FROM recordings r WHERE "+where+" ORDER BY r.start DESC, r.id DESC", args...)
+		rows, err := ix.db.Query("SELECT "+rowColumns+" FROM recordings r WHERE "+where+" ORDER BY r.start DESC, r.id DESC, r.path DESC", args...)
 		if err != nil {
 			yield(Row{}, fmt.Errorf("read the index: %w", err))
 			return
@@ -281,26 +299,33 @@ func (ix *Index) List(f Filter) iter.Seq2[Row, error] {
 	}
 }
 
-// Open opens the recording with that id, unpacked; fs.ErrNotExist when the index
-// has none.
-func (ix *Index) Open(s *Store, id string) (io.ReadCloser, error) {
-	if !IsID(id) {
+// Open opens the one recording of that name, unpacked; fs.ErrNotExist when the
+// index has none.
+func (ix *Index) Open(s *Store, n Name) (io.ReadCloser, error) {
+	if !IsID(n.ID) {
 		return nil, fs.ErrNotExist
 	}
-	for r, err := range ix.List(Filter{ID: id}) {
+	var found []Entry
+	for r, err := range ix.List(Filter{ID: n.ID, Dir: n.Host}) {
 		if err != nil {
 			return nil, err
 		}
-		if r.ID != id {
-			break
+		if r.ID != n.ID {
+			continue
 		}
 		e, _, err := s.ReadManifest(r.Path)
 		if err != nil {
 			return nil, err
 		}
-		return s.Open(e, nil)
+		found = append(found, e)
 	}
-	return nil, fs.ErrNotExist
+	switch len(found) {
+	case 0:
+		return nil, fs.ErrNotExist
+	case 1:
+		return s.Open(found[0], nil)
+	}
+	return nil, severalError(n.String(), found)
 }
 
 // Count returns how many recordings there are, and how many of those that can

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"castgate/upload/manifest"
@@ -18,8 +19,8 @@ import (
 // is awaited, and when it comes it is no end. A chain that begins anew has an
 // end of its own, whatever its numbers: they begin anew, too.
 
-func noteHead(tx *sql.Tx, e Entry, hash string) error {
-	m, host := e.Manifest, e.Manifest.Session.Host
+func noteHead(tx *sql.Tx, e Entry) error {
+	m, host, hash := e.Manifest, manifest.HostOf(e.Path), e.Hash
 	awaited, err := deleted(tx, "awaited", host, hash)
 	if err != nil {
 		return err
@@ -56,8 +57,10 @@ type head struct {
 	sequence int64
 }
 
-func (ix *Index) heads() (all []head, err error) {
-	rows, err := ix.db.Query("SELECT host, sequence, id, path, sha256, start FROM heads ORDER BY host, sequence")
+// heads reads the table of any version that has one. Older ones have the host's
+// own name beside the path, which tells the directory's.
+func heads(db *sql.DB) (all []head, err error) {
+	rows, err := db.Query("SELECT host, sequence, id, path, sha256, start FROM heads ORDER BY host, sequence")
 	if err != nil {
 		return nil, fmt.Errorf("read the index: %w", err)
 	}
@@ -68,7 +71,7 @@ func (ix *Index) heads() (all []head, err error) {
 		if err := rows.Scan(&h.Host, &h.sequence, &h.ID, &h.Path, &h.SHA256, &start); err != nil {
 			return nil, fmt.Errorf("read the index: %w", err)
 		}
-		h.At = time.Unix(start, 0)
+		h.Host, h.At = manifest.HostOf(h.Path), time.Unix(start, 0)
 		all = append(all, h)
 	}
 	return all, rows.Err()
@@ -85,21 +88,23 @@ func Heads(path string) (known []manifest.Known, err error) {
 		return nil, err
 	}
 	defer ix.Close()
-	all, err := ix.heads()
+	all, err := heads(ix.db)
 	for _, h := range all {
 		known = append(known, h.Known)
 	}
 	return known, err
 }
 
-// RenewIndex makes the index anew, with what the old one remembers of the ends
-// of the chains, which is not derived. An old one that can't be read is
-// forgotten.
+// RenewIndex makes the index anew, with what the old one, of whatever version,
+// remembers of the ends of the chains, which is not derived. An old one that
+// can't be read is forgotten.
 func RenewIndex(path string, create bool) (*Index, error) {
 	var ends []head
-	if old, err := OpenIndex(path, false); err == nil {
-		ends, _ = old.heads()
-		old.Close()
+	if _, err := os.Stat(path); err == nil {
+		if old, err := connect(path); err == nil {
+			ends, _ = heads(old)
+			old.Close()
+		}
 	}
 	if err := RemoveIndex(path); err != nil {
 		return nil, err

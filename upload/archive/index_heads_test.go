@@ -39,7 +39,8 @@ func TestHeadsAreTheEnds(t *testing.T) {
 			note := func(name string) {
 				t.Helper()
 				m := &manifest.Manifest{Sequence: int64(name[1] - '0'), Start: time.Unix(1_700_000_000, 0)}
-				m.Session.ID, m.Session.Host = "id-"+name, map[byte]string{'x': "db1"}[name[0]]
+				host := map[byte]string{'x': "db1"}[name[0]]
+				m.Session.ID = "id-" + name
 				if m.Sequence > 1 {
 					m.Previous = hash(fmt.Sprintf("%c%d", name[0], m.Sequence-1))
 				}
@@ -47,7 +48,7 @@ func TestHeadsAreTheEnds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := noteHead(tx, Entry{"path-" + name, m}, hash(name)); err != nil {
+				if err := noteHead(tx, Entry{"deploy/" + host + "/2026/11/20/" + name, m, hash(name)}); err != nil {
 					t.Fatal(err)
 				}
 				if err := tx.Commit(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ type pending struct {
 	id, host, path string
 	user           manifest.Account
 	who            manifest.Person
+	cast           manifest.Object // what it must be
 }
 
 // document is a piece of a recording's transcript.
@@ -74,7 +76,7 @@ func (ix *Index) UpdateText(ctx context.Context, s *Store, limit, workers int, c
 }
 
 func (ix *Index) pending(limit int) ([]pending, error) {
-	rows, err := ix.db.Query("SELECT n, id, user, login, login_id, host, stored FROM recordings WHERE done = 0 ORDER BY n DESC LIMIT ?", limit)
+	rows, err := ix.db.Query("SELECT n, id, user, login, login_id, host, stored, bytes, sha256 FROM recordings WHERE done = 0 ORDER BY n DESC LIMIT ?", limit)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +86,7 @@ func (ix *Index) pending(limit int) ([]pending, error) {
 		var p pending
 		var login string
 		var id int64
-		if err := rows.Scan(&p.n, &p.id, &p.user, &login, &id, &p.host, &p.path); err != nil {
+		if err := rows.Scan(&p.n, &p.id, &p.user, &login, &id, &p.host, &p.path, &p.cast.Bytes, &p.cast.SHA256); err != nil {
 			return nil, err
 		}
 		p.who = manifest.NewPerson(login, id)
@@ -100,7 +102,7 @@ func transcribe(ctx context.Context, s *Store, todo []pending, workers int) <-ch
 	for range max(workers, 1) {
 		wg.Go(func() {
 			for p := range next {
-				docs, err := documents(ctx, s, p.path)
+				docs, err := documents(ctx, s, p)
 				out <- transcribed{p, docs, err}
 			}
 		})
@@ -116,23 +118,20 @@ func transcribe(ctx context.Context, s *Store, todo []pending, workers int) <-ch
 	return out
 }
 
-// documents makes the documents of one recording.
-func documents(ctx context.Context, s *Store, stored string) ([]document, error) {
-	f, err := s.FS.Open(stored)
-	if err != nil {
-		return nil, err
-	}
-	in, err := unwrap(f, nil)
+// documents makes the documents of one recording. There are none where it is
+// not the one of its manifest.
+func documents(ctx context.Context, s *Store, p pending) ([]document, error) {
+	in, err := s.open(p.path, p.cast, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
 	var docs []document
 	total := 0
-	ctx, enough := context.WithCancel(ctx)
+	until, enough := context.WithCancel(ctx)
 	defer enough()
 	full := false
-	_, err = Transcribe(ctx, in, func(l screen.Line) {
+	_, err = Transcribe(until, in, func(l screen.Line) {
 		if strings.TrimSpace(l.Text) == "" {
 			return
 		}
@@ -151,7 +150,10 @@ func documents(ctx context.Context, s *Store, stored string) ([]document, error)
 		d.lines = append(d.lines, l.Text...)
 	})
 	if full {
-		err = nil
+		_, err = io.Copy(io.Discard, in) // the rest tells what all of it is
+	}
+	if errors.Is(err, ErrOther) {
+		return nil, err
 	}
 	return docs, err
 }

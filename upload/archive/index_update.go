@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,7 +118,7 @@ func (ix *Index) addNew(tx *sql.Tx, s *Store, dir string, number int64, names []
 			delete(have, p)
 			continue
 		}
-		e, text, err := s.ReadManifest(p)
+		e, _, err := s.ReadManifest(p)
 		if err == nil && e.Manifest.Session.ID+manifest.JSONSuffix != name {
 			err = fmt.Errorf("%q is the manifest of recording %s", p, e.Manifest.Session.ID)
 		}
@@ -126,9 +127,12 @@ func (ix *Index) addNew(tx *sql.Tx, s *Store, dir string, number int64, names []
 			whole = false
 			continue
 		}
-		err = insert(tx, e, number)
+		claimed, err := insert(tx, e, number)
+		if claimed != nil {
+			complain(claimed)
+		}
 		if err == nil && e.Manifest.Belongs(p) { // else one host could speak for another
-			err = noteHead(tx, e, manifest.Hash(text))
+			err = noteHead(tx, e)
 		}
 		if err != nil {
 			return false, err
@@ -142,22 +146,49 @@ func (ix *Index) addNew(tx *sql.Tx, s *Store, dir string, number int64, names []
 	return whole, nil
 }
 
-func insert(tx *sql.Tx, e Entry, dir int64) error {
+// insert puts a recording in. claimed is not nil where others have its id.
+func insert(tx *sql.Tx, e Entry, dir int64) (claimed *ClaimedError, err error) {
 	r := NewRow(e)
 	var exit any
 	if r.Exit != nil {
 		exit = *r.Exit
 	}
-	n := r.Start.Unix() << seqBits
-	if err := tx.QueryRow("SELECT coalesce(max(n)+1, ?) FROM recordings WHERE n >= ? AND n < ?", n, n, n+1<<seqBits).Scan(&n); err != nil {
-		return err
+	n, err := freeNumber(tx, r.Start)
+	if err != nil {
+		return nil, err
 	}
-	// The same id in two places is one recording that came by two ways.
-	_, err := tx.Exec(`INSERT OR IGNORE INTO recordings(n, id, path, dir, user, host, login, login_id, key, client, kind, tty, command, start, stop, duration,
-		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		n, r.ID, r.Path, dir, r.User, r.Host, r.Login, r.LoginID, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), r.End.UnixNano(), int64(r.Duration),
-		exit, r.Complete, r.Ended, r.Events, r.Bytes, r.SHA256, r.Sealed, e.Stored(), r.Sealed || r.Kind == "transfer")
-	return err
+	if _, err := tx.Exec(`INSERT INTO recordings(n, id, place, path, hash, dir, user, host, login, login_id, key, client, kind, tty, command, start, stop, duration,
+		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		n, r.ID, manifest.HostOf(r.Path), r.Path, e.Hash, dir, r.User, r.Host, r.Login, r.LoginID, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), nanoseconds(r.End), int64(r.Duration),
+		exit, r.Complete, r.Ended, r.Events, r.Bytes, r.SHA256, r.Sealed, e.Stored(), r.Sealed || r.Kind == "transfer"); err != nil {
+		return nil, err
+	}
+	return markClaims(tx, r.ID)
+}
+
+// freeNumber is the number of a recording that began at start. Neither a start
+// that no session can have nor more of one second than there are numbers, which
+// are both a host's to claim, may take another's place.
+func freeNumber(tx *sql.Tx, start time.Time) (n int64, err error) {
+	low := min(max(start.Unix(), 0), maxStart) << seqBits
+	high := low + 1<<seqBits
+	err = tx.QueryRow("SELECT coalesce(max(n)+1, ?) FROM recordings WHERE n >= ? AND n < ?", low, low, high).Scan(&n)
+	if err != nil || n < high {
+		return n, err
+	}
+	// The first that is free later on, so that the order is about that of time.
+	err = tx.QueryRow(`SELECT r.n+1 FROM recordings r WHERE r.n >= ?
+		AND NOT EXISTS(SELECT 1 FROM recordings s WHERE s.n = r.n+1) ORDER BY r.n LIMIT 1`, high-1).Scan(&n)
+	return n, err
+}
+
+// nanoseconds is a time as the index has it: the latest that there is where it is
+// later than 2262, so that -since finds it.
+func nanoseconds(t time.Time) int64 {
+	if latest := time.Unix(0, math.MaxInt64); t.After(latest) {
+		return math.MaxInt64
+	}
+	return t.UnixNano()
 }
 
 // The number of a recording: the second in which it began, and seqBits to tell
@@ -165,9 +196,15 @@ func insert(tx *sql.Tx, e Entry, dir int64) error {
 const (
 	seqBits = 16
 	docBits = 12
+	// maxStart keeps a document's number within 62 bits: the year 2514.
+	maxStart = 1<<(62-seqBits-docBits) - 1
 )
 
 func forget(tx *sql.Tx, n int64) error {
+	var id string
+	if err := tx.QueryRow("SELECT id FROM recordings WHERE n = ?", n).Scan(&id); err != nil {
+		return err
+	}
 	for _, stmt := range []string{
 		"DELETE FROM docs WHERE rowid IN (SELECT doc FROM texts WHERE recording = ?)",
 		"DELETE FROM texts WHERE recording = ?",
@@ -177,7 +214,8 @@ func forget(tx *sql.Tx, n int64) error {
 			return err
 		}
 	}
-	return nil
+	_, err := markClaims(tx, id)
+	return err
 }
 
 // forgetDirs takes out the directories that are gone.

@@ -27,9 +27,8 @@ const (
 	// maxLayers bounds how often a recording may have been sealed.
 	maxLayers = 8
 
-	// MaxCast bounds what a recording may unpack to; limits.session of
-	// wrap.yaml is 1 GiB.
-	MaxCast = 16 << 30
+	// MaxCast bounds what a recording may unpack to.
+	MaxCast = manifest.MaxCast
 )
 
 var (
@@ -40,14 +39,50 @@ var (
 // ErrSealed is a recording that none of the identities opens.
 var ErrSealed = errors.New("the recording is sealed")
 
-// Open opens a recording of the store: sealed, compressed or plain.
+// Open opens a recording of the store: sealed, compressed or plain. Reading ends
+// with ErrOther where it is not the recording that its manifest means.
 func (s *Store) Open(e Entry, ids []age.Identity) (io.ReadCloser, error) {
-	f, err := s.FS.Open(e.Stored())
+	in, err := s.open(e.Stored(), e.Manifest.Cast, ids)
 	if err != nil {
-		return nil, fmt.Errorf("open recording %s: %w", e.Manifest.Session.ID, err)
+		return nil, fmt.Errorf("open recording %s: %w", e.Manifest.Session.ID, whoCould(err, e.Manifest))
+	}
+	return in, nil
+}
+
+func (s *Store) open(stored string, want manifest.Object, ids []age.Identity) (io.ReadCloser, error) {
+	f, err := s.FS.Open(stored)
+	if err != nil {
+		return nil, err
 	}
 	in, err := unwrap(f, ids)
-	return in, whoCould(err, e.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	return &held{Closer: in, in: io.LimitReader(in, want.Bytes+1), sum: manifest.NewHasher(io.Discard), want: want}, nil
+}
+
+// ErrOther is a recording whose bytes are not those of its manifest.
+var ErrOther = errors.New("the recording is not the one of its manifest")
+
+// held is a recording that is held to what its manifest claims as it is read. It
+// ends with io.EOF only where that is so.
+type held struct {
+	io.Closer
+	in   io.Reader
+	sum  *manifest.Hasher
+	want manifest.Object
+}
+
+func (h *held) Read(p []byte) (int, error) {
+	n, err := h.in.Read(p)
+	_, _ = h.sum.Write(p[:n])
+	switch {
+	case h.sum.N > h.want.Bytes: // by the one byte that in gives
+		return max(n-1, 0), fmt.Errorf("%w: it has more than %d bytes", ErrOther, h.want.Bytes)
+	case errors.Is(err, io.EOF) && (manifest.Object{Bytes: h.sum.N, SHA256: h.sum.Hex()}) != h.want:
+		return n, fmt.Errorf("%w: it has %d bytes with SHA-256 %s, not %d with %s", ErrOther, h.sum.N, h.sum.Hex(), h.want.Bytes, h.want.SHA256)
+	}
+	return n, err
 }
 
 // whoCould adds to the error of a sealed recording for whom it was sealed, as

@@ -16,6 +16,8 @@ import (
 // Row is a recording in a list.
 type Row struct {
 	ID       string           `json:"id"`
+	Name     string           `json:"name"`              // ID@HOST, with the name of the host's directory
+	Claimed  bool             `json:"claimed,omitempty"` // another recording has the same id
 	User     string           `json:"user"`
 	Host     string           `json:"host"`
 	Login    string           `json:"login,omitempty"`
@@ -43,7 +45,7 @@ type Row struct {
 func NewRow(e Entry) Row {
 	m, s := e.Manifest, e.Manifest.Session
 	return Row{
-		ID: s.ID, User: s.User, Host: s.Host, Login: s.Login, LoginID: s.LoginID, Key: s.Key, Client: s.Client, Kind: s.Kind, TTY: s.TTY,
+		ID: s.ID, Name: e.Name().String(), User: s.User, Host: s.Host, Login: s.Login, LoginID: s.LoginID, Key: s.Key, Client: s.Client, Kind: s.Kind, TTY: s.TTY,
 		Command: m.Command, Start: m.Start, End: m.End, Duration: m.Duration, Exit: m.Exit, Complete: m.Complete, Ended: m.Ended,
 		Events: m.Events, Bytes: m.Cast.Bytes, SHA256: m.Cast.SHA256, Sealed: len(m.Stored.Recipients) > 0, Path: e.Path,
 	}
@@ -92,6 +94,9 @@ func (r *Row) What() string {
 	if r.Sealed {
 		what = fmt.Sprintf("%s (sealed)", what)
 	}
+	if r.Claimed {
+		what = fmt.Sprintf("%s (id claimed twice: this is %s)", what, r.Name)
+	}
 	return Plain(what)
 }
 
@@ -109,22 +114,51 @@ func (l *Listing) List(f Filter) iter.Seq2[Row, error] {
 	}
 	return func(yield func(Row, error) bool) {
 		var rows []Row
+		seen := map[string]string{} // id -> the hash of a manifest
+		claimed := map[string]bool{}
 		for e, err := range l.Store.Walk(f) {
-			if err == nil {
-				rows = append(rows, NewRow(e))
-			} else if !yield(Row{}, err) {
-				return
+			if err != nil {
+				if !yield(Row{}, err) {
+					return
+				}
+				continue
 			}
+			r := NewRow(e)
+			if hash, ok := seen[r.ID]; ok && hash != e.Hash {
+				claimed[r.ID] = true
+			}
+			seen[r.ID] = e.Hash
+			rows = append(rows, r)
 		}
-		slices.SortFunc(rows, func(a, b Row) int {
-			return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(b.ID, a.ID))
-		})
+		slices.SortFunc(rows, newestFirst)
 		for _, r := range rows {
+			r.Claimed = claimed[r.ID]
 			if !yield(r, nil) {
 				return
 			}
 		}
 	}
+}
+
+// ClaimsOf says whether another host has delivered a recording with the id of r,
+// which is not delivered yet.
+func (l *Listing) ClaimsOf(r Row) bool {
+	for o, err := range l.near(r.ID) {
+		if err == nil && o.Name != r.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// near lists the recordings with an id: all that the index knows, else those
+// where the time within the id says.
+func (l *Listing) near(id string) iter.Seq2[Row, error] { return l.List(Filter{ID: id, near: true}) }
+
+// newestFirst is the order of every list; recordings with one id are in that of
+// their paths.
+func newestFirst(a, b Row) int {
+	return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(b.ID, a.ID), cmp.Compare(b.Path, a.Path))
 }
 
 // Close closes the index.

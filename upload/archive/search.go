@@ -98,10 +98,10 @@ func (f Filter) docs() (low, high int64) {
 	low, high = 0, 1<<62
 	const shift = seqBits + docBits
 	if !f.Since.IsZero() {
-		low = max(0, f.Since.Add(-maxSession).Unix()) << shift
+		low = min(max(0, f.Since.Add(-maxSession).Unix()), maxStart) << shift
 	}
 	if !f.Until.IsZero() {
-		high = max(0, ceilSeconds(f.Until)) << shift
+		high = min(max(0, ceilSeconds(f.Until)), maxStart+1) << shift
 	}
 	return low, high
 }

@@ -53,6 +53,21 @@ func (e *hintError) Hint() string { return e.hint }
 type Entry struct {
 	Path     string // of the manifest
 	Manifest *manifest.Manifest
+	Hash     string // SHA-256 of the manifest
+}
+
+// base is the path of its objects without their suffix.
+func (e Entry) base() string { return strings.TrimSuffix(e.Path, manifest.JSONSuffix) }
+
+// Name is what it is called: by its place, never by what its manifest says.
+func (e Entry) Name() Name {
+	if e.Path == "" { // it is not delivered yet
+		host, _ := manifest.Element(e.Manifest.Session.Host)
+		return Name{ID: e.Manifest.Session.ID, Host: host}
+	}
+	n := NameAt(e.base())
+	n.Place = ""
+	return n
 }
 
 // Stored is the path of the recording itself.
@@ -73,7 +88,7 @@ func (s *Store) ReadManifest(p string) (Entry, []byte, error) {
 	if err != nil {
 		return Entry{}, nil, fmt.Errorf("%q: %w", p, err)
 	}
-	return Entry{p, m}, text, nil
+	return Entry{p, m, manifest.Hash(text)}, text, nil
 }
 
 // Walk yields the recordings that the filter takes, directory by directory.
@@ -224,45 +239,67 @@ func (s *Store) dirs(parent, only string) iter.Seq2[string, error] {
 	}
 }
 
-// Find returns the one recording whose id begins with prefix. An id begins with
-// the time at which it was made; only when nothing is found thereabouts is the
-// whole store gone through.
-func (s *Store) Find(prefix string) (Entry, error) {
-	if e, err := s.find(Filter{ID: prefix, near: true}); !errors.Is(err, errNotFound) {
-		return e, err
+// Find returns the one recording of that name.
+func (s *Store) Find(name string) (Entry, error) {
+	n, ok := ParseName(name)
+	if !ok {
+		return Entry{}, &hintError{fmt.Errorf("%q is no recording's id", name), "castgate ls lists the ids"}
 	}
-	e, err := s.find(Filter{ID: prefix})
-	if errors.Is(err, errNotFound) {
-		err = &hintError{fmt.Errorf("recording %q is not in the archive %q", prefix, s.Name), "castgate ls lists what is there"}
-	}
-	return e, err
-}
-
-var errNotFound = errors.New("not found")
-
-func (s *Store) find(f Filter) (Entry, error) {
-	prefix := f.ID
-	var found []Entry
-	var failed error
-	for e, err := range s.Walk(f) {
-		if err != nil {
-			failed = err
-			continue
-		}
-		if found = append(found, e); len(found) > 1 {
-			return Entry{}, &hintError{
-				fmt.Errorf("recording %q: more than one id begins so: %s, %s", prefix, found[0].Manifest.Session.ID, found[1].Manifest.Session.ID),
-				"write more of the id",
-			}
-		}
-	}
-	if len(found) == 1 {
+	found, err := s.Named(n)
+	switch {
+	case err != nil:
+		return Entry{}, fmt.Errorf("recording %q: %w", name, err)
+	case len(found) == 0:
+		return Entry{}, &hintError{fmt.Errorf("recording %q is not in the archive %q", name, s.Name), "castgate ls lists what is there"}
+	case len(found) == 1:
 		return found[0], nil
 	}
-	if failed != nil {
-		return Entry{}, fmt.Errorf("recording %q: %w", prefix, failed)
+	return Entry{}, severalError(name, found)
+}
+
+func severalError(name string, found []Entry) error {
+	one := found[0].Manifest.Session.ID
+	if !slices.ContainsFunc(found, func(e Entry) bool { return e.Manifest.Session.ID != one }) {
+		return &ClaimedError{one, names(found)}
 	}
-	return Entry{}, errNotFound
+	return &hintError{fmt.Errorf("recording %q: more than one id begins so: %s", name, strings.Join(names(found), ", ")), "write more of the id"}
+}
+
+// maxNamed is how many recordings of one name are told apart.
+const maxNamed = 16
+
+// Named returns the recordings of a name. An id begins with the time at which it
+// was made; only when nothing is found thereabouts is the whole store gone
+// through. The same manifest in two places is one recording that came by two
+// ways. The error is why nothing was found, where that is not all.
+func (s *Store) Named(n Name) (found []Entry, err error) {
+	for _, near := range []bool{true, false} {
+		for e, failed := range s.Walk(Filter{ID: n.ID, Dir: n.Host, near: near}) {
+			switch {
+			case failed != nil:
+				err = failed
+			case n.Means(e.base()) && !slices.ContainsFunc(found, func(o Entry) bool { return o.Hash == e.Hash }):
+				found = append(found, e)
+			}
+			if len(found) == maxNamed {
+				break
+			}
+		}
+		if len(found) > 0 {
+			return found, nil
+		}
+	}
+	return nil, err
+}
+
+// SameID returns the other recordings that have the id of e, wherever they are.
+func (s *Store) SameID(e Entry) (others []Entry) {
+	for o, err := range s.Walk(Filter{ID: e.Manifest.Session.ID}) {
+		if err == nil && o.Hash != e.Hash {
+			others = append(others, o)
+		}
+	}
+	return others
 }
 
 // idDates returns the days on which a session with such an id began: a UUIDv7

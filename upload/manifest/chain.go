@@ -9,10 +9,10 @@ import (
 	"slices"
 )
 
-// chain is the manifests of one host.
+// chain is the manifests of one host, which is a directory of the archive.
 type chain struct {
 	host  string
-	links []link
+	links []*link
 }
 
 type link struct {
@@ -25,14 +25,14 @@ type link struct {
 // have to sign all those after it anew. The last recordings have none after
 // them: that they are gone only a memory can tell (Known).
 func (c *chain) faults() []Fault {
-	slices.SortFunc(c.links, func(a, b link) int { return cmp.Or(cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.id, b.id)) })
+	slices.SortFunc(c.links, func(a, b *link) int { return cmp.Or(cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.id, b.id)) })
 	known := map[[32]byte]int{}
 	next := map[[32]byte]string{} // id of the manifest made after the one with that hash
 	for i, l := range c.links {
 		known[l.hash] = i
 	}
 	var out []Fault
-	fault := func(kind string, l link, format string, args ...any) {
+	fault := func(kind string, l *link, format string, args ...any) {
 		out = append(out, Fault{kind, l.path, l.id, c.host, fmt.Sprintf(format, args...)})
 	}
 	starts := 0
@@ -56,7 +56,7 @@ func (c *chain) faults() []Fault {
 
 // broken explains why the manifest before link i is not known: it was replaced
 // or it, and perhaps others before it, are gone.
-func (c *chain) broken(i int, fault func(kind string, l link, format string, args ...any)) {
+func (c *chain) broken(i int, fault func(kind string, l *link, format string, args ...any)) {
 	l := c.links[i]
 	before := i - 1
 	for before >= 0 && c.links[before].sequence >= l.sequence {

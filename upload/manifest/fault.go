@@ -13,6 +13,8 @@ const (
 	FaultMissing    = "missing"    // the manifest's recording is not there
 	FaultChanged    = "changed"    // the recording has other bytes than the manifest says
 	FaultSwapped    = "swapped"    // it has those of another recording
+	FaultUntrue     = "untrue"     // it is the one meant, but not what the manifest says of it
+	FaultClaimed    = "claimed"    // another recording has the same id
 	FaultStray      = "stray"      // a recording or signature without a manifest
 	FaultHole       = "hole"       // recordings between two others are gone
 	FaultReplaced   = "replaced"   // the manifest is not the one its successor was made after

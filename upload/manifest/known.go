@@ -13,7 +13,7 @@ import (
 // nothing after it that would show that it is gone, so somebody must remember
 // it: the index does for every host, the uploader for what it delivered last.
 type Known struct {
-	Host   string
+	Host   string    // its directory's name
 	ID     string    // of the recording
 	Path   string    // of the manifest
 	SHA256 string    // of the manifest; "" when only its id is remembered
@@ -68,12 +68,7 @@ func (f found) is(k Known) bool {
 	return f.of(k.Host)
 }
 
-// of reports whether it is that host's. The uploader's journal knows a host by
-// its directory.
-func (f found) of(host string) bool {
-	dir, _ := Element(f.host)
-	return f.host == host || dir == host
-}
+func (f found) of(host string) bool { return f.host == host }
 
 // Forgotten returns how many hosts there are of whose chain nobody remembers
 // the end: whether their newest recordings are gone can't be told.

@@ -24,6 +24,9 @@ var (
 	hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
+// IsID says whether s is a whole id of a recording.
+func IsID(s string) bool { return idPattern.MatchString(s) }
+
 // Parse reads a manifest, strictly: a key that is not known or comes twice, a
 // value out of its range, or anything after the object is an error.
 func Parse(p []byte) (*Manifest, error) {

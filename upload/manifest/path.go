@@ -53,6 +53,16 @@ func (m *Manifest) Dir() string {
 	return path.Join(user, host, m.Start.UTC().Format("2006/01/02"))
 }
 
+// HostOf returns the host's directory in the path of an object: with the id it
+// is what a recording is called, since an id is its host's only. It is "" for
+// what lies elsewhere.
+func HostOf(p string) string {
+	if elems := strings.Split(p, "/"); len(elems) == 6 {
+		return elems[1]
+	}
+	return ""
+}
+
 // Path returns the path of the object with the suffix, below the archive.
 func (m *Manifest) Path(suffix string) string { return m.Dir() + "/" + m.Session.ID + suffix }
 

@@ -26,15 +26,15 @@ type Verifier struct {
 	// Known is what Finish expects to have seen.
 	Known []Known
 
-	chains map[string]*chain   // by host
-	owner  map[[32]byte]string // stored object's SHA-256 -> id
-	odd    []changed           // objects with a wrong hash
+	chains map[string]*chain  // by the host's directory
+	owner  map[[32]byte]*link // by the stored object's SHA-256
+	odd    []changed          // objects with a wrong hash
 }
 
 type changed struct {
-	path, id string
-	got      [32]byte
-	want     string
+	path string
+	of   *link
+	got  [32]byte
 }
 
 // Recording checks the recording whose manifest is at p: that it is where it
@@ -53,6 +53,7 @@ func (v *Verifier) Recording(p string) (*Manifest, []Fault) {
 	add := func(kind, at, format string, args ...any) {
 		faults = append(faults, Fault{Kind: kind, Path: at, ID: m.Session.ID, Host: m.Session.Host, Text: fmt.Sprintf(format, args...)})
 	}
+	l := v.note(m, p, text)
 	if !m.Belongs(p) {
 		add(FaultMisfiled, p, "it is the manifest of %q", m.Path(JSONSuffix))
 	}
@@ -60,10 +61,9 @@ func (v *Verifier) Recording(p string) (*Manifest, []Fault) {
 	if kind, err := v.signature(m, text, base+SigSuffix); err != nil {
 		add(kind, base+SigSuffix, "%v", err)
 	}
-	if kind, err := v.stored(m, path.Dir(p)+"/"+m.Stored.Name); err != nil {
+	if kind, err := v.stored(m, l, path.Dir(p)+"/"+m.Stored.Name); err != nil {
 		add(kind, path.Dir(p)+"/"+m.Stored.Name, "%v", err)
 	}
-	v.note(m, p, text)
 	return m, faults
 }
 
@@ -109,7 +109,7 @@ func (v *Verifier) signature(m *Manifest, text []byte, at string) (string, error
 	return "", nil
 }
 
-func (v *Verifier) stored(m *Manifest, at string) (string, error) {
+func (v *Verifier) stored(m *Manifest, l *link, at string) (string, error) {
 	f, err := v.Open(at)
 	if errors.Is(err, fs.ErrNotExist) {
 		return FaultMissing, errors.New("the recording is not there")
@@ -118,30 +118,33 @@ func (v *Verifier) stored(m *Manifest, at string) (string, error) {
 		return FaultUnreadable, err
 	}
 	defer f.Close()
-	sum := sha256.New()
-	n, err := io.Copy(sum, f)
-	if err != nil {
-		return FaultUnreadable, err
+	kind, got, err := m.Check(f)
+	if kind == FaultChanged {
+		v.odd = append(v.odd, changed{at, l, hash32(got.SHA256)})
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != m.Stored.SHA256 {
-		v.odd = append(v.odd, changed{at, m.Session.ID, [32]byte(sum.Sum(nil)), m.Stored.SHA256})
-		return FaultChanged, fmt.Errorf("it has %d bytes with SHA-256 %s; the manifest says %d with %s", n, got, m.Stored.Bytes, m.Stored.SHA256)
-	}
-	return "", nil
+	return kind, err
 }
 
-// note keeps what Finish needs: some 200 bytes for each recording.
-func (v *Verifier) note(m *Manifest, p string, text []byte) {
+// note keeps what Finish needs: some 200 bytes for each recording. A chain is
+// that of a directory, which a host can't choose: what it calls itself is also
+// the name of others.
+func (v *Verifier) note(m *Manifest, p string, text []byte) *link {
 	if v.chains == nil {
-		v.chains, v.owner = map[string]*chain{}, map[[32]byte]string{}
+		v.chains, v.owner = map[string]*chain{}, map[[32]byte]*link{}
 	}
-	v.owner[hash32(m.Stored.SHA256)] = m.Session.ID
-	c := v.chains[m.Session.Host]
+	host := HostOf(p)
+	if host == "" {
+		host, _ = Element(m.Session.Host)
+	}
+	c := v.chains[host]
 	if c == nil {
-		c = &chain{host: m.Session.Host}
-		v.chains[m.Session.Host] = c
+		c = &chain{host: host}
+		v.chains[host] = c
 	}
-	c.links = append(c.links, link{m.Sequence, sha256.Sum256(text), hash32(m.Previous), m.Session.ID, p})
+	l := &link{m.Sequence, sha256.Sum256(text), hash32(m.Previous), m.Session.ID, p}
+	c.links = append(c.links, l)
+	v.owner[hash32(m.Stored.SHA256)] = l
+	return l
 }
 
 func hash32(s string) (h [32]byte) {
@@ -150,14 +153,16 @@ func hash32(s string) (h [32]byte) {
 }
 
 // Finish returns what only all recordings together tell: holes, replaced and
-// forged manifests in the chain of a host, and which recordings were swapped.
+// forged manifests in the chain of a host, which recordings were swapped, and
+// which have one id.
 func (v *Verifier) Finish() []Fault {
 	var faults []Fault
 	for _, o := range v.odd {
-		if other, ok := v.owner[o.got]; ok && other != o.id {
-			faults = append(faults, Fault{Kind: FaultSwapped, Path: o.path, ID: o.id, Text: fmt.Sprintf("it holds recording %s", other)})
+		if other, ok := v.owner[o.got]; ok && other != o.of {
+			faults = append(faults, Fault{Kind: FaultSwapped, Path: o.path, ID: o.of.id, Text: fmt.Sprintf("it holds recording %s", other.id)})
 		}
 	}
+	faults = append(faults, v.claimed()...)
 	for _, host := range sortedKeys(v.chains) {
 		faults = append(faults, v.chains[host].faults()...)
 	}

@@ -16,10 +16,13 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/crypto/ssh"
 
 	"castgate/packaging/hosttest"
+	"castgate/wrap/asciicast"
 )
 
 func newSigner(t testing.TB) *Signer {
@@ -142,11 +145,28 @@ type host struct {
 
 func recID(n int) string { return fmt.Sprintf("01935b7e-0000-7000-8000-%012x", n) }
 
+var packer, _ = zstd.NewWriter(nil)
+
+// castOf is the recording of which sample is the manifest.
+func castOf(m *Manifest) []byte {
+	s := asciicast.Session(m.Session)
+	cast := asciicast.AppendHeader(nil, asciicast.Header{
+		Term: asciicast.Term{Cols: m.Term.Cols, Rows: m.Term.Rows, Type: m.Term.Type}, Timestamp: m.Start.Unix(), Command: m.Command, Session: &s,
+	})
+	var enc asciicast.Encoder
+	for range m.Events - 1 {
+		cast = enc.AppendOutput(cast, 0, []byte("x"))
+	}
+	return enc.AppendExit(cast, time.Duration(m.Duration), *m.Exit)
+}
+
 func (h *host) record(n int) string {
 	h.t.Helper()
 	m := sample()
 	m.Session.ID = recID(n)
-	stored := fmt.Appendf(nil, "recording %d", n)
+	cast := castOf(m)
+	m.Cast = Object{int64(len(cast)), Hash(cast)}
+	stored := packer.EncodeAll(cast, nil)
 	m.Stored = Stored{Object: Object{int64(len(stored)), Hash(stored)}, Name: m.Session.ID + CastSuffix, Encoding: "zstd"}
 	h.seq++
 	m.Sequence, m.Previous = h.seq, h.head
@@ -225,9 +245,9 @@ func TestVerifyNamesTheFault(t *testing.T) {
 		{"a removed signature", func(f fstest.MapFS) { delete(f, base[2]+SigSuffix) }, []string{"unsigned " + recID(2)}},
 		{"a forged manifest", func(f fstest.MapFS) {
 			f[base[2]+JSONSuffix] = &fstest.MapFile{Data: bytes.Replace(f[base[2]+JSONSuffix].Data, []byte(`"exit": 7`), []byte(`"exit": 0`), 1)}
-		}, []string{"forged " + recID(2), "replaced " + recID(2)}},
-		{"forged and signed by a stranger", func(f fstest.MapFS) { resign(f, 2, newSigner(t)) }, []string{"forged " + recID(2), "replaced " + recID(2)}},
-		{"forged and signed by the host", func(f fstest.MapFS) { resign(f, 2, h.signer) }, []string{"replaced " + recID(2)}},
+		}, []string{"forged " + recID(2), "untrue " + recID(2), "replaced " + recID(2)}},
+		{"forged and signed by a stranger", func(f fstest.MapFS) { resign(f, 2, newSigner(t)) }, []string{"forged " + recID(2), "untrue " + recID(2), "replaced " + recID(2)}},
+		{"forged and signed by the host", func(f fstest.MapFS) { resign(f, 2, h.signer) }, []string{"untrue " + recID(2), "replaced " + recID(2)}},
 		{"filed under another name", func(f fstest.MapFS) {
 			for _, s := range []string{CastSuffix, JSONSuffix, SigSuffix} {
 				f["alice"+strings.TrimPrefix(base[2]+s, "deploy")] = f[base[2]+s]
@@ -310,7 +330,7 @@ func TestTheEndOfAChainIsKnown(t *testing.T) {
 	}
 	forged := maps.Clone(h.files)
 	forged[base[3]+JSONSuffix], forged[base[3]+SigSuffix] = &fstest.MapFile{Data: text}, &fstest.MapFile{Data: sig}
-	if got := h.verify(forged, last); strings.Join(got, ", ") != "gone "+recID(3) {
+	if got := h.verify(forged, last); strings.Join(got, ", ") != "untrue "+recID(3)+", gone "+recID(3) {
 		t.Errorf("another end: %q", got)
 	}
 	// Another host has one with the same id, after web1 or before it.

@@ -60,6 +60,7 @@ var checks = []func(*Host) []Finding{
 
 	(*Host).archiveYAML,
 	(*Host).auditors,
+	(*Host).claims,
 }
 
 // Check runs every check.

@@ -4,6 +4,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -36,8 +37,9 @@ func dropIn(ctx context.Context) ([]byte, error) {
 // narrowed writes into the shipped drop-in what is in force now and opens less.
 func narrowed(text []byte, global, root settings) []byte {
 	// The file that stays root's way in is opened only where it was read until now.
-	if files := strings.Fields(root.get("authorizedkeysfile")); !slices.ContainsFunc(files, usualFile) {
-		text = replaceValue(text, `(?m)^    AuthorizedKeysFile .*$`, "    AuthorizedKeysFile "+root.get("authorizedkeysfile"))
+	if files := root.get("authorizedkeysfile"); !slices.ContainsFunc(strings.Fields(files), usualFile) {
+		// Since OpenSSH 10.6 none is not printed.
+		text = replaceValue(text, `(?m)^    AuthorizedKeysFile .*$`, "    AuthorizedKeysFile "+cmp.Or(files, "none"))
 	}
 	// sshd reads one SetEnv line only.
 	var env []string

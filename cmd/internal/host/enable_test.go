@@ -106,6 +106,9 @@ func TestNarrowed(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
+	if got := string(narrowed(shipped, settings{}, settings{})); !strings.Contains(got, "\n    AuthorizedKeysFile none\n") {
+		t.Errorf("no file before, and one after:\n%s", got)
+	}
 	if got := string(narrowed(shipped, settings{"unusedconnectiontimeout": {"none"}}, usual)); got != string(shipped) {
 		t.Errorf("a timeout of none:\n%s", got)
 	}

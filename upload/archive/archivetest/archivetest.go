@@ -32,10 +32,14 @@ type Recording struct {
 	Cut    bool // it was interrupted
 	Seq    int64
 	Prev   string // hash of the manifest before
+	As     string // the id it says it has; "" for its own
 }
 
 // ID is the recording's id: a UUIDv7 of its start and its place.
 func (r *Recording) ID() string {
+	if r.As != "" {
+		return r.As
+	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", r.User, r.Host, r.Start.UnixNano()))
 	var id [16]byte
 	copy(id[6:], sum[:])
@@ -67,10 +71,10 @@ func (r *Recording) Cast() []byte {
 	for i, o := range r.Output {
 		out = enc.AppendOutput(out, time.Duration(i)*time.Second, []byte(o))
 	}
-	if !r.Cut {
-		out = enc.AppendExit(out, r.duration(), r.Exit)
+	if r.Cut {
+		return enc.AppendMarker(out, r.duration(), "recording interrupted")
 	}
-	return out
+	return enc.AppendExit(out, r.duration(), r.Exit)
 }
 
 func (r *Recording) duration() time.Duration { return time.Duration(len(r.Output)) * time.Second }

@@ -83,7 +83,7 @@ func (f Fleet) Open(name string) (fs.File, error) {
 		}
 		switch suffix {
 		case manifest.JSONSuffix:
-			_, text, _ := r.Objects() // as if nothing had been shown: a million are made sooner
+			_, text, _ := f.Recording(user, host, day, i).Objects()
 			return newMade(p[5], text), nil
 		case manifest.CastSuffix:
 			return newMade(p[5], packer.EncodeAll(f.Recording(user, host, day, i).Cast(), nil)), nil

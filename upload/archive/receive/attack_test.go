@@ -53,7 +53,7 @@ func TestHostIsTheCertificates(t *testing.T) { // 802
 	if status, answer := f.do(c, "PUT", castPath, forged, "Content-Digest", digest(forged), "X-Hostname", "db1", "Host", "db1"); status != 400 {
 		t.Errorf("another host's recording: %d %s", status, answer)
 	}
-	if status, answer := f.put(c, strings.Replace(castPath, ".cast.zst", ".json", 1), testManifest(t, "db1", "alice")); status != 400 {
+	if status, answer := f.put(c, strings.Replace(castPath, ".cast.zst", ".json", 1), trueManifest(t, "db1", "alice", nil)); status != 400 {
 		t.Errorf("another host's manifest: %d %s", status, answer)
 	}
 	if status, answer := f.put(c, strings.Replace(castPath, "alice", "bob", 1), compress([]byte(plainCast("web1", "alice")))); status != 400 {

@@ -27,51 +27,43 @@ const MaxWindow = 16 << 20
 const maxSize = 2000
 
 // check reads an object to its end and says whether it is what its name says.
-func (n name) check(r io.Reader, unpacked int64) error {
+// Of a recording that is not sealed it returns what it tells.
+func (n name) check(r io.Reader, unpacked int64) (cast manifest.Facts, err error) {
 	switch n.ext {
 	case manifest.CastSuffix:
 		return n.checkCast(r, unpacked)
 	case manifest.JSONSuffix:
-		return n.checkManifest(r)
+		return cast, n.checkManifest(r)
 	case manifest.SigSuffix:
-		return checkSig(r)
+		return cast, checkSig(r)
 	}
-	return checkSealed(r)
+	return cast, checkSealed(r)
 }
 
 // checkCast plays a compressed recording without keeping it.
-func (n name) checkCast(r io.Reader, unpacked int64) error {
+func (n name) checkCast(r io.Reader, unpacked int64) (cast manifest.Facts, err error) {
 	dec, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(MaxWindow))
 	if err != nil {
-		return err
+		return cast, err
 	}
 	defer dec.Close()
 	return n.checkEvents(&capped{r: dec, left: unpacked})
 }
 
-func (n name) checkEvents(r io.Reader) error {
-	rec, err := asciicast.NewReader(r)
-	if err != nil {
-		return damaged(err)
-	}
-	if err := n.checkHeader(rec.Header); err != nil {
-		return err
-	}
-	for {
-		ev, err := rec.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return damaged(err)
-		}
+func (n name) checkEvents(r io.Reader) (cast manifest.Facts, err error) {
+	cast, err = manifest.Measure(r, func(ev asciicast.Event) error {
 		if ev.Code == asciicast.Resize {
 			var cols, rows int
 			if _, err := fmt.Sscanf(string(ev.Data), "%dx%d", &cols, &rows); err != nil || !sane(cols, rows) {
-				return wrong("line %d: %q is no terminal's size", rec.Line(), ev.Data)
+				return wrong("%q is no terminal's size", ev.Data)
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return cast, damaged(err)
 	}
+	return cast, n.checkHeader(cast.Header)
 }
 
 // damaged tells what is wrong with the recording from what kept it from being

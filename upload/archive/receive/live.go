@@ -40,9 +40,9 @@ const (
 // cleaning up.
 type liveLocks [64]sync.Mutex
 
-func (l *liveLocks) of(id string) *sync.Mutex {
+func (l *liveLocks) of(host, id string) *sync.Mutex {
 	h := 0
-	for _, b := range []byte(id) {
+	for _, b := range []byte(host + "/" + id) {
 		h = h*31 + int(b)
 	}
 	return &l[uint(h)%uint(len(l))]
@@ -73,8 +73,9 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	}
 	if offset == 0 {
 		s.tidy(host)
+		s.tellClaims(name{host: host, id: id, ext: manifest.CastSuffix})
 	}
-	mu := s.dir.locks.of(id)
+	mu := s.dir.locks.of(host, id)
 	mu.Lock()
 	size, err := s.dir.appendLive(host, id, offset, part, s.limits.Unpacked)
 	mu.Unlock()
@@ -176,7 +177,7 @@ func (s *Server) finish(n name) {
 	if n.ext != manifest.CastSuffix {
 		return
 	}
-	mu := s.dir.locks.of(n.id)
+	mu := s.dir.locks.of(n.host, n.id)
 	mu.Lock()
 	defer mu.Unlock()
 	parts, err := s.dir.root.Open(livePath(n.host, n.id))

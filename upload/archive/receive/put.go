@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"castgate/upload/manifest"
 )
 
 // recording receives one object and stores it under its name.
@@ -25,6 +27,7 @@ func (s *Server) recording(w http.ResponseWriter, r *http.Request) {
 	}
 	s.receipt(w, r, created, rec)
 	if created {
+		s.tellClaims(n)
 		s.finish(n)
 	}
 }
@@ -45,7 +48,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, n name) (created b
 
 	body := &paced{r: http.MaxBytesReader(w, r.Body, s.limits.Size), ctl: http.NewResponseController(w)}
 	sum := newSum(tmp.f)
-	err = s.stream(n, io.TeeReader(body, sum))
+	cast, err := s.stream(n, io.TeeReader(body, sum))
 	if err != nil {
 		return false, rec, err
 	}
@@ -53,24 +56,33 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, n name) (created b
 		return false, rec, wrong("the bytes are not those of the Content-Digest header")
 	}
 	rec = Receipt{SHA256: sum.Hex(), Bytes: sum.N, Path: n.path()}
+	if n.ext == manifest.JSONSuffix {
+		_ = body.ctl.SetReadDeadline(time.Time{}) // the body has come; what follows takes its time
+		if err := s.holdClaims(n, tmp.f); err != nil {
+			return false, rec, err
+		}
+	}
 	created, err = s.dir.keep(tmp, n, want)
+	if err == nil {
+		s.measured.put(n, manifest.Object{Bytes: rec.Bytes, SHA256: rec.SHA256}, cast)
+	}
 	return created, rec, err
 }
 
 // stream reads the body through the check and to its end.
-func (s *Server) stream(n name, body io.Reader) error {
-	if err := n.check(body, s.limits.Unpacked); err != nil {
-		return bodyError(err)
+func (s *Server) stream(n name, body io.Reader) (cast manifest.Facts, err error) {
+	if cast, err = n.check(body, s.limits.Unpacked); err != nil {
+		return cast, bodyError(err)
 	}
 	// What the check took for the end need not be the body's.
 	extra, err := io.Copy(io.Discard, body)
 	if err != nil {
-		return bodyError(err)
+		return cast, bodyError(err)
 	}
 	if extra > 0 {
-		return wrong("%d bytes follow the end", extra)
+		return cast, wrong("%d bytes follow the end", extra)
 	}
-	return nil
+	return cast, nil
 }
 
 // bodyError sorts what reading can fail of: errors of the store and limits say

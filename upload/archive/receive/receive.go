@@ -18,7 +18,8 @@
 // The host under which all is filed is the name in the client's certificate,
 // never something the client says. Nothing is ever overwritten: a file is
 // written aside, checked while it streams (size, hash, and that it is what its
-// name says, with bounded memory), synced, and linked to its name.
+// name says, with bounded memory), synced, and linked to its name. A manifest
+// comes last: what it says is held to the recording first (claims.go).
 package receive
 
 import (
@@ -81,6 +82,8 @@ type Server struct {
 	log    *slog.Logger
 	mux    *http.ServeMux
 	now    func() time.Time
+
+	measured measured
 
 	Tickets Tickets // nil: none are given
 }

@@ -19,7 +19,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -148,23 +147,6 @@ func plainCast(host, user string) string {
 `, testID, host, user)
 }
 
-func testManifest(t *testing.T, host, user string) []byte {
-	t.Helper()
-	exit, start := 0, time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	m := &manifest.Manifest{
-		Version: 1, Session: manifest.Session{ID: testID, Mode: "setgid", Host: host, User: user, Kind: "shell", Version: "x"},
-		Term: manifest.Term{Cols: 80, Rows: 24}, Start: start, End: start, Exit: &exit, Complete: true, Ended: manifest.EndedExit,
-		Cast:     manifest.Object{Bytes: 1, SHA256: manifest.Hash(nil)},
-		Stored:   manifest.Stored{Object: manifest.Object{Bytes: 1, SHA256: manifest.Hash(nil)}, Name: testID + ".cast.zst", Encoding: "zstd"},
-		Sequence: 1,
-	}
-	p, err := m.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 const castPath = "/v1/recordings/alice/" + testDay + "/" + testID + ".cast.zst"
 
 func TestStore(t *testing.T) {
@@ -191,7 +173,7 @@ func TestStore(t *testing.T) {
 	if status, answer := f.put(c, castPath, other); status != 409 {
 		t.Errorf("other bytes: %d %s", status, answer)
 	}
-	man := testManifest(t, "web1", "alice")
+	man := trueManifest(t, "web1", "alice", nil)
 	if status, answer := f.put(c, strings.Replace(castPath, ".cast.zst", ".json", 1), man); status != 201 {
 		t.Errorf("manifest: %d %s", status, answer)
 	}

@@ -32,7 +32,7 @@ func (s *Server) transcript(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, host, err)
 		return
 	}
-	start := s.now().UTC()
+	start := time.Unix(h.Timestamp, 0).UTC() // as the header says
 	user, _ := manifest.Element(h.Session.User)
 	n := name{user: user, host: host, day: start.Format("2006/01/02"), id: h.Session.ID, ext: manifest.CastSuffix}
 	rec, err := s.keepTranscript(r, n, h, start)
@@ -86,7 +86,7 @@ func (s *Server) keepTranscript(r *http.Request, n name, h asciicast.Header, sta
 	defer f.Close()
 	m := &manifest.Manifest{
 		Version: manifest.Version, Session: manifest.Session(*h.Session),
-		Term: manifest.Term{Cols: h.Term.Cols, Rows: h.Term.Rows}, Start: start.Truncate(time.Second),
+		Term: manifest.Term{Cols: h.Term.Cols, Rows: h.Term.Rows}, Start: start,
 		Ended: manifest.EndedInterrupted, // ttyspy doesn't send how a session ended
 	}
 	cast := newSum(f)

@@ -11,6 +11,7 @@ package web
 import (
 	"context"
 	"io"
+	"net/url"
 	"strings"
 	"time"
 
@@ -22,8 +23,9 @@ import (
 type Archive interface {
 	// List returns recordings, newest first.
 	List(ctx context.Context, q Query) ([]Recording, error)
-	// Get returns one, or an error that is fs.ErrNotExist.
-	Get(ctx context.Context, id string) (Recording, error)
+	// Get returns the one of that name (archive.Name), or an error that is
+	// fs.ErrNotExist, or *Several where the name is that of more than one.
+	Get(ctx context.Context, name string) (Recording, error)
 	// Cast opens the recording as it was made: asciicast, decompressed. Of a live
 	// one it is what has arrived; after io.EOF, reading goes on with what comes.
 	Cast(ctx context.Context, r Recording) (io.ReadCloser, error)
@@ -54,7 +56,17 @@ type Recording struct {
 	State    string
 	Signed   bool
 	Verified bool // the page has checked it since it began
+	Claimed  bool // another recording has the same id
+
+	base  string // path of its objects without their suffix: what tells it from every other
+	hash  string // SHA-256 of the manifest; "" while it arrives
+	twice bool   // its host has given the id to another, too
 }
+
+// Several is a name that more than one recording has.
+type Several struct{ All []Recording }
+
+func (e *Several) Error() string { return "more than one recording has that name" }
 
 // Arriving says that only parts are here, and no manifest yet.
 func (r Recording) Arriving() bool { return r.State == Live || r.State == Waiting }
@@ -62,8 +74,37 @@ func (r Recording) Arriving() bool { return r.State == Live || r.State == Waitin
 // Person is who opened the session, as far as the recording names anybody.
 func (r Recording) Person() manifest.Person { return r.Manifest.Session.Person() }
 
-// ID is the recording's name.
+// ID is the recording's id, which other hosts may have given, too.
 func (r Recording) ID() string { return r.Manifest.Session.ID }
+
+// Name is the recording's name: its id and its host; where that host has given
+// the id to another recording as well it says which.
+func (r Recording) Name() string {
+	n := archive.NameAt(r.base)
+	if !r.twice {
+		n.Place = ""
+	}
+	return n.String()
+}
+
+// Ref is the name in an address of the page.
+func (r Recording) Ref() string { return url.PathEscape(r.Name()) }
+
+// Parent is the name, in an address, of the session in which this one was
+// started: one of the same host.
+func (r Recording) Parent() string {
+	return url.PathEscape(archive.Name{ID: r.Manifest.Session.Parent, Host: r.Host}.String())
+}
+
+// key tells the recording, with all that its manifest says of it, from every
+// other.
+func (r Recording) key() string {
+	text, err := r.Manifest.Encode()
+	if err != nil {
+		return "" // none that was read
+	}
+	return manifest.Hash(append([]byte(r.base+"\n"), text...))
+}
 
 // Hit is a line of a screen that has the words that were searched for.
 type Hit struct {
@@ -94,7 +135,7 @@ type Query struct {
 	Host, Client, Kind, State string
 
 	Since, Until time.Time
-	Before       string // id of the last one of the page before
+	Before       string // name of the last one of the page before
 	Limit        int
 	Scope        archive.Scope // what the auditor may see
 }

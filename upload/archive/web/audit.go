@@ -15,14 +15,15 @@ import (
 )
 
 // Event is one look into the archive. It is kept before the answer is sent: in
-// audit.log, in the system's log, and for a recording in watched/<id>, which
-// its page shows.
+// audit.log, in the system's log, and for a recording in watched/<id>@<host>,
+// which its page shows.
 type Event struct {
 	Time   time.Time `json:"time"`
 	Who    string    `json:"who"`
 	Role   string    `json:"role,omitempty"`
 	What   string    `json:"what"` // sign-in, sign-in refused, sign-out, list, search, view, play, read, follow, download
 	ID     string    `json:"id,omitempty"`
+	Host   string    `json:"host,omitempty"`   // whose the id is
 	Detail string    `json:"detail,omitempty"` // words, filters, a file's kind
 	Client string    `json:"client"`
 
@@ -74,12 +75,12 @@ func (a *Audit) Write(ev Event) error {
 		return err
 	}
 	line = append(line, '\n')
-	a.log.Info("audit", "what", ev.What, "who", ev.Who, "role", ev.Role, "login", ev.Login, "login_id", ev.LoginID, "id", ev.ID, "detail", ev.Detail, "client", ev.Client)
+	a.log.Info("audit", "what", ev.What, "who", ev.Who, "role", ev.Role, "login", ev.Login, "login_id", ev.LoginID, "id", ev.ID, "host", ev.Host, "detail", ev.Detail, "client", ev.Client)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	files := []string{auditLog}
 	if ev.ID != "" {
-		files = append(files, watchedDir+"/"+ev.ID)
+		files = append(files, watchedDir+"/"+ev.ID+"@"+ev.Host)
 	}
 	for _, name := range files {
 		if err := a.append(name, line); err != nil {
@@ -101,9 +102,20 @@ func (a *Audit) append(name string, line []byte) error {
 // maxWatched is how many of the latest events a recording's page shows.
 const maxWatched = 50
 
-// Watched returns the latest events of a recording, newest first.
-func (a *Audit) Watched(id string) ([]Event, error) {
-	f, err := a.root.Open(watchedDir + "/" + id)
+// Watched returns the latest events of a recording, newest first. Those of
+// before hosts were noted are kept by the id alone.
+func (a *Audit) Watched(r Recording) ([]Event, error) {
+	all, err := a.watched(r.ID() + "@" + r.Host)
+	if err != nil {
+		return nil, err
+	}
+	older, err := a.watched(r.ID())
+	all = append(all, older...)
+	return all[:min(len(all), maxWatched)], err
+}
+
+func (a *Audit) watched(name string) ([]Event, error) {
+	f, err := a.root.Open(watchedDir + "/" + name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

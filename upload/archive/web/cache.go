@@ -45,21 +45,33 @@ const (
 	preparers  = 2
 )
 
+// cacheDir is within the directory of the cache. Older versions kept what they
+// prepared above it, by what manifests claimed: that goes.
+const cacheDir = "recordings"
+
 // NewCache keeps prepared recordings in dir.
 func NewCache(dir string) (*Cache, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	c := &Cache{dir: filepath.Join(dir, cacheDir), limit: cacheLimit, making: map[string]*making{}, slots: make(chan struct{}, preparers)}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, err
 	}
-	stale, _ := filepath.Glob(filepath.Join(dir, "making-*"))
+	var stale []string
+	for _, pattern := range []string{dir + "/making-*", dir + "/" + strings.Repeat("[0-9a-f]", 64), c.dir + "/making-*"} {
+		found, _ := filepath.Glob(pattern)
+		stale = append(stale, found...)
+	}
 	for _, p := range stale {
 		if err := os.RemoveAll(p); err != nil {
 			return nil, err
 		}
 	}
-	return &Cache{dir: dir, limit: cacheLimit, making: map[string]*making{}, slots: make(chan struct{}, preparers)}, nil
+	return c, nil
 }
 
-// cacheKey is the SHA-256 of the recording: what is prepared can't be another's.
+// cacheKey is what a prepared recording is called by: the SHA-256 of where it is
+// kept and of all that its manifest says. It is there only once the bytes that
+// were read have been found to be those of the manifest, so that what a manifest
+// claims finds nobody else's.
 var (
 	cacheKey  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	cacheFile = regexp.MustCompile(`^(index|outline|s[0-9]{1,9})\.json$`)
@@ -122,6 +134,10 @@ func (c *Cache) prepare(key string, open func() (io.ReadCloser, error)) error {
 	}
 	defer os.RemoveAll(tmp)
 	if err := prepare(cast, gzDir(tmp)); err != nil {
+		return err
+	}
+	// To the end: only there it is known that this is the recording.
+	if _, err := io.Copy(io.Discard, cast); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, filepath.Join(c.dir, key)); err != nil {

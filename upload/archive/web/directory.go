@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -16,8 +17,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"castgate/upload/archive"
 	"castgate/upload/archive/receive"
@@ -79,19 +78,20 @@ func (d *Directory) all() ([]Recording, error) {
 		if err != nil {
 			continue // "castgate verify" names what is damaged
 		}
-		all, seen[rec.ID()] = append(all, rec), true
+		all, seen[rec.base] = append(all, rec), true
 	}
-	for _, rec := range d.live() {
-		if !seen[rec.ID()] {
+	for _, rec := range d.live("*") {
+		if !seen[rec.base] {
 			all = append(all, rec)
 		}
 	}
+	markAll(all)
 	slices.SortFunc(all, newestFirst)
 	return all, nil
 }
 
 func newestFirst(a, b Recording) int {
-	return cmp.Or(b.Manifest.Start.Compare(a.Manifest.Start), cmp.Compare(b.ID(), a.ID()))
+	return cmp.Or(b.Manifest.Start.Compare(a.Manifest.Start), cmp.Compare(b.ID(), a.ID()), cmp.Compare(b.base, a.base))
 }
 
 func (d *Directory) read(name string) (Recording, error) {
@@ -142,11 +142,15 @@ func (d *Directory) readObject(name string) (Recording, error) {
 }
 
 func (d *Directory) parse(name string) (Recording, error) {
-	e, _, err := (&archive.Store{FS: d.objects, Name: d.root.Name()}).ReadManifest(name)
+	e, _, err := d.store().ReadManifest(name)
 	if err != nil {
 		return Recording{}, err
 	}
-	return Recording{Manifest: e.Manifest, Host: hostOf(name), State: stateOf(e.Manifest)}, nil
+	base := strings.TrimSuffix(name, manifest.JSONSuffix)
+	if path.Base(base) != e.Manifest.Session.ID {
+		return Recording{}, fmt.Errorf("%q is the manifest of another recording", name)
+	}
+	return Recording{Manifest: e.Manifest, Host: manifest.HostOf(base), State: stateOf(e.Manifest), base: base, hash: e.Hash}, nil
 }
 
 func (d *Directory) remembered(name string) (known, bool) {
@@ -175,9 +179,9 @@ func stateOf(m *manifest.Manifest) string {
 	return Delivered
 }
 
-// live returns the recordings that are still being written.
-func (d *Directory) live() (all []Recording) {
-	names, _ := fs.Glob(d.root.FS(), receive.LiveDir+"/*/*.cast")
+// live returns the recordings that are still being written: all, for the id "*".
+func (d *Directory) live(id string) (all []Recording) {
+	names, _ := fs.Glob(d.root.FS(), receive.LiveDir+"/*/"+id+".cast")
 	for _, n := range names {
 		if rec, err := d.readLive(n); err == nil {
 			all = append(all, rec)
@@ -201,7 +205,7 @@ func (d *Directory) readLive(name string) (Recording, error) {
 		return Recording{}, err
 	}
 	h := in.Header
-	if h.Session == nil {
+	if h.Session == nil || h.Session.ID+".cast" != path.Base(name) {
 		return Recording{}, errors.New("no castgate recording")
 	}
 	start := time.Unix(h.Timestamp, 0).UTC()
@@ -211,7 +215,12 @@ func (d *Directory) readLive(name string) (Recording, error) {
 		Term:  manifest.Term{Cols: h.Term.Cols, Rows: h.Term.Rows, Type: h.Term.Type},
 		Start: start, End: start.Add(long), Duration: manifest.Seconds(long), Cast: manifest.Object{Bytes: st.Size()},
 	}
-	rec := Recording{Manifest: m, Host: path.Base(path.Dir(name)), State: Live}
+	user, err := manifest.Element(h.Session.User)
+	if err != nil {
+		return Recording{}, err
+	}
+	host := path.Base(path.Dir(name))
+	rec := Recording{Manifest: m, Host: host, State: Live, base: path.Join(user, host, start.Format("2006/01/02"), h.Session.ID)}
 	if over(f, st.Size()) {
 		rec.State = Waiting
 	}
@@ -247,10 +256,11 @@ func (d *Directory) List(_ context.Context, q Query) ([]Recording, error) {
 	return rows, nil
 }
 
-// older reports whether rec comes after the recording id in the list.
-func older(rec Recording, id string, all []Recording) bool {
-	is := func(want string) func(Recording) bool { return func(r Recording) bool { return r.ID() == want } }
-	return slices.IndexFunc(all, is(rec.ID())) > slices.IndexFunc(all, is(id))
+// older reports whether rec comes after the recording of that name in the list.
+func older(rec Recording, name string, all []Recording) bool {
+	n, ok := archive.ParseName(name)
+	last := slices.IndexFunc(all, func(r Recording) bool { return ok && n.Means(r.base) })
+	return slices.IndexFunc(all, func(r Recording) bool { return r.base == rec.base }) > last
 }
 
 // Unnamed implements Archive.
@@ -266,28 +276,21 @@ func (d *Directory) Unnamed(_ context.Context, since time.Time) (map[string]int,
 }
 
 // Get implements Archive.
-func (d *Directory) Get(_ context.Context, id string) (Recording, error) {
+func (d *Directory) Get(_ context.Context, name string) (Recording, error) {
+	n, err := wholeName(name)
+	if err != nil {
+		return Recording{}, err
+	}
 	all, err := d.all()
 	if err != nil {
 		return Recording{}, err
 	}
-	for _, rec := range all {
-		if rec.ID() == id {
-			return rec, nil
-		}
-	}
-	return Recording{}, fs.ErrNotExist
-}
-
-// base is the path of a recording's objects without their suffix.
-func (r Recording) base() string {
-	user, _ := manifest.Element(r.Manifest.Session.User)
-	return path.Join(user, r.Host, r.Manifest.Start.Format("2006/01/02"), r.ID())
+	return pick(all, n)
 }
 
 // Object implements Archive.
 func (d *Directory) Object(_ context.Context, r Recording, suffix string) (io.ReadCloser, error) {
-	return d.objects.Open(r.base() + suffix)
+	return d.objects.Open(r.base + suffix)
 }
 
 // Cast implements Archive.
@@ -298,29 +301,11 @@ func (d *Directory) Cast(_ context.Context, r Recording) (io.ReadCloser, error) 
 	case Sealed:
 		return nil, errors.New("the recording is sealed")
 	}
-	f, err := d.objects.Open(r.base() + manifest.CastSuffix)
-	if err != nil {
-		return nil, err
-	}
-	dec, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(receive.MaxWindow))
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	// One byte more than there should be tells that it is another; more than
-	// that, a bomb has.
-	return &unpacked{io.LimitReader(dec, r.Manifest.Cast.Bytes+1), dec, f}, nil
+	return d.store().Open(archive.Entry{Path: r.base + manifest.JSONSuffix, Manifest: r.Manifest}, nil)
 }
 
-type unpacked struct {
-	io.Reader
-	dec *zstd.Decoder
-	f   io.Closer
-}
-
-func (u *unpacked) Close() error {
-	u.dec.Close()
-	return u.f.Close()
+func (d *Directory) store() *archive.Store {
+	return &archive.Store{FS: d.objects, Name: d.root.Name()}
 }
 
 // Search implements Archive. It reads every recording that q selects.

@@ -42,7 +42,7 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rec, ok := s.recording(w, r)
-	if !ok || !s.note(w, r, Event{What: "download", ID: rec.ID(), Detail: kind}) {
+	if !ok || !s.noteLook(w, r, "download", rec, kind) {
 		return
 	}
 	suffix := d.suffix
@@ -163,7 +163,7 @@ func (s *Server) writeHTML(w io.Writer, r *http.Request, rec Recording) error {
 	if !HasPlayer() {
 		return errors.New("this program was built without the player")
 	}
-	if rec.Manifest.Cast.Bytes > maxSingle {
+	if rec.Manifest.Cast.Bytes > maxSingle { // no more than that is read, whatever there is
 		return fmt.Errorf("the recording is larger than %s", humanBytes(maxSingle))
 	}
 	in, err := s.archive.Cast(r.Context(), rec)

@@ -3,11 +3,11 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -30,14 +30,12 @@ func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 	f := q.filter()
 	var rows []Recording
 	var after *Recording
+	live := x.arriving("*")
 	if q.Before == "" {
-		rows = x.matchingLive(q)
+		rows = x.matching(live, q)
 	} else {
 		last, err := x.Get(ctx, q.Before)
-		if err == nil && !q.Scope.Allows(last.Person()) {
-			err = fs.ErrNotExist // as of one that is not there
-		}
-		if err != nil {
+		if last, err = allowed(q.Scope, last, err); err != nil {
 			return nil, err
 		}
 		after = &last
@@ -45,24 +43,25 @@ func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 			f.Until = end
 		}
 	}
-	found, err := x.list(ctx, q, f, after)
+	found, err := x.list(ctx, q, f, after, live)
 	if err == nil && len(found) == 0 && strings.Contains(q.Host, ".") {
 		// A host may have called itself by its short name.
 		f.Host, _, _ = strings.Cut(q.Host, ".")
-		found, err = x.list(ctx, q, f, after)
+		found, err = x.list(ctx, q, f, after, live)
 	}
 	rows = append(rows, found...)
 	return rows[:min(len(rows), q.Limit)], err
 }
 
 // list reads the index from after on: starts are whole seconds, and the rows of
-// one second are in the order of their ids.
-func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Recording) (rows []Recording, err error) {
+// one second are in the order of their ids and paths.
+func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Recording, live []Recording) (rows []Recording, err error) {
 	for row, err := range x.Index.List(f) {
 		if err != nil || ctx.Err() != nil {
 			return rows, err
 		}
-		if after != nil && row.Start.Equal(after.Manifest.Start) && row.ID >= q.Before {
+		if after != nil && row.Start.Equal(after.Manifest.Start) &&
+			cmp.Or(cmp.Compare(row.ID, after.ID()), cmp.Compare(row.Path, after.base+manifest.JSONSuffix)) >= 0 {
 			continue
 		}
 		rec, err := x.read(row.Path)
@@ -70,6 +69,7 @@ func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Re
 			continue // gone since the index saw it; "castgate verify" finds the hole
 		}
 		if q.Matches(rec) {
+			x.claims(&rec, row, live)
 			if rows = append(rows, rec); len(rows) == q.Limit {
 				break
 			}
@@ -78,14 +78,46 @@ func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Re
 	return rows, nil
 }
 
-func (x *Indexed) matchingLive(q Query) (rows []Recording) {
-	for _, rec := range x.live() {
-		if _, err := x.read(rec.base() + manifest.JSONSuffix); err != nil && q.Matches(rec) {
+// arriving returns the live recordings that have no manifest yet: all, for the
+// id "*".
+func (x *Indexed) arriving(id string) []Recording {
+	return slices.DeleteFunc(x.live(id), func(r Recording) bool {
+		_, err := x.read(r.base + manifest.JSONSuffix)
+		return err == nil
+	})
+}
+
+func (x *Indexed) matching(live []Recording, q Query) (rows []Recording) {
+	for _, rec := range live {
+		if q.Matches(rec) {
+			x.claims(&rec, archive.Row{Claimed: true}, live)
 			rows = append(rows, rec)
 		}
 	}
 	slices.SortFunc(rows, newestFirst)
 	return rows
+}
+
+// claims marks a recording whose id others have. The index knows of those that
+// it has seen.
+func (x *Indexed) claims(rec *Recording, row archive.Row, live []Recording) {
+	rec.mark(live)
+	if row.Claimed || rec.Claimed {
+		rec.mark(x.sameID(rec.ID()))
+	}
+}
+
+// sameID returns what the index has of an id.
+func (x *Indexed) sameID(id string) (all []Recording) {
+	for row, err := range x.Index.List(archive.Filter{ID: id}) {
+		if err != nil {
+			continue
+		}
+		if rec, err := x.read(row.Path); err == nil {
+			all = append(all, rec)
+		}
+	}
+	return all
 }
 
 // filter is the part of q that the index knows; Matches does the rest.
@@ -98,37 +130,32 @@ func (x *Indexed) Unnamed(_ context.Context, since time.Time) (map[string]int, e
 	return x.Index.Unnamed(since)
 }
 
-// Get implements Archive.
-func (x *Indexed) Get(_ context.Context, id string) (Recording, error) {
-	if !archive.IsID(id) || len(id) != 36 {
-		return Recording{}, fs.ErrNotExist
+// Get implements Archive. What is not in the index yet is looked for where the
+// time within its id says; so is every other recording of a bare id.
+func (x *Indexed) Get(_ context.Context, name string) (Recording, error) {
+	n, err := wholeName(name)
+	if err != nil {
+		return Recording{}, err
 	}
-	for row, err := range x.Index.List(archive.Filter{ID: id}) {
-		if err == nil {
-			return x.read(row.Path)
+	all := append(x.sameID(n.ID), x.arriving(n.ID)...)
+	rec, err := pick(all, n)
+	if err != nil || n.Host == "" {
+		found, _ := x.Store.Named(n)
+		for _, e := range found {
+			if r, err := x.read(e.Path); err == nil {
+				all = append(all, r)
+			}
 		}
+		rec, err = pick(all, n)
 	}
-	for _, live := range x.live() {
-		if live.ID() != id {
-			continue
-		}
-		if rec, err := x.read(live.base() + manifest.JSONSuffix); err == nil {
-			return rec, nil
-		}
-		return live, nil
+	var several *Several
+	switch {
+	case err == nil:
+		rec.mark(all)
+	case errors.As(err, &several):
+		markAll(several.All)
 	}
-	return x.unindexed(id)
-}
-
-// unindexed finds a recording by its id, which says when it began: a few
-// directories are looked at.
-func (x *Indexed) unindexed(id string) (Recording, error) {
-	for e, err := range x.Store.Walk(archive.Filter{ID: id}) {
-		if err == nil {
-			return x.read(e.Path)
-		}
-	}
-	return Recording{}, fs.ErrNotExist
+	return rec, err
 }
 
 // Search implements Archive.
@@ -138,6 +165,7 @@ func (x *Indexed) Search(ctx context.Context, words string, q Query) ([]Hit, err
 		return nil, nil
 	}
 	var hits []Hit
+	live := x.arriving("*")
 	for found, err := range x.Index.Search(terms, q.filter(), 0) {
 		if err != nil {
 			return hits, err
@@ -149,6 +177,7 @@ func (x *Indexed) Search(ctx context.Context, words string, q Query) ([]Hit, err
 		if err != nil || !q.Matches(rec) {
 			continue
 		}
+		x.claims(&rec, found.Row, live)
 		for _, h := range found.Hits {
 			hits = append(hits, Hit{rec, time.Duration(h.At * float64(time.Second)), h.Text})
 		}
@@ -189,7 +218,14 @@ const (
 
 // Follow keeps the index up to date until ctx ends.
 func (x *Indexed) Follow(ctx context.Context, log *slog.Logger) {
-	complain := func(err error) { log.Warn("index", "why", err.Error()) }
+	complain := func(err error) {
+		level := slog.LevelWarn
+		var claimed *archive.ClaimedError
+		if errors.As(err, &claimed) {
+			level = slog.LevelError
+		}
+		log.Log(ctx, level, "index", "why", err.Error())
+	}
 	every := followEvery
 	if x.bucket {
 		every = bucketEvery
@@ -222,6 +258,3 @@ func (x *Indexed) update(ctx context.Context, recent bool, complain func(error))
 		}
 	}
 }
-
-// hostOf is the host under which a manifest lies.
-func hostOf(name string) string { return path.Base(path.Join(name, "../../../..")) }

@@ -68,7 +68,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(rows) > pageSize {
 		data.Rows = rows[:pageSize]
-		set.Set("before", data.Rows[pageSize-1].ID())
+		set.Set("before", data.Rows[pageSize-1].Name())
 		data.Next = "/?" + set.Encode()
 	}
 	for i := range data.Rows {
@@ -167,10 +167,10 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 func group(hits []Hit) (groups []hitGroup) {
 	at := map[string]int{}
 	for _, h := range hits {
-		i, seen := at[h.Recording.ID()]
+		i, seen := at[h.Recording.Name()]
 		if !seen {
 			i = len(groups)
-			at[h.Recording.ID()] = i
+			at[h.Recording.Name()] = i
 			groups = append(groups, hitGroup{Recording: h.Recording})
 		}
 		groups[i].Hits = append(groups[i].Hits, h)

@@ -47,7 +47,7 @@ type pages struct{ byName map[string]*template.Template }
 
 func parsePages() (*pages, error) {
 	p := &pages{map[string]*template.Template{}}
-	for _, name := range []string{"list", "show", "search", "login", "message"} {
+	for _, name := range []string{"list", "show", "several", "search", "login", "message"} {
 		t, err := template.New(name).Funcs(funcs).ParseFS(files, "templates/base.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("templates: %w", err)

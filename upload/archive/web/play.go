@@ -57,17 +57,17 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 		s.notFound(w, r)
 		return
 	}
-	what, key := "play", who(r).Name+" "+rec.ID()
+	what, key := "play", who(r).Name+" "+rec.Name()
 	if name == "outline.json" {
 		what, key = "read", "" // each time
 	}
 	if key == "" || name == "index.json" || !s.watching.known(key, s.now()) {
-		if !s.note(w, r, Event{What: what, ID: rec.ID()}) {
+		if !s.noteLook(w, r, what, rec, "") {
 			return
 		}
 		s.watching.written(key, s.now())
 	}
-	err := s.cache.serve(w, r, rec.Manifest.Cast.SHA256, name, func() (io.ReadCloser, error) {
+	err := s.cache.serve(w, r, rec.key(), name, func() (io.ReadCloser, error) {
 		// Not the request's context: others may be waiting for the same.
 		return s.archive.Cast(s.background, rec)
 	})
@@ -80,7 +80,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 // request has been answered.
 func (s *Server) look(w http.ResponseWriter, r *http.Request, what string) (rec Recording, in io.ReadCloser, ok bool) {
 	rec, ok = s.recording(w, r)
-	if !ok || !s.note(w, r, Event{What: what, ID: rec.ID()}) {
+	if !ok || !s.noteLook(w, r, what, rec, "") {
 		return rec, nil, false
 	}
 	in, err := s.archive.Cast(r.Context(), rec)
@@ -95,7 +95,7 @@ func (s *Server) look(w http.ResponseWriter, r *http.Request, what string) (rec 
 // in the header beyond the terminal's size, and what no player knows, is left
 // out. It is how a live recording is watched from its start.
 func (s *Server) cast(w http.ResponseWriter, r *http.Request) {
-	_, in, ok := s.look(w, r, "play")
+	rec, in, ok := s.look(w, r, "play")
 	if !ok {
 		return
 	}
@@ -103,6 +103,9 @@ func (s *Server) cast(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-asciicast")
 	if err := cleanCast(w, in); err != nil {
 		s.log.Info("page", "path", r.URL.Path, "who", who(r).Name, "why", err.Error())
+		if !rec.Arriving() { // what is not the recording must not look like it
+			panic(http.ErrAbortHandler)
+		}
 	}
 }
 
@@ -164,7 +167,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	f := &follower{w: w, ctl: http.NewResponseController(w)}
 	tail := &tail{in: in, caughtUp: f.snapshot, wait: f.wait(r), over: func() bool {
-		now, err := s.archive.Get(r.Context(), rec.ID())
+		now, err := s.archive.Get(r.Context(), rec.Name())
 		return err != nil || now.State != Live
 	}}
 	if err := f.run(tail); err != nil && r.Context().Err() == nil {

@@ -4,12 +4,11 @@ package web
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +29,7 @@ func (d *Directory) Verify(ctx context.Context, r Recording) (Proof, error) {
 		Open:    func(name string) (io.ReadCloser, error) { return d.objects.Open(name) },
 		Signers: d.Signers,
 	}
-	m, faults := v.Recording(r.base() + manifest.JSONSuffix)
+	m, faults := v.Recording(r.base + manifest.JSONSuffix)
 	for _, f := range faults {
 		p.add(f.Kind, false, f.Text)
 	}
@@ -50,11 +49,14 @@ func (d *Directory) Verify(ctx context.Context, r Recording) (Proof, error) {
 	if !wrong(manifest.FaultUnsigned, manifest.FaultForged) {
 		d.proveSignature(&p, r)
 	}
-	if !wrong(manifest.FaultMissing, manifest.FaultChanged) {
+	if !wrong(manifest.FaultMissing, manifest.FaultUnreadable, manifest.FaultChanged, manifest.FaultUntrue) {
 		p.add("stored object", true, "is the one of the manifest, "+humanBytes(m.Stored.Bytes))
-		if r.State != Sealed {
-			p.object("recording", m.Cast, func() (io.ReadCloser, error) { return d.Cast(ctx, r) })
+		if !m.Sealed() {
+			p.add("recording", true, "is the one of the manifest, "+humanBytes(m.Cast.Bytes))
 		}
+	}
+	if r.Claimed {
+		p.add(manifest.FaultClaimed, false, "another recording has the same id: one of the two is made up")
 	}
 	return p, d.proveChain(ctx, &p, r)
 }
@@ -64,39 +66,20 @@ func (p *Proof) add(name string, ok bool, text string) {
 	p.OK = p.OK && ok
 }
 
-// object compares what is there with what the manifest says.
-func (p *Proof) object(name string, want manifest.Object, open func() (io.ReadCloser, error)) {
-	in, err := open()
-	var got manifest.Object
-	if err == nil {
-		defer in.Close()
-		got, err = measure(in)
-	}
-	switch {
-	case err != nil:
-		p.add(name, false, err.Error())
-	case got != want:
-		p.add(name, false, fmt.Sprintf("has %d bytes with SHA-256 %s; the manifest says %d with %s", got.Bytes, got.SHA256, want.Bytes, want.SHA256))
-	default:
-		p.add(name, true, "is the one of the manifest, "+humanBytes(want.Bytes))
-	}
-}
-
-func measure(r io.Reader) (manifest.Object, error) {
-	h := sha256.New()
-	n, err := io.Copy(h, r)
-	return manifest.Object{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+// claimedOnly says that nothing else is wrong than that another has the id.
+func (p *Proof) claimedOnly() bool {
+	return !p.OK && !slices.ContainsFunc(p.Items, func(c Check) bool { return !c.OK && c.Name != manifest.FaultClaimed })
 }
 
 // proveSignature says by whose key the manifest is signed. The Verifier has
 // found nothing wrong with it.
 func (d *Directory) proveSignature(p *Proof, r Recording) {
-	text, err := fs.ReadFile(d.objects, r.base()+manifest.JSONSuffix)
+	text, err := fs.ReadFile(d.objects, r.base+manifest.JSONSuffix)
 	if err != nil {
 		p.add("signature", false, err.Error())
 		return
 	}
-	sig, err := fs.ReadFile(d.objects, r.base()+manifest.SigSuffix)
+	sig, err := fs.ReadFile(d.objects, r.base+manifest.SigSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.add("signature", true, "there is none")
 		return
@@ -125,18 +108,18 @@ const chainReach = 24 * time.Hour
 // chain has no hole is for "castgate verify" to say, which reads all of it.
 func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error {
 	m := r.Manifest
-	text, err := fs.ReadFile(d.objects, r.base()+manifest.JSONSuffix)
+	text, err := fs.ReadFile(d.objects, r.base+manifest.JSONSuffix)
 	if err != nil {
 		return err
 	}
 	own, before, after, follows := manifest.Hash(text), false, false, false
-	store := &archive.Store{FS: d.objects, Name: d.root.Name()}
-	near := archive.Filter{Host: m.Session.Host, Since: m.Start.Add(-chainReach), Until: m.End.Add(chainReach)}
+	store := d.store()
+	near := archive.Filter{Dir: r.Host, Since: m.Start.Add(-chainReach), Until: m.End.Add(chainReach)}
 	for e, err := range store.Walk(near) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil || e.Manifest.Session.ID == m.Session.ID {
+		if err != nil || e.Path == r.base+manifest.JSONSuffix {
 			continue
 		}
 		switch e.Manifest.Sequence {
@@ -173,7 +156,7 @@ type proven struct {
 const maxProven = 100_000
 
 func (p *proven) set(r Recording, yes bool) {
-	key := provenKey(r)
+	key := r.key()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.each == nil || len(p.each) >= maxProven {
@@ -183,17 +166,8 @@ func (p *proven) set(r Recording, yes bool) {
 }
 
 func (p *proven) has(r Recording) bool {
-	key := provenKey(r)
+	key := r.key()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.each[key]
-}
-
-// provenKey is "" for what can't be told from others.
-func provenKey(r Recording) string {
-	text, err := r.Manifest.Encode()
-	if err != nil {
-		return ""
-	}
-	return r.Host + " " + manifest.Hash(text)
 }

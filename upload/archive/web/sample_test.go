@@ -31,6 +31,9 @@ type sample struct {
 	now    time.Time // of the page; zero: the clock's
 	key    *manifest.Signer
 	chains map[string]*chainEnd // by host
+
+	claim func(*manifest.Manifest) // what keep has manifests say
+	odd   bool                     // the index is to complain
 }
 
 type chainEnd struct {
@@ -171,6 +174,9 @@ func (s *sample) keep(k *take) string {
 		m.Stored.Recipients = []manifest.Layer{k.sealed}
 	}
 	m.Stored.Name = m.Session.ID + m.StoredSuffix()
+	if s.claim != nil {
+		s.claim(m)
+	}
 	data, err := m.Encode()
 	if err != nil {
 		s.t.Fatal(err)

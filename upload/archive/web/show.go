@@ -30,10 +30,10 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	if at != "0" {
 		detail = "at " + at + " s"
 	}
-	if !s.note(w, r, Event{What: "view", ID: rec.ID(), Detail: detail}) {
+	if !s.noteLook(w, r, "view", rec, detail) {
 		return
 	}
-	watched, err := s.audit.Watched(rec.ID())
+	watched, err := s.audit.Watched(rec)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -81,10 +81,12 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 		Text string `json:"text"`
 	}
 	answer := struct {
-		OK     bool   `json:"ok"`
-		Signed bool   `json:"signed"`
-		Items  []item `json:"items"`
-	}{OK: proof.OK, Signed: proof.Signed}
+		OK     bool `json:"ok"`
+		Signed bool `json:"signed"`
+		// Claimed: nothing else is wrong than that another has its id.
+		Claimed bool   `json:"claimed,omitempty"`
+		Items   []item `json:"items"`
+	}{OK: proof.OK, Signed: proof.Signed, Claimed: proof.claimedOnly()}
 	for _, c := range proof.Items {
 		answer.Items = append(answer.Items, item(c))
 	}

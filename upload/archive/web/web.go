@@ -142,6 +142,11 @@ func (s *Server) note(w http.ResponseWriter, r *http.Request, ev Event) bool {
 	return true
 }
 
+// noteLook notes that somebody looks at a recording.
+func (s *Server) noteLook(w http.ResponseWriter, r *http.Request, what string, rec Recording, detail string) bool {
+	return s.note(w, r, Event{What: what, ID: rec.ID(), Host: rec.Host, Detail: detail})
+}
+
 func clientOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -154,14 +159,21 @@ func clientOf(r *http.Request) string {
 // that they may not see is answered as one that is not there.
 func (s *Server) recording(w http.ResponseWriter, r *http.Request) (Recording, bool) {
 	rec, err := s.archive.Get(r.Context(), r.PathValue("id"))
-	if err == nil && !who(r).Scope.Allows(rec.Person()) {
-		err = fs.ErrNotExist
-	}
-	if err != nil {
+	if rec, err = allowed(who(r).Scope, rec, err); err != nil {
 		s.fail(w, r, err)
 		return rec, false
 	}
 	return rec, true
+}
+
+type severalData struct {
+	page
+	Rows []Recording
+}
+
+// choose shows the recordings that have the id of an address.
+func (s *Server) choose(w http.ResponseWriter, r *http.Request, all []Recording) {
+	s.render(w, r, http.StatusMultipleChoices, "several", &severalData{page{Title: "Which recording?"}, all})
 }
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
@@ -170,7 +182,10 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 
 // fail tells what went wrong: the log all, the page only what it may.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var several *Several
 	switch {
+	case errors.As(err, &several):
+		s.choose(w, r, several.All)
 	case errors.Is(err, fs.ErrNotExist):
 		s.notFound(w, r)
 	case r.Context().Err() != nil: // the browser has gone

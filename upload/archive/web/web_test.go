@@ -75,6 +75,21 @@ func (v *visitor) get(path string, header ...string) (int, string) {
 	return resp.StatusCode, text
 }
 
+// tryGet is get where the answer may be cut off.
+func (v *visitor) tryGet(path string) (int, string) {
+	v.t.Helper()
+	resp, err := v.http.Get(v.base + path)
+	if err != nil {
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, string(text)
+	}
+	return resp.StatusCode, string(text)
+}
+
 func (v *visitor) signIn(token string) *visitor {
 	v.t.Helper()
 	resp, _ := v.do(http.MethodPost, "/login", "token="+token)
@@ -354,7 +369,7 @@ func TestBomb(t *testing.T) {
 	v := newVisitor(t, s.pageOf(store, tokenAuth(t, testToken))).signIn(testToken)
 	for _, p := range []string{"/play/index.json", "/download/txt", "/download/html", "/cast"} {
 		store.read.Store(0)
-		status, _ := v.get("/r/" + id + p)
+		status, _ := v.tryGet("/r/" + id + p)
 		if n := store.read.Load(); n == 0 || n > 2*(size+1) {
 			t.Errorf("%s: %d, %d bytes were read of a recording of %d", p, status, n, size)
 		}

@@ -8,7 +8,7 @@ import { Transcript } from './transcript.js';
 
 const show = document.getElementById('show');
 const $ = (id) => document.getElementById(id);
-const base = `/r/${show.dataset.id}`;
+const base = `/r/${show.dataset.ref}`;
 const live = show.dataset.state === 'live';
 const waiting = show.dataset.state === 'waiting';
 const sealed = show.dataset.state === 'sealed';
@@ -159,7 +159,7 @@ async function verify() {
     // "intact" is what hashes alone can tell; who made it, only a known key does.
     const word = proof.signed ? 'verified' : 'intact';
     badge.className = `badge ${proof.ok ? word : 'failed'}`;
-    badge.textContent = proof.ok ? word : 'NOT as it was recorded';
+    badge.textContent = proof.ok ? word : proof.claimed ? 'another host claims its id' : 'NOT as it was recorded';
     $('proof').replaceChildren(...(proof.items ?? []).map((i) => {
       const li = document.createElement('li');
       li.className = i.ok ? 'ok' : 'no';
