@@ -125,3 +125,25 @@ func TestUpgradeFromForceCommandAlone(t *testing.T) {
 		d.testOverSSHAs(t, "/bin/bash")
 	})
 }
+
+// Where systemd listens for sshd itself, its units must not open what sshd's
+// own port keeps shut: somebody who left, by a file of their own.
+func TestLocalSocket(t *testing.T) {
+	eachDoor(t, func(t *testing.T, d *door) {
+		if _, err := d.Try("test", "-S", "/run/ssh-unix-local/socket"); err != nil {
+			t.Skip("this systemd listens for no sshd")
+		}
+		if _, err := d.Try("grep", "-q", "AuthorizedKeysFile", "/run/systemd/generator/sshd-unix-local@.service"); err != nil {
+			t.Skip("its unit gives sshd no file")
+		}
+		d.Sh("ssh-keygen -q -t ed25519 -N '' -f /root/own; install -d -o stranger -m 700 /home/stranger/.ssh; install -o stranger -m 600 /root/own.pub /home/stranger/.ssh/authorized_keys")
+		login := "ssh -F none -i /root/own -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ProxyUseFdpass=yes -o 'ProxyCommand=/usr/lib/systemd/systemd-ssh-proxy unix/run/ssh-unix-local/socket 22' stranger@local true"
+		if out, err := d.Try("sh", "-c", login); err == nil || !strings.Contains(out, "Permission denied") {
+			t.Errorf("a file of their own opens the account: %v\n%s", err, out)
+		}
+		d.Run("castgate", "disable", "-yes")
+		if out, err := d.Try("sh", "-c", login); err != nil {
+			t.Errorf("the way this test tries does not work at all: %v\n%s", err, out)
+		}
+	})
+}

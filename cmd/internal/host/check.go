@@ -8,6 +8,7 @@ var checks = []func(*Host) []Finding{
 	(*Host).sshdConfig,
 	(*Host).enabled,
 	(*Host).commandLine,
+	(*Host).localSockets,
 	(*Host).keysCommand,
 	(*Host).keysCommandUser,
 	(*Host).tokens,

@@ -27,11 +27,15 @@ func dropIn(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sshd -T: %s", said(out, err))
 	}
+	global := parseSettings(out)
+	if err := global.complete(); err != nil {
+		return nil, fmt.Errorf("sshd -T: %w", err)
+	}
 	root, err := effective(ctx, []Account{{Name: "root"}})
 	if err != nil {
 		return nil, err
 	}
-	return narrowed(text, parseSettings(out), root["root"]), nil
+	return narrowed(text, global, root["root"]), nil
 }
 
 // narrowed writes into the shipped drop-in what is in force now and opens less.

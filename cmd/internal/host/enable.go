@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"castgate/cmd/internal/cli"
@@ -116,7 +117,11 @@ func enabling(ctx context.Context, all []Account) (changes, error) {
 		return nil, err
 	}
 	pam, err := pamEnabled()
-	return append(append(shells, snippet), pam...), err
+	if err != nil {
+		return nil, err
+	}
+	local, err := localEnabled()
+	return slices.Concat(shells, changes{snippet}, pam, local), err
 }
 
 func disabling() (changes, error) {
@@ -128,8 +133,12 @@ func disabling() (changes, error) {
 	if err != nil {
 		return nil, err
 	}
+	local, err := localDisabled()
+	if err != nil {
+		return nil, err
+	}
 	shells, err := ownShells()
-	return append(append(changes{snippet}, pam...), shells...), err
+	return slices.Concat(changes{snippet}, pam, local, shells), err
 }
 
 // propose shows the changes and asks. It returns false when there is nothing
