@@ -105,12 +105,13 @@ func TestConfigured(t *testing.T) {
 
 func TestOverridden(t *testing.T) {
 	for line, want := range map[string]bool{
-		"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups":                              false,
-		"/usr/sbin/sshd\x00-D\x00-oAuthorizedKeysCommand=/x\x00":                               true,
-		"/usr/sbin/sshd\x00-D\x00-o\x00authorizedkeyscommand /x\x00":                           true,
-		"sshd: /usr/sbin/sshd -D -o ForceCommand=/bin/true [listener] 0 of 10-100 startups":    true,
-		"/usr/sbin/sshd\x00-D\x00-o\x00Port=2222\x00":                                          false,
-		"sshd: /usr/sbin/sshd -D -o PidFile=/run/ForceCommand [listener] 0 of 10-100 startups": false,
+		"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups":                                     false,
+		"/usr/sbin/sshd\x00-D\x00-oAuthorizedKeysCommand=/x\x00":                                      true,
+		"/usr/sbin/sshd\x00-D\x00-o\x00authorizedkeyscommand /x\x00":                                  true,
+		"sshd: /usr/sbin/sshd -D -o ForceCommand=/bin/true [listener] 0 of 10-100 startups":           true,
+		`ExecStart=-/usr/sbin/sshd -i $SSHD_OPTS -o "AuthorizedKeysFile ${X}/y .ssh/authorized_keys"`: true,
+		"/usr/sbin/sshd\x00-D\x00-o\x00Port=2222\x00":                                                 false,
+		"sshd: /usr/sbin/sshd -D -o PidFile=/run/ForceCommand [listener] 0 of 10-100 startups":        false,
 	} {
 		if got := overridden.MatchString(line); got != want {
 			t.Errorf("%q: %v", line, got)
