@@ -15,7 +15,9 @@ type Request struct {
 	Login      bool   // argv[0] had a dash: the shell is a login shell
 	AsShell    bool   // castgate-wrap is the shell in passwd
 	SSH        bool   // sshd started it (SSH_CONNECTION, which sshd always sets last)
-	Forced     bool   // it is sshd's ForceCommand: what else the login is restricted to, sshd has left to it
+	// Forced: it is sshd's ForceCommand, so that what else the login is restricted
+	// to is left to it.
+	Forced bool
 	// Original is what the client asked for where something else is run, which
 	// finds it in SSH_ORIGINAL_COMMAND: the command of a key.
 	Original    string
@@ -28,13 +30,14 @@ type Request struct {
 //	-castgate-wrap                 login shell: an interactive login
 //	castgate-wrap -c COMMAND       login shell: a command, a subsystem, ~/.ssh/rc
 //
+// su(1) without a dash starts a login shell like a ForceCommand: bySu tells.
 // With both set up sshd runs `castgate-wrap -c 'exec /usr/bin/castgate-wrap'`,
 // which is a ForceCommand again.
-func ParseRequest(argv []string, getenv func(string) (string, bool)) Request {
+func ParseRequest(argv []string, bySu bool, getenv func(string) (string, bool)) Request {
 	var r Request
 	_, r.SSH = getenv("SSH_CONNECTION")
 	r.Login = strings.HasPrefix(argv[0], "-")
-	r.AsShell = r.Login
+	r.AsShell = r.Login || bySu
 	// sshd passes -c alone; su(1) and others may put -l before it.
 	args := argv[1:]
 	if len(args) > 0 && args[0] == "-l" {
@@ -48,13 +51,14 @@ func ParseRequest(argv []string, getenv func(string) (string, bool)) Request {
 			r.Original, r.HasOriginal = getenv("SSH_ORIGINAL_COMMAND")
 			return r
 		}
+		r.AsShell = r.Login || bySu
 	}
-	r.Forced = r.SSH && !r.Login
-	if cmd, ok := getenv("SSH_ORIGINAL_COMMAND"); ok && !r.Login {
+	r.Forced = r.SSH && !r.AsShell
+	if cmd, ok := getenv("SSH_ORIGINAL_COMMAND"); ok && !r.AsShell {
 		r.Command, r.HasCommand = cmd, true
 		return r
 	}
-	r.Login = r.Login || r.SSH // sshd starts a shell as a login shell
+	r.Login = r.Login || r.SSH && !bySu // sshd starts a shell as a login shell
 	return r
 }
 

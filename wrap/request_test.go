@@ -4,6 +4,7 @@ package wrap
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -44,19 +45,20 @@ func TestParseRequest(t *testing.T) {
 			"both",
 			[]string{"castgate-wrap", "-c", "exec /usr/bin/castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
-			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true, Forced: true},
+			Request{Command: "ls", HasCommand: true, SSH: true, Forced: true},
 		},
 		{
 			"both, shell",
 			[]string{"castgate-wrap", "-c", "/usr/bin/castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x"},
-			Request{Login: true, AsShell: true, SSH: true, Forced: true},
+			Request{Login: true, SSH: true, Forced: true},
 		},
 		{"su -", []string{"-castgate-wrap"}, nil, Request{Login: true, AsShell: true}},
+		{"su", []string{"castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"}, Request{AsShell: true, SSH: true}},
 		{"su -c", []string{"castgate-wrap", "-c", "ls"}, nil, Request{Command: "ls", HasCommand: true, AsShell: true}},
 		{"su -l -c", []string{"-castgate-wrap", "-c", "ls"}, nil, Request{Command: "ls", HasCommand: true, Login: true, AsShell: true}},
 	} {
-		got := ParseRequest(tt.argv, func(k string) (string, bool) { v, ok := tt.env[k]; return v, ok })
+		got := ParseRequest(tt.argv, strings.HasPrefix(tt.name, "su"), func(k string) (string, bool) { v, ok := tt.env[k]; return v, ok })
 		if got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -38,13 +39,14 @@ func (s *session) restrict() error {
 
 // restriction asks whoever knows the key: the session hook, which root's sshd
 // told; for root, whose files nobody else can forge, sshd's own note
-// (ExposeAuthInfo, sshd_config(5)). Where neither knows, nothing in the
-// account's files may restrict anything.
+// (ExposeAuthInfo, sshd_config(5)). Where neither knows, nothing may restrict
+// the account's logins.
 func (s *session) restriction() (restrict.Restriction, error) {
 	if key, ok := guard.Accepted(guard.RunDir, os.Getpid()); ok && key.User == s.account.Name {
 		return key.Restriction()
 	}
-	config := restrict.ReadConfig(os.Getpid())
+	var config restrict.Config
+	_ = asUser(func() error { config = restrict.ReadConfig(os.Getpid()); return nil })
 	account := restrict.Account{
 		Name: s.account.Name, UID: s.account.UID,
 		Home: func() (string, error) { return s.account.Home, nil },
@@ -52,15 +54,40 @@ func (s *session) restriction() (restrict.Restriction, error) {
 	if auth, err := authInfo(s.getenv("SSH_USER_AUTH")); err == nil && os.Getuid() == 0 {
 		return config.Of(account, auth)
 	}
-	var lines []restrict.Line
-	err := asUser(func() (err error) {
-		lines, err = config.Restricted(account)
-		return err
-	})
-	if err == nil && len(lines) > 0 {
-		err = fmt.Errorf("%s restricts a key, and the session hook has not said which key this is", lines[0].Where())
+	if os.Getppid() == 1 {
+		// The client went away before its command began. The hook's note and
+		// sshd's own went with it.
+		return restrict.Restriction{}, errors.New("the connection has ended")
 	}
-	return restrict.Restriction{}, err
+	return restrict.Restriction{}, asUser(func() error { return unrestricted(config, account) })
+}
+
+// unrestricted: a session hook that is there and has said nothing has failed, and
+// then whatever can't be told may restrict the login. On a host that has none,
+// it is what the account's files show; castgate check says that it is off.
+func unrestricted(config restrict.Config, account restrict.Account) error {
+	if hooked() {
+		return config.Unrestricted(account)
+	}
+	lines, err := config.Restricted(account)
+	if err == nil && len(lines) > 0 {
+		err = fmt.Errorf("%s restricts a key, and nothing says which key this is", lines[0].Where())
+	}
+	return err
+}
+
+// hooked says whether PAM's stack for sshd has the session hook.
+func hooked() bool {
+	for _, file := range []string{"/etc/pam.d/sshd", "/etc/pam.d/common-session"} {
+		text, _ := os.ReadFile(file)
+		for line := range strings.Lines(string(text)) {
+			line, _, _ = strings.Cut(line, "#")
+			if strings.Contains(line, "castgate-guard session-hook") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // maxAuthInfo bounds sshd's note: a line for each method.

@@ -351,6 +351,10 @@ func TestLoginShell(t *testing.T) {
 	if out != "sh plain\n" {
 		t.Errorf("su inside a session got %q", out)
 	}
+	out = hosttest.Run(t, "env", "SSH_CONNECTION=192.0.2.1 1 192.0.2.2 22", "SSH_ORIGINAL_COMMAND=echo evil", "sh", "-c", "echo 'echo $0 ${CASTGATE_SESSION-plain}' | su "+h.user.Name)
+	if out != "sh plain\n" {
+		t.Errorf("su for a shell got %q", out)
+	}
 	if files, _ := filepath.Glob("/var/spool/castgate/*/*.cast"); len(files) != 0 {
 		t.Errorf("su was recorded: %q", files)
 	}

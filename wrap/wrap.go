@@ -87,7 +87,8 @@ type session struct {
 func Run(inv Invocation) (End, error) {
 	s := &session{inv: inv, id: asciicast.NewID(time.Now()), start: time.Now()}
 	s.log = slog.New(telling{inv.Log.With("session", s.id).Handler(), s})
-	s.req = ParseRequest(inv.Argv, s.lookupEnv)
+	bySu := guard.StartedBySu(os.Getpid())
+	s.req = ParseRequest(inv.Argv, bySu, s.lookupEnv)
 	raiseLimits()
 	if err := enoughDescriptors(); err != nil {
 		return End{}, s.refuse(err)
@@ -100,7 +101,7 @@ func Run(inv Invocation) (End, error) {
 	s.config, broken = ReadConfig(inv.Config)
 	s.policy = s.config.For(s.account.Name, s.groups())
 	s.shell = RealShell(s.account, s.config.Shells, executable)
-	if s.req.AsShell && (!s.req.SSH || guard.StartedByRoot(os.Getpid())) && (!s.policy.Record.Su || broken != nil) {
+	if s.req.AsShell && (!s.req.SSH || bySu) && (!s.policy.Record.Su || broken != nil) {
 		return End{}, s.becomeShell()
 	}
 	if err := s.restrict(); err != nil {

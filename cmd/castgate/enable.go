@@ -48,7 +48,7 @@ func switchCommand(env *cli.Env, fs *flag.FlagSet, do func(context.Context, *hos
 		if os.Geteuid() != 0 {
 			return cli.Hint(errors.New("only root can change sshd's configuration"), "sudo %s", env.Name)
 		}
-		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 		defer stop()
 		s := &host.Switch{Out: env.Stdout, DryRun: *dry, Agree: func() (bool, error) { return true, nil }}
 		if !*yes {

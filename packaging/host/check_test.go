@@ -153,8 +153,8 @@ var breakages = []breakage{
 		"",
 	},
 	// PAM
-	{"user_readenv", "usermod -s /bin/bash octocat; cp /etc/pam.d/sshd /root/pam; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/sshd", []string{"FAIL ~/.pam_environment", "FAIL nothing of the account's octocat"}, "cat /root/pam >/etc/pam.d/sshd; usermod -s /usr/bin/castgate-wrap octocat", ""},
-	{"user_readenv by include", "usermod -s /bin/bash octocat; cp -p /etc/pam.d/common-session /root/; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/common-session", []string{"FAIL ~/.pam_environment", "FAIL nothing of the account's octocat"}, "cat /root/common-session >/etc/pam.d/common-session; usermod -s /usr/bin/castgate-wrap octocat", ""},
+	{"user_readenv", "cp /etc/pam.d/sshd /root/pam; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/sshd", []string{"FAIL ~/.pam_environment"}, "cat /root/pam >/etc/pam.d/sshd", ""},
+	{"user_readenv by include", "cp -p /etc/pam.d/common-session /root/; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/common-session", []string{"FAIL ~/.pam_environment"}, "cat /root/common-session >/etc/pam.d/common-session", ""},
 	{"no hook", noHook, []string{"warn who it was"}, hook, ""},
 	{"the hook in a comment", "cp -p /etc/pam.d/sshd /root/pam-hook; sed -i 's/^session.*session-hook/# &/' /etc/pam.d/sshd", []string{"warn who it was"}, hook, ""},
 	// keys and certificates that are restricted

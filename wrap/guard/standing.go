@@ -4,6 +4,7 @@ package guard
 
 import (
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -40,14 +41,19 @@ func StartedBySSHD(pid int) (yes, known bool) {
 
 func namedSSHD(p process) bool { return strings.HasPrefix(p.comm, "sshd") }
 
-// StartedByRoot says that the parent of pid runs with root's effective uid: su(1)
-// or sudo(8), which keep the variables that sshd has set. What sshd starts for
-// another user than root has a parent of that user's.
-func StartedByRoot(pid int) bool {
+// StartedBySu says that su(1) or one like it started pid: they keep the variables
+// that sshd has set. The parent's name is believed where its effective uid is
+// root's: no other process can have that and a name of the user's choice. A
+// process whose parent has gone is init's, or a subreaper's, and nobody's here.
+func StartedBySu(pid int) bool {
 	self, err := readProcess(pid)
 	if err != nil || os.Getuid() == 0 {
 		return false
 	}
-	ids, err := readUIDs(self.ppid)
+	parent, err := readProcess(self.ppid)
+	if err != nil || !slices.Contains([]string{"su", "sudo", "runuser", "doas"}, parent.comm) {
+		return false
+	}
+	ids, err := readUIDs(parent.pid)
 	return err == nil && ids[1] == 0
 }

@@ -20,6 +20,7 @@ const Main = "/etc/ssh/sshd_config"
 // each login, and fails where the file has been edited badly since sshd read it.
 type Config struct {
 	settings []setting
+	unread   []string // files that the caller may not read
 }
 
 // setting is a line, with the Match lines that it stands below.
@@ -29,7 +30,7 @@ type setting struct {
 }
 
 // interesting are the keywords that are kept.
-var interesting = []string{"authorizedkeysfile", "authorizedkeyscommand", "trustedusercakeys", "authorizedprincipalsfile", "authorizedprincipalscommand"}
+var interesting = []string{"authorizedkeysfile", "authorizedkeyscommand", "trustedusercakeys", "forcecommand", "authorizedprincipalsfile", "authorizedprincipalscommand"}
 
 // dropIns are what Debian's file includes first.
 const dropIns = "/etc/ssh/sshd_config.d/*.conf"
@@ -44,7 +45,6 @@ func ReadConfig(pid int) Config {
 		for _, file := range included(dropIns) {
 			c.read(file, nil, 0)
 		}
-		return c
 	}
 	c.read(main, nil, 0)
 	return c
@@ -63,7 +63,11 @@ const maxDepth = 16
 
 // read adds the lines of a file. A Match in it ends with it.
 func (c *Config) read(file string, below []string, depth int) {
-	if text, err := read(file); err == nil && depth <= maxDepth {
+	text, err := read(file)
+	if err != nil {
+		c.unread = append(c.unread, file)
+	}
+	if depth <= maxDepth {
 		c.parse(text, below, depth)
 	}
 }
@@ -97,39 +101,58 @@ func included(pattern string) []string {
 	return files
 }
 
-// cutKeyword splits a line of sshd_config: the keyword in lower case, and the
-// rest without the comment that may follow it.
+// cutKeyword splits a line of sshd_config: the keyword in lower case, which may
+// stand in double quotes, and the rest, with the comment that may follow
+// (misc.c, strdelim).
 func cutKeyword(line string) (key, value string) {
 	line = strings.TrimSpace(line)
 	if line == "" || line[0] == '#' {
 		return "", ""
 	}
-	end := strings.IndexAny(line, " \t=\"")
-	if end < 0 {
-		return strings.ToLower(line), ""
+	if quoted, ok := strings.CutPrefix(line, `"`); ok {
+		key, value, _ = strings.Cut(quoted, `"`)
+	} else if end := strings.IndexAny(line, " \t=\""); end >= 0 {
+		key, value = line[:end], line[end:]
+	} else {
+		key = line
 	}
-	value = strings.TrimLeft(line[end:], " \t")
-	return strings.ToLower(line[:end]), strings.TrimLeft(strings.TrimPrefix(value, "="), " \t")
+	value = strings.TrimLeft(value, " \t")
+	return strings.ToLower(key), strings.TrimLeft(strings.TrimPrefix(value, "="), " \t")
 }
 
-// words splits a value at blanks, with double quotes around what contains some;
-// a "#" at the start of a word begins a comment.
+// words splits a value as sshd does (misc.c, argv_split): at blanks, with single
+// or double quotes around what contains some, and a backslash before a quote, a
+// backslash or a blank; a "#" at the start of a word begins a comment.
 func words(s string) []string {
 	var all []string
 	for s = strings.TrimLeft(s, " \t"); s != "" && s[0] != '#'; s = strings.TrimLeft(s, " \t") {
-		var word strings.Builder
-		quoted := false
-		i := 0
-		for ; i < len(s) && (quoted || s[i] != ' ' && s[i] != '\t'); i++ {
-			if s[i] == '"' {
-				quoted = !quoted
-				continue
-			}
-			word.WriteByte(s[i])
-		}
-		all, s = append(all, word.String()), s[i:]
+		var word string
+		word, s = cutWord(s)
+		all = append(all, word)
 	}
 	return all
+}
+
+func cutWord(s string) (word, rest string) {
+	var b strings.Builder
+	quote := byte(0)
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '\\' && i+1 < len(s) && (strings.IndexByte(`'"\`, s[i+1]) >= 0 || quote == 0 && s[i+1] == ' '):
+			i++
+			b.WriteByte(s[i])
+		case quote == 0 && (c == ' ' || c == '\t'):
+			return b.String(), s[i:]
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case quote != 0 && c == quote:
+			quote = 0
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), ""
 }
 
 // values returns what a keyword may be set to for an account: the first line
@@ -155,6 +178,15 @@ func (c Config) values(key string, a Account, byDefault string) []string {
 		}
 	}
 	return append(all, byDefault)
+}
+
+// Recorded says whether sessions of the account may run under the recorder, and
+// so whether the recorder must hold to what restricts them. Below a Match with a
+// ForceCommand of its own they are sshd's.
+func (c Config) Recorded(a Account) bool {
+	return slices.ContainsFunc(c.values("forcecommand", a, "none"), func(command string) bool {
+		return strings.HasSuffix(strings.TrimSpace(command), "castgate-wrap")
+	})
 }
 
 // keyFiles returns the names of the files with keys that may open an account.

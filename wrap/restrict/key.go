@@ -3,6 +3,7 @@
 package restrict
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -88,7 +89,7 @@ func parseKey(kind string, blob []byte) (Key, error) {
 	}
 	base, isCert := strings.CutSuffix(kind, certSuffix)
 	if !isCert {
-		return Key{Type: kind, Blob: blob}, nil
+		return Key{Type: kind, Blob: canonical(blob)}, nil
 	}
 	n, known := keyFields[base]
 	if _, rest, ok = cutString(rest); !ok || !known { // the nonce
@@ -106,7 +107,7 @@ func parseKey(kind string, blob []byte) (Key, error) {
 		plain = appendString(plain, field)
 	}
 	cert, err := parseCert(rest)
-	return Key{Type: kind, Blob: plain, Cert: cert}, err
+	return Key{Type: kind, Blob: canonical(plain), Cert: cert}, err
 }
 
 // parseCert reads what follows the key: serial, type, key id, principals,
@@ -120,7 +121,7 @@ func parseCert(b []byte) (*Cert, error) {
 	critical := wire{b: w.string()}
 	w.string()
 	w.string()
-	c := &Cert{Authority: w.string()}
+	c := &Cert{Authority: canonical(w.string())}
 	for len(critical.b) > 0 && !critical.short {
 		name, data := critical.string(), wire{b: critical.string()}
 		if string(name) == "force-command" {
@@ -150,6 +151,29 @@ func (w *wire) skip(n int) {
 	if w.short = w.short || len(w.b) < n; !w.short {
 		w.b = w.b[n:]
 	}
+}
+
+// canonical is a key's blob with the numbers of an RSA key as RFC 4251 section 5
+// wants them: a file may have them with more zeros in front, and sshd compares
+// numbers.
+func canonical(blob []byte) []byte {
+	w := wire{b: blob}
+	if name := w.string(); string(name) != "ssh-rsa" {
+		return blob
+	}
+	e, n := w.string(), w.string()
+	if w.short || len(w.b) > 0 {
+		return blob
+	}
+	out := appendString(nil, []byte("ssh-rsa"))
+	for _, number := range [][]byte{e, n} {
+		number = bytes.TrimLeft(number, "\x00")
+		if len(number) > 0 && number[0]&0x80 != 0 {
+			number = append([]byte{0}, number...)
+		}
+		out = appendString(out, number)
+	}
+	return out
 }
 
 // cutString takes a string as RFC 4251 section 5 writes it off the front of b.

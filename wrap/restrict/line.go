@@ -37,7 +37,8 @@ func parseLines(file string, text []byte) []Line {
 }
 
 // parseLine reads a line as sshd does (auth2-pubkeyfile.c): it begins with a
-// key, or else with options and then a key. ok is false for what is neither.
+// key, or else with options and then a key. ok is false for an empty line and a
+// comment. What can't be read is a line with a Fault: sshd may be able to.
 func parseLine(line string) (l Line, ok bool) {
 	line = strings.TrimLeft(line, " \t")
 	if line == "" || line[0] == '#' {
@@ -49,25 +50,42 @@ func parseLine(line string) (l Line, ok bool) {
 	end := optionsEnd(line)
 	blob, ok := cutKey(strings.TrimLeft(line[end:], " \t"))
 	if !ok {
-		return Line{}, false
+		return Line{Fault: errors.New("not a line with a key")}, true
 	}
 	l = parseOptions(line[:end])
 	l.Blob = blob
 	return l, true
 }
 
-// cutKey takes "TYPE BASE64" off the front of s. The blob begins with the type.
+// cutKey takes "TYPE BASE64" off the front of s and returns the key as sshd
+// writes it: the type's name is sshd's to judge ("rsa-sha2-512" stands for
+// ssh-rsa), and white space within the base64 is left out (sshkey.c, sshkey_read;
+// b64_pton).
 func cutKey(s string) ([]byte, bool) {
-	f := strings.Fields(s)
-	if len(f) < 2 {
-		return nil, false
+	kind, rest, _ := cutBlank(s)
+	if kind == "" || strings.ContainsAny(kind, `,="`) {
+		return nil, false // options
 	}
-	blob, err := base64.StdEncoding.DecodeString(f[1])
+	text, _, _ := cutBlank(strings.TrimLeft(rest, " \t"))
+	text = strings.Map(func(r rune) rune {
+		if r == '\v' || r == '\f' || r == '\r' {
+			return -1
+		}
+		return r
+	}, text)
+	blob, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, false
 	}
-	kind, _, ok := cutString(blob)
-	return blob, ok && string(kind) == f[0]
+	name, _, ok := cutString(blob)
+	return canonical(blob), ok && len(name) > 0
+}
+
+func cutBlank(s string) (word, rest string, found bool) {
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
+		return s[:i], s[i:], true
+	}
+	return s, "", false
 }
 
 // optionsEnd is where the options end: at the first blank that isn't quoted

@@ -71,12 +71,13 @@ func (c Config) ofKey(a Account, k Key) ([]Restriction, error) {
 	}
 	var all []Restriction
 	var first *Line
+	var fault error // sshd may read what we can't
 	for _, l := range lines {
-		if !bytes.Equal(l.Blob, want) {
-			continue
-		}
 		switch {
-		case l.Fault != nil: // sshd may read what we can't
+		case l.Fault != nil && len(l.Blob) == 0:
+			fault = fmt.Errorf("%s: %w", l.Where(), l.Fault)
+		case !bytes.Equal(l.Blob, want):
+		case l.Fault != nil:
 			return nil, fmt.Errorf("%s: %w", l.Where(), l.Fault)
 		case l.Authority != (k.Cert != nil):
 		case first == nil:
@@ -86,7 +87,7 @@ func (c Config) ofKey(a Account, k Key) ([]Restriction, error) {
 		}
 	}
 	if first == nil {
-		err = c.otherCommand(a)
+		err = errors.Join(fault, c.otherCommand(a))
 	} else {
 		all = append(all, first.Restriction)
 	}
@@ -134,6 +135,29 @@ func (c Config) Restricted(a Account) ([]Line, error) {
 	return slices.DeleteFunc(lines, func(l Line) bool { return !l.Forced && !l.Authority && l.Fault == nil }), err
 }
 
+// Unrestricted returns an error unless no login to the account can be
+// restricted at all, whatever its key: by a line of a file, a certificate,
+// another program, or what the caller may not read.
+func (c Config) Unrestricted(a Account) error {
+	lines, err := c.Restricted(a)
+	switch {
+	case err != nil:
+		return err
+	case len(lines) > 0:
+		return fmt.Errorf("%s restricts a key", lines[0].Where())
+	case len(c.unread) > 0:
+		return fmt.Errorf("%q can't be read", c.unread[0])
+	case c.certificates(a):
+		return errors.New("TrustedUserCAKeys: a certificate may be restricted")
+	}
+	return c.otherCommand(a)
+}
+
+// certificates says whether sshd takes certificates of an authority of its own.
+func (c Config) certificates(a Account) bool {
+	return slices.ContainsFunc(c.values("trustedusercakeys", a, "none"), func(ca string) bool { return !strings.EqualFold(ca, "none") })
+}
+
 // Doubts says what of the account's keys could not be told at a login, and so
 // would be refused.
 func (c Config) Doubts(a Account) []error {
@@ -148,17 +172,18 @@ func (c Config) Doubts(a Account) []error {
 			all = append(all, err)
 		}
 	}
-	certificates := false
+	certificates := c.certificates(a)
 	for _, l := range lines {
+		if len(l.Blob) == 0 {
+			doubt(fmt.Errorf("%s: %w", l.Where(), l.Fault))
+			continue
+		}
 		k := Key{Blob: l.Blob}
 		if l.Authority {
 			certificates, k.Cert = true, &Cert{Authority: l.Blob}
 		}
 		_, err := c.ofKey(a, k)
 		doubt(err)
-	}
-	for _, ca := range c.values("trustedusercakeys", a, "none") {
-		certificates = certificates || !strings.EqualFold(ca, "none")
 	}
 	if certificates {
 		doubt(c.principals(a))
@@ -216,22 +241,28 @@ const maxFile = 64 << 20
 // read returns a file as sshd would: what is missing, or no regular file, has
 // no keys in it.
 func read(name string) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ENXIO) {
-		return nil, nil
+	// Looked at first: what somebody made a link to may do something when opened.
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return nil, missing(err)
 	}
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, missing(err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, err
-	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(text) > maxFile {
 		err = fmt.Errorf("read %q: larger than %d bytes", name, maxFile)
 	}
 	return text, err
+}
+
+// missing leaves out the errors that say that there is no such file.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return nil
+	}
+	return err
 }
 
 // String is for messages and logs: what the command is, without line breaks.

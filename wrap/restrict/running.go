@@ -16,30 +16,47 @@ import (
 // listens: a shell, a session's sshd and its monitor.
 const maxAncestors = 16
 
+// withValue are sshd's flags that take one (sshd.c, getopt).
+const withValue = "CEbcfghkopu"
+
 // commandLine reads the arguments of the sshd that listens, which pid descends
 // from, and returns the configuration that they name. What stands there comes
 // before every file (sshd(8), -o).
 func (c *Config) commandLine(pid int) (main string) {
 	main = Main
-	args := listenerArgs(pid)
-	for i := 0; i < len(args); i++ {
-		value := func(flag string) (string, bool) {
-			rest, ok := strings.CutPrefix(args[i], flag)
-			if ok && rest == "" && i+1 < len(args) {
-				i++
-				return args[i], true
-			}
-			return rest, ok && rest != ""
-		}
-		if file, ok := value("-f"); ok {
-			main = file
-		} else if line, ok := value("-o"); ok {
-			if key, text := cutKeyword(line); text != "" {
-				c.settings = append(c.settings, setting{key: key, value: text})
-			}
+	for flag, value := range flags(listenerArgs(pid)) {
+		switch flag {
+		case 'f':
+			main = value
+		case 'o':
+			c.parse([]byte(value), nil, maxDepth)
 		}
 	}
 	return main
+}
+
+// flags splits arguments as getopt(3) does. In a process's title they stand with
+// blanks between, so that a value reaches to the next word with a dash.
+func flags(args []string) func(yield func(byte, string) bool) {
+	return func(yield func(byte, string) bool) {
+		for i := 0; i < len(args); i++ {
+			letters, ok := strings.CutPrefix(args[i], "-")
+			for ; ok && letters != ""; letters = letters[1:] {
+				if !strings.Contains(withValue, letters[:1]) {
+					continue
+				}
+				value := []string{letters[1:]}
+				for i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+					i++
+					value = append(value, args[i])
+				}
+				if !yield(letters[0], strings.TrimSpace(strings.Join(value, " "))) {
+					return
+				}
+				break
+			}
+		}
+	}
 }
 
 // listenerArgs finds the nearest ancestor of root's that calls itself

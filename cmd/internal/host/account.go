@@ -43,6 +43,18 @@ func accounts(ctx context.Context, named ...string) ([]Account, error) {
 	return all, nil
 }
 
+// withServices adds the accounts of services that have a shell.
+func withServices(all []Account) ([]Account, error) {
+	local, err := localAccounts()
+	for _, a := range local {
+		known := slices.ContainsFunc(all, func(b Account) bool { return a.Name == b.Name })
+		if !known && a.UID < firstUser && a.canLogIn() && a.Shell != "/bin/sync" {
+			all = append(all, a)
+		}
+	}
+	return all, err
+}
+
 func lookup(ctx context.Context, name string) (Account, bool) {
 	out, err := output(ctx, "getent", "passwd", name)
 	if err != nil {

@@ -163,17 +163,14 @@ func pamStack(path string) []byte {
 var readenv = regexp.MustCompile(`(?m)^.*pam_env\.so.*\buser_readenv=1`)
 
 // readenv: LD_PRELOAD from ~/.pam_environment is in force before the shell that
-// starts the recorder. A static login shell does not care.
+// starts the recorder, and SSH_AUTH_INFO_0 before the session hook reads it.
 func (h *Host) readenv() []Finding {
 	const what = "~/.pam_environment"
 	line := readenv.Find(pamStack(pamSshd))
 	if line == nil {
 		return ok(what)
 	}
-	if !slices.ContainsFunc(h.Accounts, func(a Account) bool { return a.UID != 0 && a.Shell != wrapPath }) {
-		return ok(what)
-	}
-	return failed(what, fmt.Sprintf("%q in PAM's files for sshd lets people set LD_PRELOAD for what runs before the recorder", line),
+	return failed(what, fmt.Sprintf("%q in PAM's files for sshd lets people set variables for what runs before the recorder", line),
 		"castgate enable takes it out of "+pamSshd+"; take it out of what that includes by hand")
 }
 

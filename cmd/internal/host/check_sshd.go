@@ -50,6 +50,13 @@ var overridden = regexp.MustCompile(`(?i)-o[\s\x00]*["']?(AuthorizedKeys|ForceCo
 // and others put -o AuthorizedKeysCommand there, and sshd -T does not know.
 func (h *Host) commandLine() []Finding {
 	const what = "command line of the running sshd"
+	// What a socket unit starts for each connection shows no arguments.
+	for _, file := range []string{"/etc/default/ssh", "/etc/sysconfig/sshd"} {
+		text, _ := os.ReadFile(file)
+		if option := overridden.Find(uncommented(text)); option != nil {
+			return failed(what, fmt.Sprintf("%q in %s beats what sshd's files say", option, file), "take it away and restart ssh")
+		}
+	}
 	found, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range found {
 		var st unix.Stat_t
@@ -63,6 +70,11 @@ func (h *Host) commandLine() []Finding {
 		}
 	}
 	return ok(what)
+}
+
+// uncommented leaves out the lines that begin with a "#".
+func uncommented(text []byte) []byte {
+	return regexp.MustCompile(`(?m)^[ \t]*#.*$`).ReplaceAll(text, nil)
 }
 
 func (h *Host) keysCommand() []Finding {

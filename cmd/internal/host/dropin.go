@@ -78,11 +78,18 @@ func pamWanted(pam []byte, hooked bool) []byte {
 	if hooked || bytes.Contains(pam, []byte(sessionHookLine)) {
 		return pam
 	}
+	if at := sessionStart.FindIndex(pam); at != nil {
+		return slices.Concat(pam[:at[0]], []byte(sessionHookLine), pam[at[0]:])
+	}
 	if len(pam) > 0 && pam[len(pam)-1] != '\n' {
 		pam = append(pam, '\n')
 	}
 	return append(pam, sessionHookLine...)
 }
+
+// sessionStart is the first line after which a module may set variables that
+// the hook would read in the place of sshd's.
+var sessionStart = regexp.MustCompile(`(?m)^(session\b.*\bpam_env\.so|@include[ \t]+common-session|session[ \t]+(include|substack)[ \t])`)
 
 // pamEnabled lists the changes to PAM's file, with a copy of it for disable.
 func pamEnabled() (changes, error) {
@@ -103,7 +110,7 @@ func pamEnabled() (changes, error) {
 	if !now.needed() {
 		kept.after = kept.before
 	}
-	return changes{now, kept}, nil
+	return changes{kept, now}, nil // the copy first: without it nothing could be put back
 }
 
 // pamDisabled puts PAM's file back. What somebody changed since stays, but the

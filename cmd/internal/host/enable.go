@@ -40,11 +40,14 @@ func (s *Switch) Enable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(people, func(a Account) bool { return a.Name == "root" }) {
+		people = append(people, Account{Name: "root", Home: "/root"})
+	}
 	before, err := effective(ctx, people)
 	if err != nil {
 		return err
 	}
-	all, err := enabling(ctx, people)
+	all, err := enabling(ctx, people, before["root"].get("usepam") == "yes")
 	if err != nil {
 		return err
 	}
@@ -67,14 +70,18 @@ func (s *Switch) Enable(ctx context.Context) error {
 			"Keep this one open, and log in from a second terminal now. `castgate disable` takes it back.")
 }
 
-// loginAccounts are those that somebody may log in to: people's, root, and what
-// keys.yaml names.
+// loginAccounts are those that somebody may log in to: people's, root, what
+// keys.yaml names, and services' that have a shell, as git servers' have.
 func loginAccounts(ctx context.Context) ([]Account, error) {
 	conf := keys.Default()
 	if err := config.Load(keys.DefaultConfig, conf); err != nil {
 		return nil, err
 	}
-	return accounts(ctx, named(conf)...)
+	all, err := accounts(ctx, named(conf)...)
+	if err != nil {
+		return nil, err
+	}
+	return withServices(all)
 }
 
 // Disable takes castgate out of sshd's configuration.
@@ -95,7 +102,7 @@ func (s *Switch) Disable(ctx context.Context) error {
 }
 
 // enabling lists what has to change.
-func enabling(ctx context.Context, all []Account) (changes, error) {
+func enabling(ctx context.Context, all []Account, pam bool) (changes, error) {
 	text, err := dropIn(ctx)
 	if err != nil {
 		return nil, err
@@ -104,7 +111,7 @@ func enabling(ctx context.Context, all []Account) (changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := doubtful(all, text, true, true); err != nil {
+	if err := doubtful(all, text, pam, true); err != nil {
 		return nil, cli.Hint(fmt.Errorf("some keys are restricted in a way that castgate could not hold to, and their logins would be refused: %w", err),
 			"give each key one line; a Match block with a ForceCommand of its own, or none, leaves accounts to sshd, unrecorded")
 	}
@@ -116,12 +123,12 @@ func enabling(ctx context.Context, all []Account) (changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	pam, err := pamEnabled()
+	hook, err := pamEnabled()
 	if err != nil {
 		return nil, err
 	}
 	local, err := localEnabled()
-	return slices.Concat(shells, changes{snippet}, pam, local), err
+	return slices.Concat(shells, changes{snippet}, hook, local), err
 }
 
 func disabling() (changes, error) {
@@ -150,7 +157,7 @@ func (s *Switch) propose(all changes, done string) (bool, error) {
 			continue
 		}
 		needed = true
-		if c.name() == pamKept {
+		if c.name() == pamKept || c.name() == wrapKept {
 			continue // a copy: no news
 		}
 		if err := c.show(s.Out); err != nil {

@@ -18,13 +18,14 @@ func TestWithShells(t *testing.T) {
 	}
 	two := map[string]string{"alice": "/bin/bash", "bob.x-1": "/usr/bin/zsh"}
 	for name, text := range map[string]string{
-		"shipped":             string(shipped),
-		"empty":               "",
-		"no newline":          "guard: use",
-		"flow":                "shells: {carol: /bin/dash, alice: /bin/sh} # a comment\nguard: use\n",
-		"block":               "guard: use\nshells:\n  carol: /bin/dash\n\n  # a comment\n  alice: /bin/sh\nplain: no\n",
-		"flow, several lines": "shells: {carol: /bin/dash,\n  alice: /bin/sh}\nplain: no\n",
-		"at the end":          "# a\nshells:\n  carol: /bin/dash",
+		"shipped":               string(shipped),
+		"empty":                 "",
+		"no newline":            "guard: use",
+		"flow":                  "shells: {carol: /bin/dash, alice: /bin/sh} # a comment\nguard: use\n",
+		"block":                 "guard: use\nshells:\n  carol: /bin/dash\n\n  # a comment\n  alice: /bin/sh\nplain: no\n",
+		"flow, several lines":   "shells: {carol: /bin/dash,\n  alice: /bin/sh}\nplain: no\n",
+		"a brace at the margin": "shells: {\n  carol: /bin/dash\n}\nplain: no\n",
+		"at the end":            "# a\nshells:\n  carol: /bin/dash",
 	} {
 		before, err := wrap.ParseConfig([]byte(text))
 		if err != nil {
@@ -75,11 +76,15 @@ func TestPAM(t *testing.T) {
 		t.Error("the line is not recognised")
 	}
 	wanted := string(pamWanted([]byte(before), false))
-	if wanted != env+"\n"+sessionHookLine {
+	// The hook comes before what may set variables.
+	if wanted != "# user_readenv=1\n"+sessionHookLine+env[len("# user_readenv=1\n"):] {
 		t.Errorf("got %q", wanted)
 	}
 	if again := string(pamWanted([]byte(wanted), true)); again != wanted {
 		t.Errorf("a second time: %q", again)
+	}
+	if got := string(pamWanted([]byte("session required pam_loginuid.so"), false)); got != "session required pam_loginuid.so\n"+sessionHookLine {
+		t.Errorf("without pam_env: %q", got)
 	}
 	if got := string(pamWanted([]byte(before), true)); got != env {
 		t.Errorf("hooked elsewhere: %q", got)

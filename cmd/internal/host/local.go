@@ -4,6 +4,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,10 +37,11 @@ func (c unitChange) apply() error {
 	if c.after == nil {
 		_ = os.Remove(filepath.Dir(c.path)) // unless somebody else has a file there
 	}
-	if out, err := output(context.Background(), "systemctl", "daemon-reload"); err != nil {
-		return fmt.Errorf("systemctl daemon-reload: %s", said(out, err))
+	out, err := output(context.Background(), "systemctl", "daemon-reload")
+	if err != nil { // what could not be made is not there
+		err = errors.Join(fmt.Errorf("systemctl daemon-reload: %s", said(out, err)), fileChange{c.path, c.after, c.before}.apply())
 	}
-	return nil
+	return err
 }
 
 // overriding lists the drop-ins that are needed against systemd's own units.

@@ -44,6 +44,9 @@ func doubtful(all []Account, first []byte, hook, note bool) error {
 	var errs []error
 	for _, a := range all {
 		account := a.restrict()
+		if !conf.Recorded(account) {
+			continue
+		}
 		errs = append(errs, conf.Doubts(account)...)
 		lines, err := conf.Restricted(account)
 		if err != nil || hook || a.UID == 0 && note {
@@ -67,9 +70,12 @@ func (h *Host) restrictedKeys() []Finding {
 	if h.sshdErr != nil {
 		return nil // sshdConfig has said it
 	}
-	recorded := slices.DeleteFunc(slices.Clone(h.Accounts), func(a Account) bool { return !recorded(a, h.sshd[a.Name]) })
+	all, err := withServices(slices.Clone(h.Accounts))
+	if err != nil {
+		return failed(what, err.Error(), "castgate enable")
+	}
 	hook := hasHook(pamStack(pamSshd)) && h.global().get("usepam") == "yes"
-	err := doubtful(recorded, nil, hook, h.sshd["root"].get("exposeauthinfo") == "yes")
+	err = doubtful(all, nil, hook, h.sshd["root"].get("exposeauthinfo") == "yes")
 	if err == nil {
 		return ok(what)
 	}

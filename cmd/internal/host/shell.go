@@ -3,6 +3,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -67,8 +68,18 @@ func recorderAsShell(all []Account, opens func(account string) bool) (changes, e
 	if err != nil {
 		return nil, err
 	}
-	return append(changes{kept}, switched...), nil
+	before, err := newChange(wrapKept, nil)
+	if err != nil {
+		return nil, err
+	}
+	if before.after = before.before; before.before == nil && kept.needed() {
+		before.after = kept.before
+	}
+	return append(changes{before, kept}, switched...), nil
 }
+
+// wrapKept is wrap.yaml as it was, for disable.
+const wrapKept = "/etc/castgate/wrap.yaml.before"
 
 // wantsRecorder: root's own shell is the way in when the recorder is broken.
 func (a Account) wantsRecorder(opens func(account string) bool) bool {
@@ -95,7 +106,19 @@ func ownShells() (changes, error) {
 		}
 	}
 	kept, err := shellsKept(shells)
-	return append(all, kept), err
+	if err != nil {
+		return nil, err
+	}
+	before, err := newChange(wrapKept, nil)
+	if err != nil {
+		return nil, err
+	}
+	// Where castgate alone has changed it since, it comes back to the letter.
+	again, err := withShells(before.before, conf.Shells)
+	if before.before != nil && err == nil && bytes.Equal(again, kept.before) {
+		kept.after = before.before
+	}
+	return append(all, kept, before), nil
 }
 
 func exists(path string) bool {
@@ -145,18 +168,25 @@ func cutShells(text []byte) (rest []byte, shells map[string]string, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %q: %w", wrap.ConfigPath, err)
 	}
-	below := false
+	below, braces := false, 0
 	for line := range strings.Lines(string(text)) {
-		// Only a line that begins at the margin, and is no comment, ends it.
-		if first := line[0]; first != ' ' && first != '\t' && first != '\n' && first != '#' {
+		// Only a line that begins at the margin, and is no comment, ends it, unless
+		// braces are open.
+		if first := line[0]; braces == 0 && first != ' ' && first != '\t' && first != '\r' && first != '\n' && first != '#' {
 			below = strings.HasPrefix(line, "shells:")
+		}
+		if below {
+			braces += strings.Count(line, "{") - strings.Count(line, "}")
 		}
 		if !below || strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
 			rest = append(rest, line...)
 		}
 	}
 	left, err := wrap.ParseConfig(rest)
-	if err == nil && len(left.Shells) > 0 {
+	switch {
+	case err != nil:
+		err = fmt.Errorf("read %q without its key %q: %w", wrap.ConfigPath, "shells", err)
+	case len(left.Shells) > 0:
 		err = fmt.Errorf("read %q: the key %q is not at the beginning of a line", wrap.ConfigPath, "shells")
 	}
 	return rest, conf.Shells, err
