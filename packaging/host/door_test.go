@@ -109,6 +109,12 @@ func (d *door) step(name string, test func(t *testing.T)) {
 func (d *door) reload() {
 	d.t.Helper()
 	d.Run("systemctl", "restart", "ssh") // sessions stay; a reload returns before sshd has let go of its port
+	d.listens()
+}
+
+// listens waits until sshd answers.
+func (d *door) listens() {
+	d.t.Helper()
 	d.WaitFor("sshd to listen", func() (string, bool) {
 		out, err := d.Try("bash", "-c", "read -r line </dev/tcp/127.0.0.1/22 && echo $line | grep SSH-")
 		return out, err == nil

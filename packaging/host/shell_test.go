@@ -110,6 +110,7 @@ func TestUpgradeFromForceCommandAlone(t *testing.T) {
 		if said := install(d.Host, built(t, "new")); !strings.Contains(said, "castgate enable") {
 			t.Errorf("the upgrade does not say what to do: %s", said)
 		}
+		d.listens()
 		for key, want := range map[*hosttest.Key]hosttest.Result{d.root: {Stdout: "root\n", Status: 3}, bound: {Stdout: "only-this\n"}} {
 			if got := hosttest.Do(t, d.Ssh(key, "root", nil, "id -un; exit 3"), nil); got.Stdout != want.Stdout || got.Status != want.Status {
 				t.Errorf("after: %+v, want %+v", got, want)
