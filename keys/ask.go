@@ -51,13 +51,14 @@ func (s *Service) person(ctx context.Context, login string, known int64, need []
 	if err := s.Cache.mayAsk(s.Now(), wait); err != nil {
 		return s.stale(login, need, err)
 	}
+	began := s.Now() // a refresh that begins while GitHub answers knows better
 	p, err := s.Finder.Find(ctx, login, known, need)
 	s.Cache.heard(err, s.Now())
 	if err != nil {
-		s.rememberNoes(login, p)
+		s.rememberNoes(login, p, began)
 		return s.stale(login, need, err)
 	}
-	r, err := s.Cache.remember(login, p, s.Now())
+	r, err := s.Cache.remember(login, p, began, s.Now())
 	if err == nil {
 		err = s.Cache.listKeys(r)
 	}
@@ -67,7 +68,7 @@ func (s *Service) person(ctx context.Context, login string, known int64, need []
 
 // rememberNoes stores what was heard before a question failed: the teams that
 // the login is not in. A yes without the keys is not an answer.
-func (s *Service) rememberNoes(login string, p Person) {
+func (s *Service) rememberNoes(login string, p Person, at time.Time) {
 	maps.DeleteFunc(p.Teams, func(_ string, state State) bool { return state == Active })
 	if len(p.Teams) == 0 {
 		return
@@ -76,7 +77,7 @@ func (s *Service) rememberNoes(login string, p Person) {
 	if old, known := s.Cache.record(login); known {
 		no.Login = old.Login
 	}
-	_, _ = s.Cache.remember(login, no, s.Now())
+	_, _ = s.Cache.remember(login, no, at, s.Now())
 }
 
 // known is the record of a login with the time of what it says of these teams:

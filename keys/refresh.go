@@ -34,11 +34,11 @@ func (s *Service) Refresh(ctx context.Context) error {
 // refresh asks for all teams, then stores all people. Each team stands for
 // itself: one that can't be seen stays as it was, and keeps nobody in who left
 // another. When GitHub can't be asked any further, what was heard by then counts.
-func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) (err error) {
-	defer func() { s.Cache.heard(err, s.Now()) }()
+func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) error {
 	l := &roll{seen: map[int64]*Person{}, doubted: map[string][]teammate{}, start: s.Now()}
 	faults := s.call(ctx, l, spare)
-	stored := s.store(l)
+	s.Cache.heard(errors.Join(faults...), s.Now())
+	stored := s.store(ctx, l)
 	return errors.Join(append(faults, stored, s.Cache.relist(), s.stamp(l, stored),
 		s.Cache.writeRecipients(s.Config.SealTeams, l.whole), s.expect(), s.prepareAll())...)
 }
