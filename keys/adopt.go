@@ -27,15 +27,10 @@ func (s *Service) Adopt() (done []Owner, err error) {
 	}
 	all, err := s.Owners()
 	for _, o := range all {
-		left := o.Rule == ruleOlder && s.memberID(o) != o.ID
-		if o.Root || left || o.ID == 0 || o.ID != s.cached(o.Login) {
+		if o.Root && o.Rule != ruleOlder || o.ID == 0 || o.ID != s.cached(o.Login) || s.left(o) {
 			continue
 		}
-		perr := s.setPin(peopleDir, o.Account, pin{login: o.Login, id: o.ID, url: s.url()})
-		if o.Rule == ruleOlder { // nothing else will open it
-			perr = s.setOwner(o.Account, o.Login, o.ID)
-		}
-		if perr != nil {
+		if perr := s.pinOwner(o); perr != nil {
 			return done, errors.Join(err, perr)
 		}
 		o.Root = true
@@ -45,4 +40,17 @@ func (s *Service) Adopt() (done []Owner, err error) {
 		err = s.writeState(adoptedName, "what an older castgate-keys knew was taken over\n")
 	}
 	return done, err
+}
+
+// left reports whether an account opened to somebody who is no member any more.
+func (s *Service) left(o Owner) bool { return o.Rule == ruleOlder && s.memberID(o) != o.ID }
+
+// pinOwner writes down, as root's word, whose an account is. It opens nothing,
+// except that nothing else will open what the cache of an older castgate-keys
+// opened until now.
+func (s *Service) pinOwner(o Owner) error {
+	if o.Rule == ruleOlder {
+		return s.setOwner(o.Account, o.Login, o.ID)
+	}
+	return s.setPin(peopleDir, o.Account, pin{login: o.Login, id: o.ID, url: s.url()})
 }

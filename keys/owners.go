@@ -109,7 +109,7 @@ func (s *Service) pinnedNames(dir string) []string {
 }
 
 // PinAll writes down, as root's word, whose the accounts are that somebody opens
-// by name, as far as that is known, and returns what it wrote. It opens nothing.
+// by name, as far as that is known, and returns what it wrote. It opens nothing anew.
 // castgate enable does it when it has shown who gets in.
 func (s *Service) PinAll() (done []Owner, err error) {
 	all, err := s.Owners()
@@ -117,10 +117,10 @@ func (s *Service) PinAll() (done []Owner, err error) {
 		if o.ID == 0 {
 			o.ID = s.memberID(o)
 		}
-		if o.Root || o.ID == 0 {
+		if o.Root && o.Rule != ruleOlder || o.ID == 0 || s.left(o) {
 			continue
 		}
-		if perr := s.setPin(peopleDir, o.Account, pin{login: o.Login, id: o.ID, url: s.url()}); perr != nil {
+		if perr := s.pinOwner(o); perr != nil {
 			return done, errors.Join(err, perr)
 		}
 		o.Root = true

@@ -235,12 +235,7 @@ func TestUpgrade(t *testing.T) {
 	}
 	w.refuses("dave", "dave", "made for nobody")
 
-	for _, dir := range []string{peopleDir, seenDir} {
-		if err := os.MkdirAll(filepath.Join(w.conf.State, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.restart()
+	w.made()
 	done, err := w.svc.Adopt()
 	if err != nil || len(done) != 2 || done[0].Account != "alice" || done[1].Account != "octocat" || done[1].ID != 583231 {
 		t.Fatalf("adopted %v, %v", done, err) // bob is in no team of "teams"
@@ -255,6 +250,50 @@ func TestUpgrade(t *testing.T) {
 	w.allows("alice", "alice-gh")
 	w.change(rename("web", "dave", "bob"))
 	w.refuses("bob", "dave", "made for nobody")
+}
+
+// made makes the directories of the state, as the package does.
+func (w *world) made() {
+	w.t.Helper()
+	for _, dir := range []string{peopleDir, seenDir} {
+		if err := os.MkdirAll(filepath.Join(w.conf.State, dir), 0o755); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.restart()
+	w.svc.Passwd = w.passwd
+}
+
+// TestPinnedBeforeTheUpgradeWasDone: root's word on whose an account is, while the
+// cache is still what opens it, locks nobody out.
+func TestPinnedBeforeTheUpgradeWasDone(t *testing.T) {
+	asRoot(t)
+	for name, pinned := range map[string]func(*Service) error{
+		"castgate enable": func(s *Service) error { _, err := s.PinAll(); return err },
+		"a pin that opens nothing": func(s *Service) error {
+			return s.setPin(peopleDir, "octocat", pin{login: "octocat", id: 583231, url: s.url()})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.people()
+			w.local("octocat")
+			if err := w.refresh(); err != nil {
+				t.Fatal(err)
+			}
+			w.older("octocat")
+			w.made()
+			if err := pinned(w.svc); err != nil {
+				t.Fatal(err)
+			}
+			w.allows("octocat", "OctoCat")
+			w.made()
+			if _, err := w.svc.Adopt(); err != nil {
+				t.Fatal(err)
+			}
+			w.allows("octocat", "OctoCat")
+		})
+	}
 }
 
 // allowsUnkept is allows where nothing can be noted.
