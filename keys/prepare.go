@@ -45,11 +45,12 @@ func (s *Service) prepare(account string, g grant) error {
 	}
 	from := s.Now().Add(-d.Age)
 	until := from.Add(s.Config.Cache.TTL)
-	if hot.Current(s.Cache.dir, account, s.ConfigID, until, s.Now()) {
+	entries := slices.SortedFunc(maps.Values(d.entries), func(a, b hot.Entry) int { return strings.Compare(a.Base64, b.Base64) })
+	answer := hot.Format(account, s.ConfigID, from, until, entries)
+	if hot.Current(s.Cache.dir, account, s.ConfigID, answer, s.Now()) {
 		return nil
 	}
-	entries := slices.SortedFunc(maps.Values(d.entries), func(a, b hot.Entry) int { return strings.Compare(a.Base64, b.Base64) })
-	return s.Cache.write(hotName(account), 0o644, hot.Format(account, s.ConfigID, from, until, entries))
+	return s.Cache.write(hotName(account), 0o644, answer)
 }
 
 // stored are the people of the grant as far as the cache alone knows them. whole
