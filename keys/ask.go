@@ -139,8 +139,8 @@ func (s *Service) recent(login string, need []string) (record, answer, bool) {
 // longer than max_stale; a no that was heard lasts until a yes is.
 func (s *Service) usable(login string, need []string) (record, answer, bool) {
 	r, at := s.known(login, need)
-	d := max(s.newest(r.Origin).Sub(at), 0)
-	ok := !at.IsZero() && d <= s.Config.Cache.MaxStale
+	d, ok := age(s.newest(r.Origin), at)
+	ok = ok && d <= s.Config.Cache.MaxStale
 	if _, active := r.in(need, Active); !active {
 		ok = ok || r.heardNo(need)
 	}
@@ -152,13 +152,13 @@ func (s *Service) usable(login string, need []string) (record, answer, bool) {
 }
 
 // newest is the newest time that is known: the clock's, or that of the last
-// refresh when the clock is behind it. A host that starts with a wrong clock
+// refresh of a team that still counts, when the clock is behind it. A host that starts with a wrong clock
 // and no network would else know nothing of anybody.
 func (s *Service) newest(from origin) time.Time {
 	now := s.Now()
 	if stamps := s.Cache.stamps(); stamps.Origin == from {
-		for _, at := range stamps.Teams {
-			now = later(now, at)
+		for _, slug := range s.Config.AllTeams() {
+			now = later(now, stamps.Teams[slug])
 		}
 	}
 	return now

@@ -17,6 +17,8 @@ type roll struct {
 	whole   []string              // the teams that were seen to their end
 	doubted map[string][]teammate // who of these is missing, and not believed to be
 	start   time.Time
+
+	answered bool // GitHub said something about one of them
 }
 
 // absent fills in the teams that were seen whole and that the person, whose id
@@ -74,7 +76,8 @@ func (s *Service) departed(login string, l *roll) Person {
 // written is an error, because the stamps speak for everybody else (stamp).
 func (s *Service) storePerson(ctx context.Context, name string, p Person, l *roll) error {
 	old, _ := s.Cache.record(name)
-	if old.Origin == s.Cache.origin && old.says(s.news(name, old, p, l)) {
+	wrong := l.answered && old.ahead(s.Now())
+	if old.Origin == s.Cache.origin && !wrong && old.says(s.news(name, old, p, l)) {
 		return nil
 	}
 	unlock, err := s.Cache.lock(ctx, "login-"+strings.ToLower(name))
@@ -109,5 +112,5 @@ func (s *Service) news(name string, old record, p Person, l *roll) Person {
 // newer reports whether something was told since; a time from the future was
 // written by a clock that was wrong.
 func (s *Service) newer(at, start time.Time) bool {
-	return at.After(start) && !at.After(s.Now().Add(clockSkew))
+	return at.After(start) && !ahead(at, s.Now())
 }

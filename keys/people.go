@@ -54,6 +54,7 @@ func (c *Cache) remember(asked string, p Person, heard, now time.Time) (record, 
 		r = record{Origin: c.origin} // the ids of another URL are nobody's here
 	}
 	r.learn(p, heard)
+	r.forgetAhead(now)
 	r.At = now
 	err := c.save(recordName(asked), 0o644, r)
 	if err != nil && news {
@@ -81,6 +82,24 @@ func (r *record) learn(p Person, now time.Time) {
 		teams[slug] = membership{state, now}
 	}
 	r.Teams = teams
+}
+
+// ahead reports whether a clock that was wrong has dated something in the record.
+func (r *record) ahead(now time.Time) bool {
+	for _, m := range r.Teams {
+		if ahead(m.At, now) {
+			return true
+		}
+	}
+	return ahead(r.Told, now)
+}
+
+// forgetAhead forgets that, now that GitHub has answered.
+func (r *record) forgetAhead(now time.Time) {
+	maps.DeleteFunc(r.Teams, func(_ string, m membership) bool { return ahead(m.At, now) })
+	if ahead(r.Told, now) {
+		r.Told = time.Time{}
+	}
 }
 
 // says reports whether the record has all of this already, times aside.
