@@ -19,7 +19,8 @@ type Owner struct {
 	Rule    string // what opens the account to them
 	Root    bool   // root has pinned the id, or the configuration names it
 
-	need []string // the teams of which one must have them
+	powers []string // the groups that let the account do more than others
+	need   []string // the teams of which one must have them
 }
 
 // String is the line that tells it to an administrator.
@@ -31,7 +32,14 @@ func (o Owner) String() string {
 	case !o.Root:
 		id += ", not pinned by root"
 	}
-	return fmt.Sprintf("%s opens to %s (%s), by %s", o.Account, o.Login, id, o.Rule)
+	line := fmt.Sprintf("%s opens to %s (%s), by %s", o.Account, o.Login, id, o.Rule)
+	switch len(o.powers) {
+	case 0:
+		return line
+	case 1:
+		return line + "; it is in the group " + o.powers[0]
+	}
+	return line + "; it is in the groups " + strings.Join(o.powers, ", ")
 }
 
 // Owners lists the accounts that people open by name or by a pin, not those that
@@ -43,9 +51,10 @@ func (s *Service) Owners() (all []Owner, err error) {
 			continue
 		}
 		people, _ := s.pins(peopleDir, account)
+		powers := s.powers(account)
 		for _, p := range g.logins {
 			byRoot := p.id != 0 && (p.url == "" || named(people, p.login).id == p.id)
-			all = append(all, Owner{account, p.login, p.id, g.rule, byRoot, g.need})
+			all = append(all, Owner{account, p.login, p.id, g.rule, byRoot, powers, g.need})
 		}
 	}
 	return all, err
@@ -62,10 +71,12 @@ func (s *Service) Opens(account string) bool {
 }
 
 // Namesakes lists the accounts of passwd(5) that are called like a member and
-// that nobody opens.
+// that nobody opens, and those of a directory that somebody opened once.
 func (s *Service) Namesakes() (all []string) {
 	local, _ := localNames(s.Passwd)
-	for _, account := range slices.Sorted(maps.Keys(local)) {
+	names := slices.AppendSeq(s.directoryNames(), maps.Keys(local))
+	slices.Sort(names)
+	for _, account := range slices.Compact(names) {
 		r, ok := s.Cache.record(account)
 		if _, in := r.in(s.Config.Teams, Active); !ok || !in || systemAccount(s.Passwd, account) {
 			continue
@@ -93,6 +104,9 @@ func (s *Service) candidates() []string {
 	}
 	for _, dir := range []string{peopleDir, seenDir} {
 		names = append(names, s.pinnedNames(dir)...)
+	}
+	if !s.adopted() {
+		names = append(names, s.directoryNames()...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
