@@ -199,7 +199,7 @@ func (s *Service) setOwner(account, login string, id int64) error {
 		return s.setPin(peopleDir, account, p)
 	}
 	p.word = opens
-	return s.writeState(peopleDir+"/"+account, p.line())
+	return s.replacePins(account, p.line(), peopleDir)
 }
 
 // Unpin forgets whose an account is.
@@ -207,5 +207,5 @@ func (s *Service) Unpin(account string) error {
 	if !validAccount(account) {
 		return fmt.Errorf("%q is not a name of an account", account)
 	}
-	return errors.Join(s.writeState(peopleDir+"/"+account, ""), s.writeState(seenDir+"/"+account, ""))
+	return s.replacePins(account, "", peopleDir, seenDir)
 }

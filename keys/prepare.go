@@ -25,10 +25,25 @@ func (s *Service) Prepare(account string) error {
 	if err != nil || why != "" || len(g.teams) > 0 || s.Cache == nil {
 		return err
 	}
-	return s.prepare(account, g)
+	return s.prepare(account)
 }
 
-func (s *Service) prepare(account string, g grant) error {
+// prepare looks again whose the account is, under the lock: whoever changes that
+// removes the answer afterwards.
+func (s *Service) prepare(account string) error {
+	unlock, err := s.lockPins(account)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	g, why, err := s.grantFor(account)
+	if err != nil || why != "" {
+		return errors.Join(err, s.Cache.remove(hotName(account)))
+	}
+	return s.finish(account, g)
+}
+
+func (s *Service) finish(account string, g grant) error {
 	_, emergency := s.Config.Emergency[strings.ToLower(account)]
 	if emergency || s.ConfigID == "" {
 		return nil // those files are looked at every time
@@ -97,12 +112,7 @@ func (s *Service) prepareAll() error {
 	slices.Sort(names)
 	var faults []error
 	for _, name := range slices.Compact(names) {
-		g, why, err := s.grantFor(name)
-		if err != nil || why != "" {
-			faults = append(faults, err, s.Cache.remove(hotName(name)))
-		} else {
-			faults = append(faults, s.prepare(name, g))
-		}
+		faults = append(faults, s.prepare(name))
 	}
 	return errors.Join(faults...)
 }
