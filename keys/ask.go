@@ -51,13 +51,14 @@ func (s *Service) person(ctx context.Context, login string, known int64, need []
 	if err := s.Cache.mayAsk(s.Now(), wait); err != nil {
 		return s.stale(login, need, err)
 	}
+	began := s.Now() // a refresh that begins while GitHub answers knows better
 	p, err := s.Finder.Find(ctx, login, known, need)
 	s.Cache.heard(err, s.Now())
 	if err != nil {
-		s.rememberNoes(login, p)
+		s.rememberNoes(login, p, began)
 		return s.stale(login, need, err)
 	}
-	r, err := s.Cache.remember(login, p, s.Now())
+	r, err := s.Cache.remember(login, p, began, s.Now())
 	if err == nil {
 		err = s.Cache.listKeys(r)
 	}
@@ -67,7 +68,7 @@ func (s *Service) person(ctx context.Context, login string, known int64, need []
 
 // rememberNoes stores what was heard before a question failed: the teams that
 // the login is not in. A yes without the keys is not an answer.
-func (s *Service) rememberNoes(login string, p Person) {
+func (s *Service) rememberNoes(login string, p Person, at time.Time) {
 	maps.DeleteFunc(p.Teams, func(_ string, state State) bool { return state == Active })
 	if len(p.Teams) == 0 {
 		return
@@ -76,7 +77,7 @@ func (s *Service) rememberNoes(login string, p Person) {
 	if old, known := s.Cache.record(login); known {
 		no.Login = old.Login
 	}
-	_, _ = s.Cache.remember(login, no, s.Now())
+	_, _ = s.Cache.remember(login, no, at, s.Now())
 }
 
 // known is the record of a login with the time of what it says of these teams:
@@ -138,8 +139,8 @@ func (s *Service) recent(login string, need []string) (record, answer, bool) {
 // longer than max_stale; a no that was heard lasts until a yes is.
 func (s *Service) usable(login string, need []string) (record, answer, bool) {
 	r, at := s.known(login, need)
-	d := max(s.newest(r.Origin).Sub(at), 0)
-	ok := !at.IsZero() && d <= s.Config.Cache.MaxStale
+	d, ok := age(s.newest(r.Origin), at)
+	ok = ok && d <= s.Config.Cache.MaxStale
 	if _, active := r.in(need, Active); !active {
 		ok = ok || r.heardNo(need)
 	}
@@ -151,13 +152,13 @@ func (s *Service) usable(login string, need []string) (record, answer, bool) {
 }
 
 // newest is the newest time that is known: the clock's, or that of the last
-// refresh when the clock is behind it. A host that starts with a wrong clock
+// refresh of a team that still counts, when the clock is behind it. A host that starts with a wrong clock
 // and no network would else know nothing of anybody.
 func (s *Service) newest(from origin) time.Time {
 	now := s.Now()
 	if stamps := s.Cache.stamps(); stamps.Origin == from {
-		for _, at := range stamps.Teams {
-			now = later(now, at)
+		for _, slug := range s.Config.AllTeams() {
+			now = later(now, stamps.Teams[slug])
 		}
 	}
 	return now

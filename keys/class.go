@@ -52,6 +52,9 @@ func (f *Fault) Hint() string {
 	case Suspicious:
 		return "if they really left, a refresh a minute later believes it"
 	case Unkept:
+		if a := (*advice)(nil); errors.As(f.Err, &a) {
+			return a.hint
+		}
 		return "systemd-tmpfiles --create castgate.conf gives the directory its owner and mode; castgate-keys pin lists what is in it"
 	}
 	return ""

@@ -18,6 +18,8 @@ type Service struct {
 	Group  string
 	Now    func() time.Time
 
+	NSSwitch string // nsswitch.conf(5)
+
 	// ConfigID says under which configuration finished answers were made
 	// (hot.ConfigID); "" makes none.
 	ConfigID string
@@ -36,7 +38,7 @@ func New(c *Config) (*Service, error) {
 		cache.origin = c.GitHub.origin()
 		cache.overruled = overruledIn(c.GitHub.App.TokenDir)
 	}
-	s := &Service{Config: c, Cache: cache, Passwd: passwdFile, Group: groupFile, Now: time.Now, rate: &rate{}, cacheErr: cacheErr}
+	s := &Service{Config: c, Cache: cache, Passwd: passwdFile, Group: groupFile, NSSwitch: nsswitchFile, Now: time.Now, rate: &rate{}, cacheErr: cacheErr}
 	now := func() time.Time { return s.Now() }
 	hc, err := newClient(c.GitHub, cache, s.rate, now)
 	if err != nil {

@@ -279,6 +279,60 @@ func TestAClockBehind(t *testing.T) {
 	}
 }
 
+// TestAClockThatWasAhead for one refresh lets nobody in for longer, and locks
+// nobody out, after it was set right.
+func TestAClockThatWasAhead(t *testing.T) {
+	const ahead = 60 * 24 * time.Hour
+	for name, teams := range map[string][]string{"one team": nil, "with another": {"developers"}} {
+		for when, first := range map[string]bool{"from the first refresh on": true, "once": false} {
+			t.Run(name+", "+when, func(t *testing.T) {
+				w := newWorld(t)
+				w.conf.Teams = teams
+				w.conf.Accounts = map[string]Account{"deploy": {Teams: []string{"operations"}}}
+				refresh := func() {
+					t.Helper()
+					if err := w.refresh(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if !first {
+					refresh()
+				}
+				w.later(ahead)
+				refresh()
+				w.later(time.Minute - ahead)
+				w.change(leave("operations", "bob"))
+				w.github.Break(fault("/teams/operations", status(404))) // it has another slug now
+				_ = w.refresh()
+				w.later(10 * 24 * time.Hour)
+				_ = w.refresh()
+				w.github.Break(fault("", status(500)))
+				if d, _ := w.decide("deploy", "bob"); d.Allowed() {
+					t.Errorf("let in: %v", d.Steps)
+				}
+			})
+		}
+	}
+	t.Run("others", func(t *testing.T) {
+		w := newWorld(t)
+		w.conf.SealTeams = []string{"operations"}
+		w.later(ahead)
+		if err := w.refresh(); err != nil {
+			t.Fatal(err)
+		}
+		w.later(time.Minute - ahead)
+		w.conf.SealTeams, w.conf.Accounts = nil, nil
+		if err := w.refresh(); err != nil {
+			t.Fatal(err)
+		}
+		w.github.Break(fault("", status(500)))
+		w.later(time.Hour)
+		if d := w.allows("octocat", "OctoCat"); d.Source != "stale" || d.Age != time.Hour {
+			t.Errorf("answered from %q, %v old", d.Source, d.Age)
+		}
+	})
+}
+
 // TestAFindThatHeardANo: each team stands for itself in one question, too.
 func TestAFindThatHeardANo(t *testing.T) {
 	w := newWorld(t)

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// overruled remembers of which people the cache says what is not true any more,
-// where the cache itself can't be changed: somebody left, or took a key away,
-// and the file system is full or read-only. A file that can't be written can
+// overruled remembers of which people and teams the cache says what is not true
+// any more, where the cache itself can't be changed: somebody left, or took a key
+// away, and the file system is full or read-only. A file that can't be written can
 // often be removed; where it can't, its being wrong is written down elsewhere
 // (/run is neither full nor read-only), for the next process to see.
 type overruled struct{ dir *Cache }
@@ -40,4 +40,27 @@ func (c *Cache) overrule(login string, now time.Time) {
 func (o *overruled) since(login string, at time.Time) bool {
 	var when time.Time
 	return o != nil && o.dir.load(overruledName(login), &when) && at.Before(when)
+}
+
+func besideName(slug string) string { return "team-" + strings.ToLower(slug) }
+
+// saveTeam keeps the list of a team that the cache could not, for the reason err,
+// and forgets the one before when it could.
+func (o *overruled) saveTeam(slug string, t team, err error) error {
+	switch {
+	case o == nil:
+		return err
+	case err != nil:
+		return o.dir.save(besideName(slug), 0o600, t)
+	}
+	_ = o.dir.remove(besideName(slug))
+	return nil
+}
+
+// team is the list that was kept so.
+func (o *overruled) team(slug string) (t team) {
+	if o != nil {
+		o.dir.load(besideName(slug), &t)
+	}
+	return t
 }

@@ -18,7 +18,7 @@ func (s *Service) owner(g *grant, named bool) (why string, err error) {
 	if err != nil {
 		return "", err
 	}
-	group, err := s.inPeopleGroup(g.name)
+	group, err := s.inGroup(peopleGroup, g.name)
 	people = slices.DeleteFunc(people, func(p pin) bool { return p.word != opens })
 	switch {
 	case err != nil:

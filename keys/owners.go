@@ -19,7 +19,8 @@ type Owner struct {
 	Rule    string // what opens the account to them
 	Root    bool   // root has pinned the id, or the configuration names it
 
-	need []string // the teams of which one must have them
+	powers []string // the groups that let the account do more than others
+	need   []string // the teams of which one must have them
 }
 
 // String is the line that tells it to an administrator.
@@ -31,7 +32,14 @@ func (o Owner) String() string {
 	case !o.Root:
 		id += ", not pinned by root"
 	}
-	return fmt.Sprintf("%s opens to %s (%s), by %s", o.Account, o.Login, id, o.Rule)
+	line := fmt.Sprintf("%s opens to %s (%s), by %s", o.Account, o.Login, id, o.Rule)
+	switch len(o.powers) {
+	case 0:
+		return line
+	case 1:
+		return line + "; it is in the group " + o.powers[0]
+	}
+	return line + "; it is in the groups " + strings.Join(o.powers, ", ")
 }
 
 // Owners lists the accounts that people open by name or by a pin, not those that
@@ -43,9 +51,10 @@ func (s *Service) Owners() (all []Owner, err error) {
 			continue
 		}
 		people, _ := s.pins(peopleDir, account)
+		powers := s.powers(account)
 		for _, p := range g.logins {
 			byRoot := p.id != 0 && (p.url == "" || named(people, p.login).id == p.id)
-			all = append(all, Owner{account, p.login, p.id, g.rule, byRoot, g.need})
+			all = append(all, Owner{account, p.login, p.id, g.rule, byRoot, powers, g.need})
 		}
 	}
 	return all, err
@@ -62,10 +71,12 @@ func (s *Service) Opens(account string) bool {
 }
 
 // Namesakes lists the accounts of passwd(5) that are called like a member and
-// that nobody opens.
+// that nobody opens, and those of a directory that somebody opened once.
 func (s *Service) Namesakes() (all []string) {
 	local, _ := localNames(s.Passwd)
-	for _, account := range slices.Sorted(maps.Keys(local)) {
+	names := slices.AppendSeq(s.directoryNames(), maps.Keys(local))
+	slices.Sort(names)
+	for _, account := range slices.Compact(names) {
 		r, ok := s.Cache.record(account)
 		if _, in := r.in(s.Config.Teams, Active); !ok || !in || systemAccount(s.Passwd, account) {
 			continue
@@ -94,6 +105,9 @@ func (s *Service) candidates() []string {
 	for _, dir := range []string{peopleDir, seenDir} {
 		names = append(names, s.pinnedNames(dir)...)
 	}
+	if !s.adopted() {
+		names = append(names, s.directoryNames()...)
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -109,7 +123,7 @@ func (s *Service) pinnedNames(dir string) []string {
 }
 
 // PinAll writes down, as root's word, whose the accounts are that somebody opens
-// by name, as far as that is known, and returns what it wrote. It opens nothing.
+// by name, as far as that is known, and returns what it wrote. It opens nothing anew.
 // castgate enable does it when it has shown who gets in.
 func (s *Service) PinAll() (done []Owner, err error) {
 	all, err := s.Owners()
@@ -117,10 +131,10 @@ func (s *Service) PinAll() (done []Owner, err error) {
 		if o.ID == 0 {
 			o.ID = s.memberID(o)
 		}
-		if o.Root || o.ID == 0 {
+		if o.Root && o.Rule != ruleOlder || o.ID == 0 || s.left(o) {
 			continue
 		}
-		if perr := s.setPin(peopleDir, o.Account, pin{login: o.Login, id: o.ID, url: s.url()}); perr != nil {
+		if perr := s.pinOwner(o); perr != nil {
 			return done, errors.Join(err, perr)
 		}
 		o.Root = true
@@ -185,7 +199,7 @@ func (s *Service) setOwner(account, login string, id int64) error {
 		return s.setPin(peopleDir, account, p)
 	}
 	p.word = opens
-	return s.writeState(peopleDir+"/"+account, p.line())
+	return s.replacePins(account, p.line(), peopleDir)
 }
 
 // Unpin forgets whose an account is.
@@ -193,5 +207,5 @@ func (s *Service) Unpin(account string) error {
 	if !validAccount(account) {
 		return fmt.Errorf("%q is not a name of an account", account)
 	}
-	return errors.Join(s.writeState(peopleDir+"/"+account, ""), s.writeState(seenDir+"/"+account, ""))
+	return s.replacePins(account, "", peopleDir, seenDir)
 }

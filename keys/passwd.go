@@ -18,8 +18,11 @@ const peopleGroup = "castgate-people"
 const (
 	passwdFile = "/etc/passwd"
 	groupFile  = "/etc/group"
-	firstUID   = 1000  // below are the system's own accounts (login.defs(5), UID_MIN)
-	nobodyUID  = 65534 // above firstUID, and nobody's own login all the same
+
+	nsswitchFile = "/etc/nsswitch.conf"
+
+	firstUID  = 1000  // below are the system's own accounts (login.defs(5), UID_MIN)
+	nobodyUID = 65534 // above firstUID, and nobody's own login all the same
 )
 
 // localUID is an account's uid in passwd(5), -1 when it isn't there. Accounts
@@ -56,10 +59,10 @@ func entry(path, name string, fields int) ([]string, error) {
 // maxLine bounds a line of group(5): a group of 10,000.
 const maxLine = 1 << 20
 
-// inPeopleGroup reports whether an account is in castgate-people, as a member or
-// by its own group.
-func (s *Service) inPeopleGroup(account string) (bool, error) {
-	group, err := entry(s.Group, peopleGroup, 4)
+// inGroup reports whether an account is in a group, as a member or by its own
+// group.
+func (s *Service) inGroup(name, account string) (bool, error) {
+	group, err := entry(s.Group, name, 4)
 	if err != nil || group == nil {
 		return false, err
 	}
@@ -68,6 +71,18 @@ func (s *Service) inPeopleGroup(account string) (bool, error) {
 	}
 	user, err := entry(s.Passwd, account, 7)
 	return user != nil && user[3] == group[2], err
+}
+
+// powerful are groups whose members may usually do more than others.
+var powerful = []string{"adm", "sudo", "wheel"}
+
+func (s *Service) powers(account string) (groups []string) {
+	for _, name := range powerful {
+		if in, _ := s.inGroup(name, account); in {
+			groups = append(groups, name)
+		}
+	}
+	return groups
 }
 
 // systemAccount reports whether an account may open only when the

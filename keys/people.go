@@ -19,7 +19,8 @@ type record struct {
 	Teams     map[string]membership `json:"teams,omitempty"`
 	Keys      []GitHubKey           `json:"keys,omitempty"`
 	Suspended bool                  `json:"suspended,omitempty"`
-	At        time.Time             `json:"at"`
+	At        time.Time             `json:"at"`            // when it was written
+	Told      time.Time             `json:"told,omitzero"` // when the id, the keys and the suspension were
 	Origin    origin                `json:"origin"`
 }
 
@@ -44,14 +45,17 @@ func (c *Cache) record(login string) (record, bool) {
 }
 
 // remember stores what GitHub said about the login that was asked for. What it
-// didn't speak of stays. What can't be stored overrules what was.
-func (c *Cache) remember(asked string, p Person, now time.Time) (record, error) {
+// didn't speak of stays. What can't be stored overrules what was. heard is when
+// the question began.
+func (c *Cache) remember(asked string, p Person, heard, now time.Time) (record, error) {
 	r, known := c.record(asked)
 	news := !known || !r.says(p)
 	if c != nil && r.Origin != c.origin {
 		r = record{Origin: c.origin} // the ids of another URL are nobody's here
 	}
-	r.learn(p, now)
+	r.learn(p, heard)
+	r.forgetAhead(now)
+	r.At = now
 	err := c.save(recordName(asked), 0o644, r)
 	if err != nil && news {
 		c.overrule(asked, now)
@@ -63,9 +67,9 @@ func (r *record) learn(p Person, now time.Time) {
 	if r.ID != p.ID && p.ID != 0 {
 		r.Teams, r.Suspended = nil, false // those of somebody else
 	}
-	r.Login, r.At = p.Login, now
+	r.Login = p.Login
 	if p.ID != 0 {
-		r.ID, r.Keys = p.ID, p.Keys
+		r.ID, r.Keys, r.Told = p.ID, p.Keys, now
 	}
 	if p.ID != 0 && !p.MaybeSuspended {
 		r.Suspended = p.Suspended
@@ -78,6 +82,24 @@ func (r *record) learn(p Person, now time.Time) {
 		teams[slug] = membership{state, now}
 	}
 	r.Teams = teams
+}
+
+// ahead reports whether a clock that was wrong has dated something in the record.
+func (r *record) ahead(now time.Time) bool {
+	for _, m := range r.Teams {
+		if ahead(m.At, now) {
+			return true
+		}
+	}
+	return ahead(r.Told, now)
+}
+
+// forgetAhead forgets that, now that GitHub has answered.
+func (r *record) forgetAhead(now time.Time) {
+	maps.DeleteFunc(r.Teams, func(_ string, m membership) bool { return ahead(m.At, now) })
+	if ahead(r.Told, now) {
+		r.Told = time.Time{}
+	}
 }
 
 // says reports whether the record has all of this already, times aside.

@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -108,6 +109,11 @@ func named(all []pin, login string) pin {
 
 // setPin writes the pin of one login and leaves those of the account's others.
 func (s *Service) setPin(dir, account string, p pin) error {
+	unlock, err := s.lockPins(account)
+	if err != nil {
+		return s.pinFault(err)
+	}
+	defer unlock()
 	all, err := s.pins(dir, account)
 	if err != nil {
 		return err
@@ -119,6 +125,27 @@ func (s *Service) setPin(dir, account string, p pin) error {
 		}
 	}
 	return s.writeState(filepath.Join(dir, account), text)
+}
+
+// lockPins lets nobody else change whose an account is, or write down an answer
+// that stands on it.
+func (s *Service) lockPins(account string) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), listWait)
+	defer cancel()
+	return s.Cache.lock(ctx, "pin-"+account)
+}
+
+// replacePins is writeState under the lock.
+func (s *Service) replacePins(account, text string, dirs ...string) error {
+	unlock, err := s.lockPins(account)
+	if err != nil {
+		return s.pinFault(err)
+	}
+	defer unlock()
+	for _, dir := range dirs {
+		err = errors.Join(err, s.writeState(filepath.Join(dir, account), text))
+	}
+	return err
 }
 
 // writeState replaces a file of the state, "" removes it, so that it survives a
@@ -150,5 +177,8 @@ func (s *Service) adopted() bool {
 }
 
 func (s *Service) pinFault(err error) error {
+	if errors.Is(err, fs.ErrNotExist) && s.Config.State != DefaultState {
+		err = advise(err, "install -d %[1]s %[1]s/people && install -d -o %[2]s %[1]s/seen", s.Config.State, owner)
+	}
 	return &Fault{Class: Unkept, Op: fmt.Sprintf("look into %q for whose an account is", s.Config.State), Err: err}
 }

@@ -25,10 +25,25 @@ func (s *Service) Prepare(account string) error {
 	if err != nil || why != "" || len(g.teams) > 0 || s.Cache == nil {
 		return err
 	}
-	return s.prepare(account, g)
+	return s.prepare(account)
 }
 
-func (s *Service) prepare(account string, g grant) error {
+// prepare looks again whose the account is, under the lock: whoever changes that
+// removes the answer afterwards.
+func (s *Service) prepare(account string) error {
+	unlock, err := s.lockPins(account)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	g, why, err := s.grantFor(account)
+	if err != nil || why != "" {
+		return errors.Join(err, s.Cache.remove(hotName(account)))
+	}
+	return s.finish(account, g)
+}
+
+func (s *Service) finish(account string, g grant) error {
 	_, emergency := s.Config.Emergency[strings.ToLower(account)]
 	if emergency || s.ConfigID == "" {
 		return nil // those files are looked at every time
@@ -45,11 +60,12 @@ func (s *Service) prepare(account string, g grant) error {
 	}
 	from := s.Now().Add(-d.Age)
 	until := from.Add(s.Config.Cache.TTL)
-	if hot.Current(s.Cache.dir, account, s.ConfigID, until, s.Now()) {
+	entries := slices.SortedFunc(maps.Values(d.entries), func(a, b hot.Entry) int { return strings.Compare(a.Base64, b.Base64) })
+	answer := hot.Format(account, s.ConfigID, from, until, entries)
+	if hot.Current(s.Cache.dir, account, s.ConfigID, answer, s.Now()) {
 		return nil
 	}
-	entries := slices.SortedFunc(maps.Values(d.entries), func(a, b hot.Entry) int { return strings.Compare(a.Base64, b.Base64) })
-	return s.Cache.write(hotName(account), 0o644, hot.Format(account, s.ConfigID, from, until, entries))
+	return s.Cache.write(hotName(account), 0o644, answer)
 }
 
 // stored are the people of the grant as far as the cache alone knows them. whole
@@ -96,12 +112,7 @@ func (s *Service) prepareAll() error {
 	slices.Sort(names)
 	var faults []error
 	for _, name := range slices.Compact(names) {
-		g, why, err := s.grantFor(name)
-		if err != nil || why != "" {
-			faults = append(faults, err, s.Cache.remove(hotName(name)))
-		} else {
-			faults = append(faults, s.prepare(name, g))
-		}
+		faults = append(faults, s.prepare(name))
 	}
 	return errors.Join(faults...)
 }

@@ -5,6 +5,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 )
@@ -34,11 +35,11 @@ func (s *Service) Refresh(ctx context.Context) error {
 // refresh asks for all teams, then stores all people. Each team stands for
 // itself: one that can't be seen stays as it was, and keeps nobody in who left
 // another. When GitHub can't be asked any further, what was heard by then counts.
-func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) (err error) {
-	defer func() { s.Cache.heard(err, s.Now()) }()
+func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) error {
 	l := &roll{seen: map[int64]*Person{}, doubted: map[string][]teammate{}, start: s.Now()}
 	faults := s.call(ctx, l, spare)
-	stored := s.store(l)
+	s.Cache.heard(errors.Join(faults...), s.Now())
+	stored := s.store(ctx, l)
 	return errors.Join(append(faults, stored, s.Cache.relist(), s.stamp(l, stored),
 		s.Cache.writeRecipients(s.Config.SealTeams, l.whole), s.expect(), s.prepareAll())...)
 }
@@ -53,6 +54,7 @@ func (s *Service) call(ctx context.Context, l *roll, spare func(time.Time) error
 			l.doubted[slug] = s.believe(slug, list, l.start)
 			err = shrank(slug, l.doubted[slug])
 		}
+		l.answered = l.answered || err == nil || isClass(err, Suspicious) || isClass(err, Missing)
 		if err == nil || over || isClass(err, Suspicious) {
 			merge(l.seen, list, slug)
 		}
@@ -67,19 +69,25 @@ func (s *Service) call(ctx context.Context, l *roll, spare func(time.Time) error
 }
 
 // stamp notes which teams were seen whole. It speaks for everybody of whom
-// nothing was written, so it is for this process alone where that could be for
-// want of room, and it is not for a team of which not everything is believed.
+// nothing was written, so that it is for this process alone where somebody could
+// not be, and it is not for a team of which not everything is believed. A GitHub
+// that answers shows that a time which is to come was written by a wrong clock.
 func (s *Service) stamp(l *roll, stored error) error {
 	stamps := s.Cache.stamps()
 	if stamps.Origin != s.Cache.origin {
 		stamps = bulk{map[string]time.Time{}, s.Cache.origin}
 	}
+	known, named := len(stamps.Teams), s.Config.AllTeams()
+	maps.DeleteFunc(stamps.Teams, func(slug string, at time.Time) bool {
+		return l.answered && (!slices.Contains(named, slug) || ahead(at, s.Now()))
+	})
 	fresh := slices.DeleteFunc(slices.Clone(l.whole), func(slug string) bool { return len(l.doubted[slug]) > 0 })
+	said := len(fresh) > 0 || len(stamps.Teams) < known
 	for _, slug := range fresh {
 		stamps.Teams[slug] = l.start
 	}
 	switch {
-	case len(fresh) == 0:
+	case !said:
 		return nil // castgate check tells by the file when GitHub last answered
 	case stored != nil:
 		return s.Cache.keep(bulkName, stamps)

@@ -29,6 +29,7 @@ type world struct {
 	token  string
 	group  string // like group(5)
 	passwd string // like passwd(5)
+	nss    string // like nsswitch.conf(5)
 }
 
 // people are the accounts in the group that opens them to their namesakes.
@@ -103,7 +104,7 @@ func (w *world) process() *Service {
 		w.t.Fatal(err)
 	}
 	svc.Now = func() time.Time { return w.clock }
-	svc.Group, svc.Passwd = w.group, w.passwd
+	svc.Group, svc.Passwd, svc.NSSwitch = w.group, w.passwd, w.nss
 	return svc
 }
 

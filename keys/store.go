@@ -255,5 +255,7 @@ func (c *Cache) own(f *os.File, mode fs.FileMode) error {
 // that the clock was set back and nothing is known about the age.
 func age(now, at time.Time) (time.Duration, bool) {
 	d := now.Sub(at)
-	return max(d, 0), d >= -clockSkew && !at.IsZero()
+	return max(d, 0), !ahead(at, now) && !at.IsZero()
 }
+
+func ahead(at, now time.Time) bool { return at.After(now.Add(clockSkew)) }

@@ -37,9 +37,22 @@ func (c *Cache) team(slug string) (team, bool) {
 		return t, false
 	}
 	if !c.load(teamName(slug), &t) || t.Origin.Org != c.origin.Org {
-		return team{Origin: c.origin}, false
+		t = team{Origin: c.origin}
 	}
-	return t, true
+	if beside := c.overruled.team(slug); beside.At.After(t.At) && beside.Origin.Org == c.origin.Org {
+		t = beside
+	}
+	return t, !t.At.IsZero()
+}
+
+// saveTeam keeps the list of a team, beside the cache where that can't be
+// written: other processes have to see since when a member is missing.
+func (c *Cache) saveTeam(slug string, t team) error {
+	err := c.save(teamName(slug), 0o644, t)
+	if c != nil {
+		return c.overruled.saveTeam(slug, t, err)
+	}
+	return err
 }
 
 func teamName(slug string) string { return "teams/" + strings.ToLower(slug) }
@@ -115,7 +128,8 @@ func (c *Config) AllTeams() []string {
 // who are not believed to have left yet. Those there are only when the team
 // shrank more than is likely, to nobody or to less than half: somebody who
 // empties the team by mistake, or a GitHub that lists it wrongly, does not lock
-// everybody out at once. That a list can't be stored changes nothing about it.
+// everybody out at once. Where nothing can be stored, they are doubted for as long
+// after the last list that could.
 func (s *Service) believe(slug string, list []Person, at time.Time) (doubted []teammate) {
 	old, _ := s.Cache.team(slug)
 	now := team{At: at, Members: make([]teammate, 0, len(list))}
@@ -139,7 +153,12 @@ func (s *Service) believe(slug string, list []Person, at time.Time) (doubted []t
 		}
 	}
 	now.Members = append(now.Members, doubted...)
-	_ = s.Cache.save(teamName(slug), 0o644, now)
+	err := s.Cache.saveTeam(slug, now)
+	if since, ok := age(at, old.At); err != nil && (!ok || since >= confirmAfter) {
+		// Each process would miss them for the first time.
+		now.Members, now.Missing, doubted = now.Members[:len(list)], nil, nil
+		_ = s.Cache.keep(teamName(slug), now)
+	}
 	return doubted
 }
 

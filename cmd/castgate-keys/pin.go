@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"castgate/cmd/internal/cli"
 	"castgate/keys"
@@ -37,6 +38,7 @@ func (c *command) pin(args []string) error {
 		return s.Unpin(*remove)
 	case *adopt:
 		done, err = s.Adopt()
+		c.tellClosed(s.Namesakes())
 	case *all:
 		done, err = s.PinAll()
 	default:
@@ -46,6 +48,14 @@ func (c *command) pin(args []string) error {
 		fmt.Fprintln(c.env.Stdout, o)
 	}
 	return err
+}
+
+// tellClosed tells, at an upgrade, who is not let in any more by a name alone.
+func (c *command) tellClosed(accounts []string) {
+	if len(accounts) > 0 {
+		err := fmt.Errorf("named like members, and open to nobody: %s", strings.Join(accounts, ", "))
+		c.env.Complain(cli.Hint(err, "usermod -aG castgate-people ACCOUNT, or castgate-keys pin ACCOUNT LOGIN, for each that is the member's"))
+	}
 }
 
 func (c *command) pinOne(s *keys.Service, account, login string) ([]keys.Owner, error) {

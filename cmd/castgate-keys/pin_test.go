@@ -58,3 +58,17 @@ func TestPin(t *testing.T) {
 		}
 	}
 }
+
+// TestAdoptOfNothing says what an upgrade without a cache means.
+func TestAdoptOfNothing(t *testing.T) {
+	if os.Geteuid() != 0 {
+		hosttest.Skip(t, "whose an account is, is root's to say")
+	}
+	h := newHost(t)
+	for range 2 { // it is not the end of it
+		out, errs, status := h.run("pin", "-adopt")
+		if status != 1 || out != "" || !strings.Contains(errs, "no account is taken over") || !strings.Contains(errs, "hint: ") {
+			t.Errorf("status %d, printed %q, said %q", status, out, errs)
+		}
+	}
+}

@@ -97,7 +97,7 @@ func (c *command) authorized(args []string) error {
 		return err
 	}
 	if err := s.See(d); err != nil {
-		c.env.Log.Warn("whose the account is could not be noted", "account", args[0], "why", err)
+		c.env.Log.Warn("whose the account is could not be noted", "account", args[0], "why", err, "hint", cli.HintOf(err))
 	}
 	if err := s.Prepare(args[0]); err != nil {
 		c.env.Log.Warn("no finished answer", "account", args[0], "why", err)

@@ -21,6 +21,7 @@
 package hot
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"syscall"
@@ -93,18 +94,23 @@ func parseHead(line string) (head, bool) {
 	return h, true
 }
 
-// groupFile says which accounts open to their namesakes (package keys).
-const groupFile = "/etc/group"
+// groupFile and passwdFile say which accounts open to their namesakes (package
+// keys): passwd(5) has each account's own group.
+const (
+	groupFile  = "/etc/group"
+	passwdFile = "/etc/passwd"
+)
 
 // ConfigID identifies a state of the configuration file: any change to it, to
 // its mode or owner, or to those of its directory, makes another. So does a
-// change to group(5): who was taken out of a group is out at once.
+// change to group(5) or passwd(5): who was taken out of a group is out at once.
 func ConfigID(path string) (string, error) {
-	var file, dir, group syscall.Stat_t
+	var file, dir, group, passwd syscall.Stat_t
 	if err := syscall.Stat(path, &file); err != nil {
 		return "", err
 	}
 	_ = syscall.Stat(groupFile, &group) // where there is none, nobody is in a group
+	_ = syscall.Stat(passwdFile, &passwd)
 	parent := "."
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		parent = path[:i+1]
@@ -117,6 +123,7 @@ func ConfigID(path string) (string, error) {
 		int64(file.Dev), int64(file.Ino), file.Size, int64(file.Mode), int64(file.Uid),
 		file.Mtim.Nano(), file.Ctim.Nano(), int64(dir.Mode), int64(dir.Uid),
 		int64(group.Ino), group.Size, group.Mtim.Nano(), group.Ctim.Nano(),
+		int64(passwd.Ino), passwd.Size, passwd.Mtim.Nano(), passwd.Ctim.Nano(),
 	} {
 		id = append(strconv.AppendInt(id, n, 36), '.')
 	}
@@ -186,11 +193,12 @@ func ours(st syscall.Stat_t) bool {
 }
 
 // Current reports whether the cache has this very answer already.
-func Current(dir, account, config string, until, now time.Time) bool {
+func Current(dir, account, config string, answer []byte, now time.Time) bool {
 	f, ok := open(dir, account, config, now)
 	if !ok {
 		return false
 	}
 	defer f.close()
-	return f.head.until == until.Unix()
+	body, ok := f.read(0, f.start+f.head.size)
+	return ok && bytes.Equal(body, answer)
 }

@@ -229,3 +229,24 @@ func TestAccountsWithoutUseradd(t *testing.T) {
 		t.Errorf("a member who left logs in: %+v", got)
 	}
 }
+
+// TestOutOfTheirOwnGroup: who is taken out of castgate-people is out at once, also
+// where it was the account's own group, which only passwd(5) has.
+func TestOutOfTheirOwnGroup(t *testing.T) {
+	key := hosttest.NewKey(t, "ed25519")
+	startGitHub(t, acme(map[string]*hosttest.Key{"octocat": key}), "teams: [operations]\n")
+	hosttest.AddUser(t, "octocat", "/bin/sh", "--gid", "castgate-people")
+	sshd := hosttest.StartSshd(t, snippet(t))
+	login := func() int {
+		return hosttest.Do(t, sshd.Ssh(key, "octocat", nil, "true"), nil).Status
+	}
+	for range 2 { // the second is a finished answer
+		if got := login(); got != 0 {
+			t.Fatalf("status %d\n%s", got, strings.Join(sshd.Log.Lines(), "\n"))
+		}
+	}
+	hosttest.Run(t, "usermod", "--gid", "nogroup", "octocat")
+	if got := login(); got != 255 {
+		t.Errorf("status %d", got)
+	}
+}
