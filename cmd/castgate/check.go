@@ -18,7 +18,8 @@ func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	asJSON := fs.Bool("json", false, "print the findings as JSON")
 	verbose := fs.Bool("v", false, "list everything that was looked at, and what follows from a cause already named")
 	sessions := fs.Bool("sessions", false, "compare the sessions that sshd started with the recordings instead")
-	since := fs.Duration("since", 24*time.Hour, "how far back -sessions looks")
+	var since time.Duration
+	cli.DurationVar(fs, &since, "since", 24*time.Hour, "how far back -sessions looks: a `duration`")
 	return func() error {
 		if fs.NArg() > 0 {
 			return cli.Usage("unexpected argument %q", fs.Arg(0))
@@ -31,7 +32,7 @@ func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		}
 		var all []host.Finding
 		if *sessions {
-			all = h.Sessions(time.Now().Add(-*since))
+			all = h.Sessions(time.Now().Add(-since))
 		} else {
 			all = h.Check()
 		}

@@ -112,3 +112,25 @@ func TestPatientLog(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Plain numbers are seconds: timeout(1), otssh and asciinema take them so.
+func TestDurationVar(t *testing.T) {
+	for arg, want := range map[string]time.Duration{"600": 10 * time.Minute, "1.5": 1500 * time.Millisecond, "1h30m": 90 * time.Minute, "0": 0} {
+		e, _, _ := env()
+		var got time.Duration
+		fs := e.Flags("", "")
+		DurationVar(fs, &got, "timeout", time.Second, "")
+		if err := e.Parse(fs, []string{"-timeout", arg}); err != nil || got != want {
+			t.Errorf("%s: %v, %v", arg, got, err)
+		}
+	}
+	for _, arg := range []string{"", "soon", "10 m", "5x", "1e3", "1h30"} {
+		e, _, errs := env()
+		var got time.Duration
+		fs := e.Flags("", "")
+		DurationVar(fs, &got, "timeout", time.Second, "")
+		if code := e.Finish(e.Parse(fs, []string{"-timeout", arg})); code != StatusUsage || got != time.Second {
+			t.Errorf("%q: status %d, %v, %s", arg, code, got, errs)
+		}
+	}
+}
