@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -77,6 +79,40 @@ func TestSyslogSendsOneQuotedDatagram(t *testing.T) {
 	want := regexp.MustCompile(`^<84>\w{3} [ \d]\d \d\d:\d\d:\d\d castgate-x\[\d+\]: msg=refused session=s1 account="a\\nb"$`)
 	if !want.Match(buf[:n]) {
 		t.Errorf("got %q", buf[:n])
+	}
+}
+
+// Where no syslog listens, as in a container, the log is on standard error: in
+// a file, or in the pipe of what started the container.
+func TestLogWithoutSyslog(t *testing.T) {
+	dir := t.TempDir()
+	file, err := os.Create(filepath.Join(dir, "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	newLog("castgate-keys", filepath.Join(dir, "no syslog"), file).Warn("refused", "account", "a")
+	text, err := os.ReadFile(file.Name())
+	if err != nil || !regexp.MustCompile(`^time=\S+ level=WARN msg=refused account=a\n$`).Match(text) {
+		t.Errorf("got %q, %v", text, err)
+	}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "syslog"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	newLog("castgate-upload", filepath.Join(dir, "syslog"), file).Warn("is in syslog")
+	newLog("castgate-upload", filepath.Join(dir, "no syslog"), w).Warn("kept")
+	newLog("castgate-keys", filepath.Join(dir, "no syslog"), w).Warn("would be the person's")
+	w.Close()
+	piped, _ := io.ReadAll(r)
+	if after, _ := os.ReadFile(file.Name()); !bytes.Equal(after, text) || bytes.Count(piped, []byte("\n")) != 1 || !bytes.Contains(piped, []byte("msg=kept")) {
+		t.Errorf("file %q, pipe %q", after, piped)
 	}
 }
 
