@@ -20,6 +20,8 @@ import (
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
+
+	"castgate/wrap/nearest"
 )
 
 // Error is a configuration error with advice for the administrator.
@@ -182,37 +184,12 @@ func last(key string) string {
 	return key
 }
 
-// suggest names the known key nearest to what was written.
 func suggest(key string, known []string) string {
-	best, dist := "", 3 // more than two edits apart is another word
-	for _, k := range known {
-		if d := distance(key, last(k)); d < dist {
-			best, dist = last(k), d
-		}
+	for i, k := range known {
+		known[i] = last(k)
 	}
-	if best == "" {
-		return "the man page lists the keys"
+	if near := nearest.To(key, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
 	}
-	return fmt.Sprintf("did you mean %q?", best)
-}
-
-// distance is the number of single-letter edits between a and b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diag := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diag
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diag = row[j]
-			row[j] = min(row[j]+1, row[j-1]+1, cost)
-		}
-	}
-	return row[len(b)]
+	return "the man page lists the keys"
 }
