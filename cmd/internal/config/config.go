@@ -57,7 +57,7 @@ func Load(path string, into any) error {
 		return &Error{Path: path, Err: err, hint: "the file is YAML: check the indentation and the quotes near that line"}
 	}
 	if err := v.Unmarshal(into, strictly(nil)); err != nil {
-		return &Error{Path: path, Err: plain(err)}
+		return &Error{Path: path, Err: plain(err), hint: hintOf(err)}
 	}
 	return check(path, text.all, into)
 }
@@ -71,6 +71,7 @@ func strictly(md *mapstructure.Metadata) viper.DecoderConfigOption {
 			mapstructure.StringToTimeDurationHookFunc(),
 			mapstructure.TextUnmarshallerHookFunc(),
 			yesNo,
+			oneText,
 		)
 	}
 }
@@ -134,6 +135,25 @@ func plain(err error) error {
 		return fmt.Errorf("key %q: %w", d.Name(), d.Unwrap())
 	}
 	return err
+}
+
+// oneText refuses a text where a list belongs, unless it is the list's one item.
+func oneText(from, to reflect.Type, data any) (any, error) {
+	text, ok := data.(string)
+	if !ok || to.Kind() != reflect.Slice || !strings.ContainsAny(strings.TrimSpace(text), ", \t") {
+		return data, nil
+	}
+	return nil, listError(text)
+}
+
+// listError is a text where a list belongs.
+type listError string
+
+func (e listError) Error() string { return fmt.Sprintf("%q is one text, not a list", string(e)) }
+
+func (e listError) Hint() string {
+	items := strings.FieldsFunc(string(e), func(r rune) bool { return strings.ContainsRune(", \t", r) })
+	return "a list is written [" + strings.Join(items, ", ") + "]"
 }
 
 // yesNo lets a boolean key be written as YAML 1.1 wrote it.
