@@ -15,27 +15,21 @@ import (
 	"castgate/wrap/asciicast"
 )
 
-// exportFormats are the values of -format.
-var exportFormats = map[string]func(*cli.Env, io.Writer, io.Reader) error{"v3": writeV3, "v2": writeV2, "txt": writeText, "html": writeHTML}
-
 type exportFlags struct {
 	*recordingFlags
 	format, out string
 }
 
 func exportCommand(env *cli.Env, fs *flag.FlagSet) func() error {
-	f := exportFlags{recordingFlags: newRecordingFlags(fs)}
-	fs.StringVar(&f.format, "format", "v3", "`format`: v3 (as it was recorded), v2 (asciinema before 3.0), txt (what the screen showed), html (player and recording in one page)")
+	f := exportFlags{recordingFlags: newRecordingFlags(fs), format: "v3"}
+	fs.Var(choice{&f.format, []string{"v3", "v2", "txt", "html"}}, "format", "`format`: v3 (as it was recorded), v2 (asciinema before 3.0), txt (what the screen showed), html (player and recording in one page)")
 	fs.StringVar(&f.out, "o", "", "write to this new `FILE` instead of standard output")
 	return func() error {
 		arg, err := oneArgument(fs)
 		if err != nil {
 			return err
 		}
-		write := exportFormats[f.format]
-		if write == nil {
-			return cli.Usage("-format %q is not known: want v3, v2, txt or html", f.format)
-		}
+		write := map[string]func(*cli.Env, io.Writer, io.Reader) error{"v3": writeV3, "v2": writeV2, "txt": writeText, "html": writeHTML}[f.format]
 		open, err := f.find(arg)
 		if err != nil {
 			return explain(err)
