@@ -185,8 +185,14 @@ func TestTtyspyFleet(t *testing.T) {
 		cert, host string
 		status     int
 	}{
-		{"fleet", "web7.example.org", 200}, {"fleet", "DB1", 200}, {"fleet", "fleet", 200},
-		{"fleet", "db2", 403}, {"fleet", "web1.example.org/..", 403}, {"fleet", "web1.example.com", 403}, {"fleet", "", 403}, {"web1", "web7.example.org", 403},
+		{"fleet", "web7.example.org", 200},
+		{"fleet", "DB1", 200},
+		{"fleet", "fleet", 200},
+		{"fleet", "db2", 403},
+		{"fleet", "web1.example.org/..", 403},
+		{"fleet", "web1.example.com", 403},
+		{"fleet", "", 403},
+		{"web1", "web7.example.org", 403},
 	} {
 		status, answer := f.do(f.host(tt.cert), "POST", "/transcript", []byte("hello"), "Content-Type", transcriptType,
 			"X-Username", "alice", "X-Hostname", tt.host)
