@@ -2,22 +2,31 @@
 
 package host
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // unread wraps a check of what castgate's lines in sshd's configuration set:
 // where sshd does not read them, its findings follow from that.
 func unread(check func(*Host) []Finding) func(*Host) []Finding {
-	return func(h *Host) []Finding { return h.following(check(h), h.notInForce().Level == Fail) }
+	return func(h *Host) []Finding {
+		off := h.notInForce().Level == Fail
+		return h.following(check(h), func(Finding) bool { return off })
+	}
 }
 
-// disabled wraps a check of what else `castgate enable` sets.
+// disabled wraps a check of what else `castgate enable` sets, as far as it does.
 func disabled(check func(*Host) []Finding) func(*Host) []Finding {
-	return func(h *Host) []Finding { return h.following(check(h), h.notInForce().Fix == enableFix) }
+	return func(h *Host) []Finding {
+		off := h.notInForce().Fix == enableFix
+		return h.following(check(h), func(f Finding) bool { return off && strings.HasPrefix(f.Fix, enableFix) })
+	}
 }
 
-func (h *Host) following(found []Finding, follows bool) []Finding {
+func (h *Host) following(found []Finding, follows func(Finding) bool) []Finding {
 	for _, f := range found {
-		if follows && f.Level != OK {
+		if f.Level != OK && follows(f) {
 			h.follows[f] = true
 		}
 	}

@@ -233,7 +233,7 @@ func TestChangesAreMadeTogether(t *testing.T) {
 func TestBriefTellsACauseOnce(t *testing.T) {
 	cause := Finding{Fail, inSshd, "no drop-in", enableFix}
 	h := &Host{follows: map[Finding]bool{}}
-	all := append(h.following([]Finding{{Fail, "forced", "x", "y"}, {Warn, "log", "x", "y"}, {Level: OK, What: "a"}}, true),
+	all := append(h.following([]Finding{{Fail, "forced", "x", "y"}, {Warn, "log", "x", "y"}, {Level: OK, What: "a"}}, func(Finding) bool { return true }),
 		cause, Finding{Fail, "secrets", "x", "y"}, Finding{Level: OK, What: "b"})
 	var out bytes.Buffer
 	if err := WriteText(&out, h.Brief(all)); err != nil {
