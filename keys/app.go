@@ -149,7 +149,7 @@ func (a *appTokens) jwt() (string, error) {
 func readRSA(path string) (*rsa.PrivateKey, error) {
 	body, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(path, err)
 	}
 	block, _ := pem.Decode(body)
 	if block == nil {

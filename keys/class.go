@@ -40,6 +40,10 @@ func (f *Fault) Unwrap() error { return f.Err }
 
 // Hint is what an administrator can do about it.
 func (f *Fault) Hint() string {
+	var known *advice
+	if errors.As(f.Err, &known) {
+		return known.hint
+	}
 	switch f.Class {
 	case Missing:
 		return "is the team's slug right, and may the token see the team (read:org, its owner a member of the organisation)?"

@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -58,6 +59,10 @@ func (d *Decision) Explain(w io.Writer, err error) {
 		fmt.Fprintf(w, "%q is opened by %s: %s\n", d.Account, count(len(d.Lines), "key"), d.because())
 	case err != nil:
 		fmt.Fprintf(w, "%q is refused to %s: nobody can say who may open it: %v\n", d.Account, what, err)
+		var h interface{ Hint() string }
+		if errors.As(err, &h) && h.Hint() != "" {
+			fmt.Fprintf(w, "hint: %s\n", h.Hint())
+		}
 	default:
 		fmt.Fprintf(w, "%q is refused to %s: %s\n", d.Account, what, d.Why)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -53,6 +54,14 @@ func newClient(g GitHub, cache *Cache, r *rate, now func() time.Time) (*http.Cli
 	return hc, nil
 }
 
+// unreadable gives the error of a secret's file the advice that mends it.
+func unreadable(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return advise(err, "run it as root or as castgate-keys, who reads it as a member of the file's group")
+	}
+	return advise(err, "write it there, then chown root:castgate-keys %s && chmod 0640 %s", path, path)
+}
+
 // maxToken bounds the token file; GitHub's longest tokens have 255 characters.
 const maxToken = 1024
 
@@ -62,7 +71,7 @@ func tokenFile(path string) func(*http.Request) (string, error) {
 	return func(*http.Request) (string, error) {
 		body, err := os.ReadFile(path)
 		if err != nil {
-			return "", &Fault{Class: BadToken, Op: "read the token", Err: err}
+			return "", &Fault{Class: BadToken, Op: "read the token", Err: unreadable(path, err)}
 		}
 		token := strings.TrimSpace(string(body))
 		if token == "" || len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {

@@ -25,15 +25,16 @@ const module = "castgate"
 // Commands may import all of it and so are not listed.
 var arrows = map[string][]string{
 	"cmd/internal/cli":    {},
-	"cmd/internal/config": {},
+	"cmd/internal/config": {"wrap/nearest"},
 	"keys":                {"keys/hot"}, // what the answer for one account looks like on disk
 	"keys/hot":            {},
 	"keys/githubtest":     {},
 	"wrap/asciicast":      {},
 	"wrap/spool":          {},
 	"wrap/restrict":       {},
+	"wrap/nearest":        {},
 	"wrap/guard":          {"wrap/restrict"}, // the session hook
-	"wrap":                {"wrap/asciicast", "wrap/guard", "wrap/restrict", "wrap/spool"},
+	"wrap":                {"wrap/asciicast", "wrap/guard", "wrap/nearest", "wrap/restrict", "wrap/spool"},
 	"wrap/once":           {"wrap", "wrap/asciicast"},
 	"upload/manifest":     {"wrap/asciicast"}, // the format that upload writes and the archive reads
 	"upload":              {"upload/manifest", "wrap/asciicast", "wrap/spool"},

@@ -31,20 +31,29 @@ type sealLayer struct {
 // maxLayers bounds the layers: castgate play opens no more.
 const maxLayers = 4
 
-// parseSeal reads the key seal: {recipients: [...]}, or a list of lists.
+// parseSeal reads the key seal: {recipients: [A, B]}, or {recipients: [[A], [B]]}
+// for layers. Older files have a list of lists without recipients around it.
 func parseSeal(v any) (seal, error) {
 	switch v := v.(type) {
 	case nil:
 		return nil, nil
 	case map[string]any:
 		if len(v) != 1 || v["recipients"] == nil {
-			return nil, errors.New("seal: wants the one key recipients, or a list of lists")
+			return nil, errors.New("seal: wants the one key recipients, a list")
+		}
+		if all, _ := v["recipients"].([]any); slices.ContainsFunc(all, isList) {
+			return parseLayers(all)
 		}
 		return parseLayers([]any{v["recipients"]})
 	case []any:
 		return parseLayers(v)
 	}
-	return nil, errors.New("seal: wants recipients: [...], or a list of lists")
+	return nil, errors.New("seal: wants recipients: [...], a list")
+}
+
+func isList(v any) bool {
+	_, is := v.([]any)
+	return is
 }
 
 func parseLayers(lists []any) (s seal, err error) {

@@ -49,6 +49,7 @@ func TestSealedRecordings(t *testing.T) {
 	}{
 		{"one", map[string]any{"recipients": []any{alice.Recipient().String(), bobLine}}, []age.Identity{bob}, []manifest.Layer{{alice.Recipient().String(), bobName}}},
 		{"two people", []any{[]any{alice.Recipient().String()}, []any{bobLine}}, []age.Identity{alice, bob}, []manifest.Layer{{alice.Recipient().String()}, {bobName}}},
+		{"two people, in the one form", map[string]any{"recipients": []any{[]any{alice.Recipient().String()}, []any{bobLine}}}, []age.Identity{alice, bob}, []manifest.Layer{{alice.Recipient().String()}, {bobName}}},
 		{"a team", map[string]any{"recipients": []any{map[string]any{"github-team": "Security"}}}, []age.Identity{bob}, []manifest.Layer{{bobName}}},
 		{"a person and a team", []any{[]any{alice.Recipient().String()}, []any{"github-team: security"}}, []age.Identity{alice, bob}, []manifest.Layer{{alice.Recipient().String()}, {bobName}}},
 	} {

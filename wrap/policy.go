@@ -107,7 +107,12 @@ func ReadConfig(path string) (Config, error) {
 		return c, fmt.Errorf("read %q: larger than %d bytes", path, maxConfig)
 	}
 	if err := parseConfig(text, &c); err != nil {
-		return c, &adviceError{fmt.Errorf("read %q: %w", path, err), "castgate-wrap.yaml(5) lists the keys"}
+		hint := "castgate-wrap.yaml(5) lists the keys"
+		var known *adviceError
+		if errors.As(err, &known) {
+			hint = known.hint
+		}
+		return c, &adviceError{fmt.Errorf("read %q: %w", path, err), hint}
 	}
 	return c, nil
 }

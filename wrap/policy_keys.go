@@ -3,8 +3,11 @@
 package wrap
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+
+	"castgate/wrap/nearest"
 )
 
 // entry is a key of wrap.yaml and what its value is read into.
@@ -79,10 +82,23 @@ next:
 			continue next
 		}
 		if first == nil {
-			first = lineFault(k.line, "key %q is not known", k.text)
+			first = unknown(k, entries)
 		}
 	}
 	return first
+}
+
+// unknown refuses a key, with the one that was meant where there is one.
+func unknown(k *node, entries []entry) error {
+	err := lineFault(k.line, "key %q is not known", k.text)
+	known := make([]string, len(entries))
+	for i, e := range entries {
+		known[i] = e.key
+	}
+	if near := nearest.To(strings.ToLower(k.text), known); near != "" {
+		return &adviceError{err, fmt.Sprintf("did you mean %q?", near)}
+	}
+	return err
 }
 
 // null says that nothing stands there, or YAML's word for it.

@@ -3,6 +3,7 @@
 package wrap
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,6 +85,31 @@ func TestConfigRefuses(t *testing.T) {
 	} {
 		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+// TestUnknownKeysGetAHint: the one that was meant, at any depth, as in the other files.
+func TestUnknownKeysGetAHint(t *testing.T) {
+	for text, want := range map[string]string{
+		"recrod: {}":                                  `did you mean "record"?`,
+		"record: {imput: all}":                        `did you mean "input"?`,
+		"rules: [{usres: [a]}]":                       `did you mean "users"?`,
+		"limits: {sesions_per_user: 1}":               `did you mean "sessions_per_user"?`,
+		"limits: {colour: 1}":                         "castgate-wrap.yaml(5) lists the keys",
+		"rules: [{users: [a], limits: {free: lots}}]": "castgate-wrap.yaml(5) lists the keys",
+	} {
+		path := filepath.Join(t.TempDir(), "wrap.yaml")
+		if err := os.Chmod(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := ReadConfig(path)
+		var h interface{ Hint() string }
+		if !errors.As(err, &h) || h.Hint() != want {
+			t.Errorf("%s: got %v with hint %v, want %q", text, err, h, want)
 		}
 	}
 }

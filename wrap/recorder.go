@@ -35,8 +35,9 @@ type Recorder struct {
 	OnLoss func(error)         // told once, when recording has failed
 	Wake   func()              // called from the sync thread when it has found a failure
 	Full   func() error        // asked after each sync whether there is still room; may be nil
-	Plain  func([]byte) []byte // instead of asciicast: output only, for castgate-once's raw log; may be nil
+	Plain  func([]byte) []byte // instead of asciicast: for castgate-once's raw log; may be nil
 
+	echoed  bool  // what is typed is shown, so that a plain log has it already
 	base    int64 // bytes that were in the file before
 	enc     asciicast.Encoder
 	buf     []byte
@@ -68,10 +69,14 @@ func (r *Recorder) Begin(h asciicast.Header) error {
 }
 
 func (r *Recorder) header(h asciicast.Header) []byte {
-	if r.Plain != nil {
+	if r.Plain == nil {
+		return asciicast.AppendHeader(r.buf, h)
+	}
+	r.echoed = h.Session != nil && h.Session.TTY
+	if h.Command == "" {
 		return nil
 	}
-	return asciicast.AppendHeader(r.buf, h)
+	return append(r.buf, "$ "+h.Command+"\n"...)
 }
 
 // Output records what the session has written. An error means that the session
@@ -86,8 +91,11 @@ func (r *Recorder) Output(p []byte) error {
 
 // Input records what the person has typed.
 func (r *Recorder) Input(p []byte) error {
-	if r.Plain != nil {
+	switch {
+	case r.Plain != nil && r.echoed:
 		return nil
+	case r.Plain != nil:
+		return r.event(append(r.buf[:0], r.Plain(p)...))
 	}
 	return r.event(r.enc.AppendInput(r.buf[:0], time.Since(r.Start), p))
 }

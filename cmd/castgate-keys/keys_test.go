@@ -189,6 +189,29 @@ func TestFaultsAreSaid(t *testing.T) {
 	}
 }
 
+// TestExplainSaysWhatToDo: what check says, explain says as well.
+func TestExplainSaysWhatToDo(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(h *host)
+		want  string
+	}{
+		"no token file": {func(h *host) { _ = os.Remove(filepath.Join(h.dir, "token")) }, "hint: write it there, then chown root:castgate-keys "},
+		"no token":      {func(h *host) { h.write("token", "") }, "hint: the token expired or was revoked"},
+		"wrong token":   {func(h *host) { h.write("token", "ghp_wrong") }, "hint: the token expired or was revoked"},
+		"no team":       {func(h *host) { delete(h.state.Teams, "developers") }, "hint: is the team's slug right"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			tt.spoil(h)
+			out, stderr, status := h.run("explain", "octocat")
+			lines := strings.Split(strings.TrimSpace(out), "\n")
+			if last := lines[len(lines)-1]; status != 1 || !strings.HasPrefix(last, tt.want) {
+				t.Errorf("status %d, stdout %q, stderr %q", status, out, stderr)
+			}
+		})
+	}
+}
+
 // TestTheHotPath: the second answer comes before viper and go-github are even
 // initialised, is the same, and asks nobody.
 func TestTheHotPath(t *testing.T) {

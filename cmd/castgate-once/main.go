@@ -41,10 +41,10 @@ func run(env *cli.Env) error {
 	fs.IntVar(&c.Port, "port", 2022, "TCP port; 0 takes any free one")
 	fs.StringVar(&c.Listen, "listen", "", "`address` to listen on (default all)")
 	fs.StringVar(&c.Log, "log", "", "`file` for the recording (default standard output)")
-	fs.StringVar(&c.LogFormat, "log-format", once.FormatCast, "cast (asciicast v3) or raw (a plain transcript)")
+	fs.StringVar(&c.LogFormat, "log-format", once.FormatCast, "cast (asciicast v3) or raw (a plain transcript: what was asked for, shown and, without a terminal, sent)")
 	fs.BoolVar(&c.LogPasswords, "log-passwords", false, "record also what is typed while the terminal doesn't echo")
 	fs.StringVar(&c.Announce, "announce", "", "`program` to run with the host key's public line when the port is open")
-	fs.DurationVar(&c.Timeout, "timeout", 10*time.Minute, "how long to wait for a session")
+	cli.DurationVar(fs, &c.Timeout, "timeout", 10*time.Minute, "how long to wait for a session: a `duration` or plain seconds")
 	if err := env.Parse(fs, env.Args); err != nil {
 		return err
 	}

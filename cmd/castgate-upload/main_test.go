@@ -43,6 +43,8 @@ func TestConfigFile(t *testing.T) {
 		{"seal: {recipients: [" + age1 + "]}", ""},
 		{"seal: [[" + age1 + "], [" + age1 + "]]", ""},
 		{"targets: [{dir: {path: /a}}, {s3: {endpoint: https://h, bucket: b, retain: 8760h, path_style: true}}]", ""},
+		{"seal: {recipients: [[" + age1 + "], [" + age1 + "]]}", ""},
+		{"seal: {recipients: [[" + age1 + "], " + age1 + "]}", "list"},
 		{"seal: {recipients: []}", "recipients"},
 		{"seal: {recipient: [" + age1 + "]}", "recipients"},
 		{"seal: [" + age1 + "]", "list"},

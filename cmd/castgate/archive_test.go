@@ -22,6 +22,7 @@ import (
 	"castgate/packaging/hosttest"
 	"castgate/upload/archive"
 	"castgate/upload/archive/archivetest"
+	"castgate/upload/archive/web"
 	"castgate/upload/manifest"
 )
 
@@ -277,8 +278,8 @@ func TestExport(t *testing.T) {
 	if code, _, errs := f.run(t, "export", "-o", file, f.ids[0]); code != 1 || !strings.Contains(errs, "exists") {
 		t.Errorf("over a file: %d %q", code, errs)
 	}
-	if code, _, _ := f.run(t, "export", "-format", "gif", f.ids[0]); code != 2 {
-		t.Errorf("gif: %d", code)
+	if code, _, errs := f.run(t, "export", "-format", "gif", f.ids[0]); code != 2 || !strings.Contains(errs, "want v3, v2, txt or html") {
+		t.Errorf("gif: %d %s", code, errs)
 	}
 	// asciinema of the distribution, 2.x, must take it.
 	program, err := exec.LookPath("asciinema")
@@ -296,6 +297,33 @@ func TestExport(t *testing.T) {
 	cmd.Stdin, cmd.SysProcAttr = tty, &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if out, err := cmd.Output(); err != nil || string(out) != "$ sudo reboot\r\n\x1b]0;title\x07bye\r\n" {
 		t.Errorf("asciinema cat: %v %q", err, out)
+	}
+}
+
+// TestExportPage: the page's single file, without a page, also of a recording
+// that is torn or of another recorder.
+func TestExportPage(t *testing.T) {
+	f := newFixture(t)
+	if !web.HasPlayer() {
+		if code, out, errs := f.run(t, "export", "-format", "html", f.ids[0]); code != 1 || out != "" || !strings.Contains(errs, "without the player") {
+			t.Errorf("%d %q %q", code, out, errs)
+		}
+		hosttest.Skip(t, "built without the player: make web")
+	}
+	other := filepath.Join(t.TempDir(), "other.cast")
+	if err := os.WriteFile(other, []byte("{\"version\":2,\"width\":80,\"height\":24}\n[1,\"o\",\"<b>$ sudo reboot\\r\\n\"]\n[1.5,\"o\""), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for arg, want := range map[string]string{f.ids[0]: f.ids[0], other: "&lt;b&gt;"} {
+		file := filepath.Join(t.TempDir(), "x.html")
+		if code, out, errs := f.run(t, "export", "-format", "html", "-o", file, arg); code != 0 || out+errs != "" {
+			t.Fatalf("%s: %d %q %q", arg, code, out, errs)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil || !strings.HasPrefix(string(text), "<!doctype html>") || !strings.Contains(string(text), want) ||
+			!strings.Contains(string(text), "$ sudo reboot") || !strings.Contains(string(text), "AsciinemaPlayer.create") || strings.Contains(string(text), "<b>$") {
+			t.Errorf("%s: %v, %d bytes", arg, err, len(text))
+		}
 	}
 }
 

@@ -16,8 +16,10 @@ import (
 
 func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	asJSON := fs.Bool("json", false, "print the findings as JSON")
+	verbose := fs.Bool("v", false, "list everything that was looked at, and what follows from a cause already named")
 	sessions := fs.Bool("sessions", false, "compare the sessions that sshd started with the recordings instead")
-	since := fs.Duration("since", 24*time.Hour, "how far back -sessions looks")
+	var since time.Duration
+	cli.DurationVar(fs, &since, "since", 24*time.Hour, "how far back -sessions looks: a `duration`")
 	return func() error {
 		if fs.NArg() > 0 {
 			return cli.Usage("unexpected argument %q", fs.Arg(0))
@@ -28,20 +30,23 @@ func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		if err != nil {
 			return cli.Hint(err, "sudo castgate check")
 		}
-		var found []host.Finding
+		var all []host.Finding
 		if *sessions {
-			found = h.Sessions(time.Now().Add(-*since))
+			all = h.Sessions(time.Now().Add(-since))
 		} else {
-			found = h.Check()
+			all = h.Check()
 		}
-		write := host.WriteText
-		if *asJSON {
+		shown, write := all, host.WriteText
+		switch {
+		case *asJSON:
 			write = host.WriteJSON
+		case !*verbose && !*sessions:
+			shown = h.Brief(all)
 		}
-		if err := write(env.Stdout, found); err != nil {
+		if err := write(env.Stdout, shown); err != nil {
 			return err
 		}
-		if host.Failed(found) {
+		if host.Failed(all) {
 			return cli.Exit(cli.StatusFailed)
 		}
 		return nil

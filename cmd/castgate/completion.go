@@ -30,19 +30,27 @@ type completion struct {
 	name, what string
 	flags      []flagHelp
 	files      bool // its arguments may be files
+	ids        bool // and ids of recordings
 }
 
-type flagHelp struct{ name, what string }
+type flagHelp struct {
+	name, what string
+	values     []string // what it takes, where these are few
+}
+
+// idsOf prints the newest ids that begin with $1: all that a shell can show.
+const idsOf = `castgate ls -no-pager %s 2>/dev/null | sed -n '2,101s/ .*//p;101q'`
 
 func completions(env *cli.Env) []completion {
 	var all []completion
 	for _, c := range commands() {
 		fs := env.Flags("", "")
 		c.setup(env, fs)
-		one := completion{name: c.name, what: c.what, files: strings.Contains(c.args, "FILE") || strings.Contains(c.args, "DIR")}
+		one := completion{name: c.name, what: c.what, files: strings.Contains(c.args, "FILE") || strings.Contains(c.args, "DIR"), ids: strings.Contains(c.args, "ID")}
 		fs.VisitAll(func(f *flag.Flag) {
 			_, usage := flag.UnquoteUsage(f)
-			one.flags = append(one.flags, flagHelp{f.Name, usage})
+			few, _ := f.Value.(choice)
+			one.flags = append(one.flags, flagHelp{f.Name, usage, few.of})
 		})
 		all = append(all, one)
 	}
@@ -67,8 +75,17 @@ func (c completion) flagWords() string {
 
 func bashScript(all []completion) string {
 	var b strings.Builder
-	b.WriteString("# bash completion for castgate\n_castgate() {\n")
-	b.WriteString("    local cur=${COMP_WORDS[COMP_CWORD]} words='' files=''\n")
+	fmt.Fprintf(&b, "# bash completion for castgate\n_castgate_ids() { "+idsOf+"; }\n_castgate() {\n", `${1:+"$1"}`)
+	b.WriteString("    local cur=${COMP_WORDS[COMP_CWORD]} words='' files='' ids=''\n")
+	b.WriteString("    case ${COMP_WORDS[1]}${COMP_WORDS[COMP_CWORD-1]} in\n")
+	for _, c := range all {
+		for _, f := range c.flags {
+			if f.values != nil {
+				fmt.Fprintf(&b, "    %s-%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", c.name, f.name, strings.Join(f.values, " "))
+			}
+		}
+	}
+	b.WriteString("    esac\n")
 	fmt.Fprintf(&b, "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        words='%s help -h -version'\n    else\n", names(all))
 	b.WriteString("        case ${COMP_WORDS[1]} in\n")
 	for _, c := range all {
@@ -76,11 +93,15 @@ func bashScript(all []completion) string {
 		if c.files {
 			files = " files=yes"
 		}
+		if c.ids {
+			files += " ids=yes"
+		}
 		fmt.Fprintf(&b, "        %s) words='%s -h'%s ;;\n", c.name, c.flagWords(), files)
 	}
 	fmt.Fprintf(&b, "        help) words='%s' ;;\n        esac\n    fi\n", names(all))
-	b.WriteString("    case $cur in\n    -*) files='' ;;\n    *) [ \"$COMP_CWORD\" -gt 1 ] && [ \"${COMP_WORDS[1]}\" != help ] && words='' ;;\n    esac\n")
+	b.WriteString("    case $cur in\n    -*) files='' ids='' ;;\n    *) [ \"$COMP_CWORD\" -gt 1 ] && [ \"${COMP_WORDS[1]}\" != help ] && words='' ;;\n    esac\n")
 	b.WriteString("    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n")
+	b.WriteString("    [ -z \"$ids\" ] || COMPREPLY+=($(compgen -W \"$(_castgate_ids \"$cur\")\" -- \"$cur\"))\n")
 	b.WriteString("    [ -z \"$files\" ] || { compopt -o filenames; COMPREPLY+=($(compgen -f -- \"$cur\")); }\n")
 	b.WriteString("}\ncomplete -F _castgate castgate\n")
 	return b.String()
@@ -88,7 +109,8 @@ func bashScript(all []completion) string {
 
 func zshScript(all []completion) string {
 	var b strings.Builder
-	b.WriteString("#compdef castgate\n_castgate() {\n    local -a commands\n    commands=(\n")
+	fmt.Fprintf(&b, "#compdef castgate\n_castgate_ids() {\n    local -a ids\n    ids=(${(f)\"$("+idsOf+")\"})\n    compadd -a ids\n    [ \"$1\" != files ] || _files\n}\n", `${PREFIX:+"$PREFIX"}`)
+	b.WriteString("_castgate() {\n    local -a commands\n    commands=(\n")
 	for _, c := range all {
 		fmt.Fprintf(&b, "        %s\n", quote(c.name+":"+c.what))
 	}
@@ -96,9 +118,18 @@ func zshScript(all []completion) string {
 	for _, c := range all {
 		fmt.Fprintf(&b, "    %s) _arguments", c.name)
 		for _, f := range c.flags {
-			fmt.Fprintf(&b, " %s", quote("-"+f.name+"["+zshSafe(f.what)+"]"))
+			values := ""
+			if f.values != nil {
+				values = ":" + f.name + ":(" + strings.Join(f.values, " ") + ")"
+			}
+			fmt.Fprintf(&b, " %s", quote("-"+f.name+"["+zshSafe(f.what)+"]"+values))
 		}
-		if c.files {
+		switch {
+		case c.ids && c.files:
+			b.WriteString(" '*:recording:_castgate_ids files'")
+		case c.ids:
+			b.WriteString(" '*:recording:_castgate_ids'")
+		case c.files:
 			b.WriteString(" '*:file:_files'")
 		}
 		b.WriteString(" ;;\n")
@@ -113,7 +144,7 @@ func zshSafe(s string) string { return strings.NewReplacer("[", "(", "]", ")", "
 
 func fishScript(all []completion) string {
 	var b strings.Builder
-	b.WriteString("# fish completion for castgate\n")
+	fmt.Fprintf(&b, "# fish completion for castgate\nfunction __castgate_ids\n    "+idsOf+"\nend\n", "(commandline -ct | string match -r '.+')")
 	none := "'not __fish_seen_subcommand_from " + names(all) + "'"
 	fmt.Fprintf(&b, "complete -c castgate -n %s -f\n", none)
 	for _, c := range all {
@@ -122,8 +153,15 @@ func fishScript(all []completion) string {
 		if !c.files {
 			fmt.Fprintf(&b, "complete -c castgate -n %s -f\n", seen)
 		}
+		if c.ids {
+			fmt.Fprintf(&b, "complete -c castgate -n %s -k -a '(__castgate_ids)'\n", seen)
+		}
 		for _, f := range c.flags {
-			fmt.Fprintf(&b, "complete -c castgate -n %s -o %s -d %s\n", seen, f.name, quote(f.what))
+			values := ""
+			if f.values != nil {
+				values = " -x -a " + quote(strings.Join(f.values, " "))
+			}
+			fmt.Fprintf(&b, "complete -c castgate -n %s -o %s%s -d %s\n", seen, f.name, values, quote(f.what))
 		}
 	}
 	return b.String()

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 
 	"castgate/cmd/internal/cli"
+	"castgate/upload/archive/web"
 	"castgate/wrap/asciicast"
 )
 
@@ -19,18 +21,15 @@ type exportFlags struct {
 }
 
 func exportCommand(env *cli.Env, fs *flag.FlagSet) func() error {
-	f := exportFlags{recordingFlags: newRecordingFlags(fs)}
-	fs.StringVar(&f.format, "format", "v3", "`format`: v3 (as it was recorded), v2 (asciinema before 3.0), txt (what the screen showed)")
+	f := exportFlags{recordingFlags: newRecordingFlags(fs), format: "v3"}
+	fs.Var(choice{&f.format, []string{"v3", "v2", "txt", "html"}}, "format", "`format`: v3 (as it was recorded), v2 (asciinema before 3.0), txt (what the screen showed), html (player and recording in one page)")
 	fs.StringVar(&f.out, "o", "", "write to this new `FILE` instead of standard output")
 	return func() error {
 		arg, err := oneArgument(fs)
 		if err != nil {
 			return err
 		}
-		write := map[string]func(*cli.Env, io.Writer, io.Reader) error{"v3": writeV3, "v2": writeV2, "txt": writeText}[f.format]
-		if write == nil {
-			return cli.Usage("-format %q is not known: want v3, v2 or txt", f.format)
-		}
+		write := map[string]func(*cli.Env, io.Writer, io.Reader) error{"v3": writeV3, "v2": writeV2, "txt": writeText, "html": writeHTML}[f.format]
 		open, err := f.find(arg)
 		if err != nil {
 			return explain(err)
@@ -77,6 +76,13 @@ func writeV2(env *cli.Env, w io.Writer, in io.Reader) error {
 
 func writeText(env *cli.Env, w io.Writer, in io.Reader) error {
 	return (&textFlags{}).write(env, w, in)
+}
+
+func writeHTML(_ *cli.Env, w io.Writer, in io.Reader) error {
+	if err := web.WriteSingle(context.Background(), w, in); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	return nil
 }
 
 func exported(env *cli.Env, torn bool, err error) error {

@@ -101,12 +101,23 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
+// listing is a castgate that has two recordings, for the shells' own syntax.
+const listing = `castgate() { [ "$1 $2" = "ls -no-pager" ] || return 1; echo "ID    START"; for id in 01a2-one 01a3-two; do case $id in "$3"*) echo "$id  2026-11-30";; esac; done; }
+`
+
 func TestBashCompletes(t *testing.T) {
 	_, script, _ := castgate(t, "completion", "bash")
+	script += "compopt() { :; }\ncd /var/empty 2>/dev/null || cd \"$(mktemp -d)\"\n" + listing
 	for _, tt := range []struct{ line, want string }{
 		{"castgate compl", "completion"},
 		{"castgate completion -ver", "-version"},
 		{"castgate help compl", "completion"},
+		{"castgate export -format h", "html"},
+		{"castgate export -format=h", ""},
+		{"castgate play 01a3", "01a3-two"},
+		{"castgate export -format html 01a2", "01a2-one"},
+		{"castgate ls 01", "01a2-one\n01a3-two"},
+		{"castgate check 01", ""},
 	} {
 		words := strings.Fields(tt.line)
 		test := script + `
@@ -116,6 +127,45 @@ printf '%s\n' "${COMPREPLY[@]}"`
 		out, err := exec.Command("bash", "-c", test).CombinedOutput()
 		if err != nil || strings.TrimSpace(string(out)) != tt.want {
 			t.Errorf("%s: %q, %v", tt.line, out, err)
+		}
+	}
+}
+
+func TestFishCompletes(t *testing.T) {
+	program, err := exec.LookPath("fish")
+	if err != nil {
+		t.Skip("fish is not installed")
+	}
+	_, script, _ := castgate(t, "completion", "fish")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "castgate"), []byte("#!/bin/sh\n"+listing+"castgate \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"castgate export -format ": "html txt v2 v3", "castgate play 01a3": "01a3-two", "castgate ls ": "01a2-one 01a3-two", "castgate check 01": "",
+	} {
+		cmd := exec.Command(program, "--no-config", "-c", script+"\ncd "+dir+"\ncomplete -C '"+line+"'")
+		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "HOME=" + dir, "LANG=C.UTF-8"}
+		out, err := cmd.Output()
+		var words []string
+		for offer := range strings.Lines(string(out)) {
+			word, _, _ := strings.Cut(strings.TrimSpace(offer), "\t")
+			if word != "castgate" { // the file in the directory
+				words = append(words, word)
+			}
+		}
+		slices.Sort(words)
+		if err != nil || strings.Join(words, " ") != want {
+			t.Errorf("%s: %q, %v", line, out, err)
+		}
+	}
+}
+
+func TestZshKnowsFormatsAndIDs(t *testing.T) {
+	_, script, _ := castgate(t, "completion", "zsh")
+	for _, want := range []string{":format:(v3 v2 txt html)'", "'*:recording:_castgate_ids files'", "'*:recording:_castgate_ids'"} {
+		if !strings.Contains(script, want) {
+			t.Errorf("it has no %s", want)
 		}
 	}
 }

@@ -31,7 +31,7 @@ type playFlags struct {
 func playCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	f := playFlags{recordingFlags: newRecordingFlags(fs)}
 	fs.Float64Var(&f.speed, "speed", 0, "`times` as fast as it was (default 1 on a terminal; elsewhere everything at once)")
-	fs.DurationVar(&f.idle, "idle", 0, "wait no longer than this `duration` where nothing happened: 2s")
+	cli.DurationVar(fs, &f.idle, "idle", 0, "wait no longer than this `duration` where nothing happened: 2s")
 	fs.StringVar(&f.at, "at", "", "start at this `time` of the recording: 12:30, 90s")
 	fs.BoolVar(&f.raw, "raw", false, "don't filter: titles, clipboard and answers of the terminal are the recording's")
 	fs.BoolVar(&f.follow, "follow", false, "watch a session that goes on")

@@ -90,6 +90,7 @@ func receiveDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
 		return d, err
 	}
 	server := receive.New(dir, receive.Limits{}, log)
+	server.Certificates = cfg.TTYSpy.Certificates
 	d.Handler = server
 	if c := cfg.Receive.Tickets; c != nil {
 		if server.Tickets, err = upload.NewTickets(bucketOf(c)); err != nil {

@@ -70,6 +70,7 @@ var shipped = []string{
 	"/etc/castgate/upload.yaml root:castgate-upload 640",
 	"/etc/castgate/archive.yaml root:castgate-archive 640",
 	"/etc/castgate/signing-key root:castgate-upload 640",
+	"/etc/castgate/allowed_signers root:root 644",
 	"/etc/ssh/sshd_config.d/10-castgate.conf.example root:root 644",
 	"/var/spool/castgate root:castgate 750",
 	"/var/spool/castgate/live root:castgate 770",
@@ -126,6 +127,18 @@ func checkForPeople(t *testing.T, h *host.Host) {
 	}
 }
 
+// checkOwnSigner: castgate verify knows the host's own key, and no complaint.
+func checkOwnSigner(t *testing.T, h *host.Host) {
+	t.Helper()
+	public, _, _ := strings.Cut(h.Read("/etc/castgate/signing-key.pub"), " castgate@")
+	if got, want := h.Read("/etc/castgate/allowed_signers"), h.Name+` namespaces="castgate" `+public+"\n"; got != want {
+		t.Errorf("allowed_signers is %q, want %q", got, want)
+	}
+	if out, err := h.Try("castgate", "verify"); err != nil || strings.Contains(out, "hint:") {
+		t.Errorf("castgate verify: %v\n%s", err, out)
+	}
+}
+
 // sshFiles is a fingerprint of what the package may not touch.
 const sshFiles = `sha256sum /etc/ssh/sshd_config /etc/pam.d/* $(find /etc/ssh/sshd_config.d -name '*.conf')`
 
@@ -160,6 +173,7 @@ func TestInstall(t *testing.T) {
 			t.Errorf("dpkg --verify: %s, %v", out, err)
 		}
 		key := h.Read("/etc/castgate/signing-key")
+		checkOwnSigner(t, h)
 		if out := h.Run("dpkg", "--install", "/root/castgate.deb"); strings.Contains(out, "sshd is as it was") {
 			t.Errorf("reinstalling speaks as the first time:\n%s", out)
 		}

@@ -95,7 +95,11 @@ func TestReadme(t *testing.T) {
 func (d *door) checkBeforeEnable(command string) {
 	d.t.Helper()
 	out, err := d.Try("sh", "-c", command)
-	if err == nil || !strings.Contains(out, "FAIL castgate in sshd's configuration") {
+	if err == nil || !strings.HasPrefix(out, "FAIL castgate in sshd's configuration") || strings.Count(out, "FAIL") != 1 || !strings.HasSuffix(out, "-v lists everything\n") {
+		d.t.Errorf("%s: %v\n%s", command, err, out)
+	}
+	command += " -v"
+	if out, err = d.Try("sh", "-c", command); err == nil || strings.Count(out, "FAIL") < 5 {
 		d.t.Errorf("%s: %v\n%s", command, err, out)
 	}
 	for _, word := range []string{"secrets", "castgate-keys and GitHub", "systemd units", "owners and modes"} {

@@ -109,7 +109,19 @@ func makeSigningKey() error {
 	if err := run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "castgate", "-f", key.path); err != nil {
 		return err
 	}
-	return key.own()
+	if err := key.own(); err != nil {
+		return err
+	}
+	public, err := os.ReadFile(key.path + ".pub")
+	if err != nil {
+		return err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	signers := file{"/etc/castgate/allowed_signers", "root:root", "0644"}
+	return signers.write(fmt.Appendf(nil, "%s namespaces=\"castgate\" %s", host, public))
 }
 
 func installPrograms(from string) error {

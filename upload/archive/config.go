@@ -8,6 +8,7 @@ package archive
 import (
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 	"time"
 )
@@ -22,7 +23,15 @@ type Config struct {
 	Keys     string         `yaml:"keys"`  // allowed_signers(5): the hosts' keys
 	Web      WebConfig      `yaml:"web"`
 	Receive  ReceiveConfig  `yaml:"receive"`
+	TTYSpy   TTYSpyConfig   `yaml:"ttyspy"`
 	Auditors AuditorsConfig `yaml:"auditors"`
+}
+
+// TTYSpyConfig lets the hosts of a fleet that share one client certificate, as
+// ttyspy's do, deliver under their own names: the certificate's name -> hosts, in
+// which * stands for any part of a name.
+type TTYSpyConfig struct {
+	Certificates map[string][]string `yaml:"certificates"`
 }
 
 // StoreConfig says where recordings are: in the bucket when there is one, and
@@ -109,6 +118,13 @@ func (c *Config) Validate() error {
 	}
 	if !filepath.IsAbs(c.Index) {
 		return fmt.Errorf(`key "index" must be an absolute path, not %q`, c.Index)
+	}
+	for cert, hosts := range c.TTYSpy.Certificates {
+		for _, h := range hosts {
+			if _, err := path.Match(h, ""); err != nil || h == "" {
+				return fmt.Errorf(`key "ttyspy.certificates": %q of %q is no host's name`, h, cert)
+			}
+		}
 	}
 	return nil
 }

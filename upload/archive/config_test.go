@@ -20,6 +20,8 @@ func TestValidate(t *testing.T) {
 		{"relative directory", func(c *Config) { c.Store.Dir = "archive" }, false},
 		{"relative index", func(c *Config) { c.Index = "x.sqlite" }, false},
 		{"bucket beside the default directory", func(c *Config) { c.Store.S3 = &S3Config{Endpoint: "https://s3.example.org", Bucket: "b"} }, true},
+		{"a fleet's certificate", func(c *Config) { c.TTYSpy.Certificates = map[string][]string{"fleet": {"web*"}} }, true},
+		{"a fleet of no pattern", func(c *Config) { c.TTYSpy.Certificates = map[string][]string{"fleet": {"web[1"}} }, false},
 		{"bucket without a name", func(c *Config) { c.Store.S3 = &S3Config{Endpoint: "https://s3.example.org"} }, false},
 	} {
 		c := Defaults()

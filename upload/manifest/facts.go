@@ -21,10 +21,15 @@ import (
 type Facts struct {
 	Header   asciicast.Header
 	Duration time.Duration
-	Exit     *int // nil: the recorder died
+	Exit     *int // nil: the recorder died, unless Closed
+	Closed   bool // the last event is ClosedMarker
 	Events   int64
 	Cast     Object
 }
+
+// ClosedMarker is the label of the marker at the end of a recording that is whole
+// but has no exit status.
+const ClosedMarker = "end of transcript"
 
 // Measure reads a recording, unpacked, to its end. An error of each, which may be
 // nil, ends it.
@@ -49,6 +54,7 @@ func Measure(cast io.Reader, each func(asciicast.Event) error) (f Facts, err err
 		}
 		f.Events++
 		f.Duration, f.Exit = ev.Time, ExitOf(ev)
+		f.Closed = ev.Code == asciicast.Marker && string(ev.Text) == ClosedMarker
 	}
 }
 
@@ -155,6 +161,9 @@ func (m *Manifest) holds(f Facts) error {
 		if c.claimed != c.there {
 			return fmt.Errorf("%s: the manifest says %v, the recording %v", c.what, c.claimed, c.there)
 		}
+	}
+	if m.Ended == EndedClosed && !f.Closed {
+		return errors.New("end: the manifest says that it is whole, the recording does not")
 	}
 	if f.Header.Session != nil && !sameSession(&m.Session, f.Header.Session) { // else another recorder's
 		return errors.New("session: the manifest says another than the recording's header")

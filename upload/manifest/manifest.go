@@ -37,6 +37,7 @@ const Version = 1
 // How a recording ended, Manifest.Ended.
 const (
 	EndedExit        = "exit"        // the last event is the exit status
+	EndedClosed      = "closed"      // whole, but whoever sent it does not tell the exit status: ttyspy
 	EndedInterrupted = "interrupted" // its recorder, or the host, died
 )
 
@@ -51,7 +52,7 @@ type Manifest struct {
 	Duration Seconds   `json:"duration"`
 	Exit     *int      `json:"exit,omitempty"` // exit status, 128+n after signal n; absent when unknown
 	Complete bool      `json:"complete"`       // the recorder finished it
-	Ended    string    `json:"ended"`          // EndedExit or EndedInterrupted
+	Ended    string    `json:"ended"`          // EndedExit, EndedClosed or EndedInterrupted
 	Events   int64     `json:"events"`         // what asciicast.Reader yields
 	Cast     Object    `json:"cast"`           // the recording as any player reads it
 	Stored   Stored    `json:"stored"`         // the object beside the manifest

@@ -69,6 +69,7 @@ func TestParseRefuses(t *testing.T) {
 		{"end", `"end": "2026-11-21T23:59:59.5Z"`, `"end": "2027-11-21T23:59:59.5Z"`, "plus duration"},
 		{"time zone", `58Z"`, `58+01:00"`, "UTC"},
 		{"negative duration", `1.500000`, `-1.500000`, "duration"},
+		{"exit of one whose client sends none", `"ended": "exit"`, `"ended": "closed"`, "exit status"},
 		{"exit of an interrupted one", `"complete": true`, `"complete": false`, "complete"},
 		{"hash in capitals", Hash([]byte("cast")), strings.ToUpper(Hash([]byte("cast"))), "SHA-256"},
 		{"no previous", Hash([]byte("before")), "", "previous"},

@@ -111,12 +111,12 @@ func (m *Manifest) check() error {
 		return fmt.Errorf("start %v is not a whole second of UTC", m.Start)
 	case !m.End.Equal(m.Start.Add(time.Duration(m.Duration))):
 		return errors.New("end is not start plus duration")
-	case m.Ended != EndedExit && m.Ended != EndedInterrupted:
+	case m.Ended != EndedExit && m.Ended != EndedClosed && m.Ended != EndedInterrupted:
 		return fmt.Errorf("ended %q is not known", m.Ended)
-	case m.Complete != (m.Ended == EndedExit):
+	case m.Complete != (m.Ended != EndedInterrupted):
 		return fmt.Errorf("complete is %v, but it ended by %q", m.Complete, m.Ended)
-	case m.Complete != (m.Exit != nil):
-		return errors.New("an exit status belongs to a complete recording, and only to one")
+	case (m.Ended == EndedExit) != (m.Exit != nil):
+		return errors.New("an exit status belongs to a complete recording that ended by it, and only to one")
 	case m.Events < 0 || m.Cast.Bytes <= 0 || m.Stored.Bytes <= 0:
 		return errors.New("a count is negative or nothing")
 	case m.Term.Cols < 1 || m.Term.Cols > asciicast.MaxCells || m.Term.Rows < 1 || m.Term.Rows > asciicast.MaxCells:

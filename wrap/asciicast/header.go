@@ -74,6 +74,7 @@ type Session struct {
 	Host   string `json:"host"`             // gethostname(2)
 	User   string `json:"user"`             // account
 	UID    int    `json:"uid"`              //
+	Gecos  string `json:"gecos,omitempty"`  // the account's full name, where a ttyspy client tells it
 	Login  string `json:"login,omitempty"`  // GitHub login, from the session hook only
 	Key    string `json:"key,omitempty"`    // SHA256 fingerprint of the accepted key
 	Client string `json:"client,omitempty"` // "address port", from SSH_CONNECTION

@@ -64,6 +64,7 @@ func (o *object) session(s *Session) {
 	o.text("host", s.Host)
 	o.text("user", s.User)
 	o.number("uid", int64(s.UID))
+	o.some("gecos", s.Gecos)
 	o.some("login", s.Login)
 	if s.LoginID != 0 {
 		o.number("login_id", s.LoginID)

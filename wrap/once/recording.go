@@ -15,7 +15,7 @@ import (
 // Formats of the log.
 const (
 	FormatCast = "cast" // asciicast v3
-	FormatRaw  = "raw"  // what the terminal showed, byte for byte
+	FormatRaw  = "raw"  // what was asked for, shown and, where nothing echoes it, sent
 )
 
 // logFile is where the recording goes.

@@ -58,6 +58,7 @@ func TestFaults(t *testing.T) {
 		{"log not writable", []string{"-authorized-keys", good, "-log", dir + "/none/log"}, 89, "no such file"},
 		{"log is a recording", []string{"-authorized-keys", good, "-log", good}, 89, "is not empty"},
 		{"timeout", []string{"-authorized-keys", good, "-timeout", "100ms"}, 0, "no authenticated session within 100ms"},
+		{"timeout in seconds", []string{"-authorized-keys", good, "-timeout", "1"}, 0, "no authenticated session within 1s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := run(t, command(t, tt.args...))
@@ -247,14 +248,47 @@ func freePort(t *testing.T) string {
 	return port
 }
 
+// A transcript has both sides: a terminal echoes what is typed, else it is
+// written down as it comes, and so is the command that was asked for.
 func TestRawLog(t *testing.T) {
 	key := hosttest.NewKey(t, "ed25519")
-	s := start(t, key.Line, "-log-format", "raw").ready()
-	got := hosttest.Do(t, s.ssh(key, []string{"-tt"}, `printf '\377\000a\n'`), nil)
-	s.wait()
-	if text, err := os.ReadFile(s.log); err != nil || string(text) != got.Stdout || got.Stdout != "\xff\x00a\r\n" {
-		t.Errorf("shown %q, log %q, %v", got.Stdout, text, err)
+	transcript := func(t *testing.T, client func(s *server) hosttest.Result) (log string, got hosttest.Result) {
+		s := start(t, key.Line, "-log-format", "raw").ready()
+		got = client(s)
+		s.wait()
+		text, err := os.ReadFile(s.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text), got
 	}
+	t.Run("command", func(t *testing.T) {
+		const command = `printf '\377\000a\n'`
+		log, got := transcript(t, func(s *server) hosttest.Result { return hosttest.Do(t, s.ssh(key, []string{"-tt"}, command), nil) })
+		if log != "$ "+command+"\n"+got.Stdout || got.Stdout != "\xff\x00a\r\n" {
+			t.Errorf("shown %q, log %q", got.Stdout, log)
+		}
+	})
+	t.Run("shell with a terminal", func(t *testing.T) {
+		log, got := transcript(t, func(s *server) hosttest.Result {
+			x := hosttest.StartTerminal(t, s.ssh(key, []string{"-tt"}), 80, 24)
+			x.Type("echo see''n\r")
+			x.Expect("seen")
+			x.Type("exit\r")
+			return x.Wait()
+		})
+		if !strings.Contains(got.Stdout, log) || strings.Count(log, "echo see''n") > 2 { // the terminal's echo, and the shell's
+			t.Errorf("shown %q, log %q", got.Stdout, log)
+		}
+	})
+	t.Run("shell without", func(t *testing.T) {
+		log, got := transcript(t, func(s *server) hosttest.Result {
+			return hosttest.Do(t, s.ssh(key, []string{"-T"}), strings.NewReader("echo see''n\n"))
+		})
+		if got.Stdout != "seen\n" || log != "echo see''n\nseen\n" {
+			t.Errorf("shown %q, log %q", got.Stdout, log)
+		}
+	})
 }
 
 // When the log takes no more the session ends, and so does castgate-once.

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -80,6 +82,40 @@ func TestSyslogSendsOneQuotedDatagram(t *testing.T) {
 	}
 }
 
+// Where no syslog listens, as in a container, the log is on standard error: in
+// a file, or in the pipe of what started the container.
+func TestLogWithoutSyslog(t *testing.T) {
+	dir := t.TempDir()
+	file, err := os.Create(filepath.Join(dir, "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	newLog("castgate-keys", filepath.Join(dir, "no syslog"), file).Warn("refused", "account", "a")
+	text, err := os.ReadFile(file.Name())
+	if err != nil || !regexp.MustCompile(`^time=\S+ level=WARN msg=refused account=a\n$`).Match(text) {
+		t.Errorf("got %q, %v", text, err)
+	}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "syslog"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	newLog("castgate-upload", filepath.Join(dir, "syslog"), file).Warn("is in syslog")
+	newLog("castgate-upload", filepath.Join(dir, "no syslog"), w).Warn("kept")
+	newLog("castgate-keys", filepath.Join(dir, "no syslog"), w).Warn("would be the person's")
+	w.Close()
+	piped, _ := io.ReadAll(r)
+	if after, _ := os.ReadFile(file.Name()); !bytes.Equal(after, text) || bytes.Count(piped, []byte("\n")) != 1 || !bytes.Contains(piped, []byte("msg=kept")) {
+		t.Errorf("file %q, pipe %q", after, piped)
+	}
+}
+
 // TestPatientLog: a daemon's line waits for room in a syslog's socket that
 // somebody else has filled; others' lines are dropped there.
 func TestPatientLog(t *testing.T) {
@@ -110,5 +146,27 @@ func TestPatientLog(t *testing.T) {
 	}
 	if err := <-sent; err != nil {
 		t.Error(err)
+	}
+}
+
+// Plain numbers are seconds: timeout(1), otssh and asciinema take them so.
+func TestDurationVar(t *testing.T) {
+	for arg, want := range map[string]time.Duration{"600": 10 * time.Minute, "1.5": 1500 * time.Millisecond, "1h30m": 90 * time.Minute, "0": 0} {
+		e, _, _ := env()
+		var got time.Duration
+		fs := e.Flags("", "")
+		DurationVar(fs, &got, "timeout", time.Second, "")
+		if err := e.Parse(fs, []string{"-timeout", arg}); err != nil || got != want {
+			t.Errorf("%s: %v, %v", arg, got, err)
+		}
+	}
+	for _, arg := range []string{"", "soon", "10 m", "5x", "1e3", "1h30"} {
+		e, _, errs := env()
+		var got time.Duration
+		fs := e.Flags("", "")
+		DurationVar(fs, &got, "timeout", time.Second, "")
+		if code := e.Finish(e.Parse(fs, []string{"-timeout", arg})); code != StatusUsage || got != time.Second {
+			t.Errorf("%q: status %d, %v, %s", arg, code, got, errs)
+		}
 	}
 }

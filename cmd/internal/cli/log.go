@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -27,12 +28,29 @@ const (
 
 // NewLog returns the program's log: text on stderr when that is a terminal,
 // else syslog AUTHPRIV, so that what is said under sshd reaches the
-// administrator and not the person who logs in.
-func NewLog(name string, stderr *os.File) *slog.Logger {
+// administrator and not the person who logs in. Where there is no syslog, in a
+// container, a stderr that is a file or a container's pipe is better than nowhere.
+func NewLog(name string, stderr *os.File) *slog.Logger { return newLog(name, "/dev/log", stderr) }
+
+func newLog(name, syslog string, stderr *os.File) *slog.Logger {
 	if term.IsTerminal(int(stderr.Fd())) {
 		return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{ReplaceAttr: dropTime}))
 	}
-	return Syslog(name)
+	h := newSyslogHandler(name, syslog)
+	if h.out.fd < 0 && keeps(name, stderr) {
+		return slog.New(slog.NewTextHandler(stderr, nil))
+	}
+	return slog.New(h)
+}
+
+// keeps reports whether somebody reads stderr who may read the log: of a program
+// that sshd or PAM starts, a pipe is the person's.
+func keeps(name string, stderr *os.File) bool {
+	st, err := stderr.Stat()
+	if err != nil {
+		return false
+	}
+	return st.Mode().IsRegular() || st.Mode()&os.ModeNamedPipe != 0 && !slices.Contains([]string{"castgate-keys", "castgate-guard"}, name)
 }
 
 // Syslog returns a log that goes to /dev/log whatever stderr is. It speaks to

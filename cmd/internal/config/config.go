@@ -20,6 +20,8 @@ import (
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
+
+	"castgate/wrap/nearest"
 )
 
 // Error is a configuration error with advice for the administrator.
@@ -55,7 +57,7 @@ func Load(path string, into any) error {
 		return &Error{Path: path, Err: err, hint: "the file is YAML: check the indentation and the quotes near that line"}
 	}
 	if err := v.Unmarshal(into, strictly(nil)); err != nil {
-		return &Error{Path: path, Err: plain(err)}
+		return &Error{Path: path, Err: plain(err), hint: hintOf(err)}
 	}
 	return check(path, text.all, into)
 }
@@ -69,6 +71,7 @@ func strictly(md *mapstructure.Metadata) viper.DecoderConfigOption {
 			mapstructure.StringToTimeDurationHookFunc(),
 			mapstructure.TextUnmarshallerHookFunc(),
 			yesNo,
+			oneText,
 		)
 	}
 }
@@ -134,6 +137,25 @@ func plain(err error) error {
 	return err
 }
 
+// oneText refuses a text where a list belongs, unless it is the list's one item.
+func oneText(from, to reflect.Type, data any) (any, error) {
+	text, ok := data.(string)
+	if !ok || to.Kind() != reflect.Slice || !strings.ContainsAny(strings.TrimSpace(text), ", \t") {
+		return data, nil
+	}
+	return nil, listError(text)
+}
+
+// listError is a text where a list belongs.
+type listError string
+
+func (e listError) Error() string { return fmt.Sprintf("%q is one text, not a list", string(e)) }
+
+func (e listError) Hint() string {
+	items := strings.FieldsFunc(string(e), func(r rune) bool { return strings.ContainsRune(", \t", r) })
+	return "a list is written [" + strings.Join(items, ", ") + "]"
+}
+
 // yesNo lets a boolean key be written as YAML 1.1 wrote it.
 func yesNo(from, to reflect.Type, data any) (any, error) {
 	if from.Kind() != reflect.String || to.Kind() != reflect.Bool {
@@ -182,37 +204,12 @@ func last(key string) string {
 	return key
 }
 
-// suggest names the known key nearest to what was written.
 func suggest(key string, known []string) string {
-	best, dist := "", 3 // more than two edits apart is another word
-	for _, k := range known {
-		if d := distance(key, last(k)); d < dist {
-			best, dist = last(k), d
-		}
+	for i, k := range known {
+		known[i] = last(k)
 	}
-	if best == "" {
-		return "the man page lists the keys"
+	if near := nearest.To(key, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
 	}
-	return fmt.Sprintf("did you mean %q?", best)
-}
-
-// distance is the number of single-letter edits between a and b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diag := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diag
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diag = row[j]
-			row[j] = min(row[j]+1, row[j-1]+1, cost)
-		}
-	}
-	return row[len(b)]
+	return "the man page lists the keys"
 }

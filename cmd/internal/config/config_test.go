@@ -13,7 +13,7 @@ import (
 )
 
 type sample struct {
-	Teams    []string
+	Teams    []string `yaml:"teams"`
 	Accounts map[string]struct {
 		Logins []string
 	}
@@ -55,6 +55,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"unknown nested key", "cache: {max_stole: 1h}\n", `key "max_stole" is not known`, `did you mean "max_stale"?`},
 		{"wrong type", "cache: {max_stale: soon}\n", "max_stale", ""},
 		{"neither yes nor no", "stream: maybe\n", "neither yes nor no", ""},
+		{"a list as a text", "teams: a,b\n", `key "teams": "a,b" is one text, not a list`, "a list is written [a, b]"},
+		{"a list with spaces", "teams: a b\n", `key "teams": "a b" is one text`, "a list is written [a, b]"},
+		{"a list as a text, below", "accounts: {deploy: {logins: \"a, b\"}}\n", `"a, b" is one text`, "a list is written [a, b]"},
 		{"not YAML", "teams: [a\n", "line 1", "indentation"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -24,21 +24,32 @@ func (h *Host) sshdConfig() []Finding {
 	return ok(what)
 }
 
-// enabled looks for the drop-in, and for whether sshd reads it.
+// enableFix is what sets a host right that is not enabled.
+const enableFix = "castgate enable"
+
 func (h *Host) enabled() []Finding {
-	const what = "castgate in sshd's configuration"
+	if f := h.notInForce(); f.Level == Fail {
+		return []Finding{f}
+	}
+	return ok(inSshd)
+}
+
+const inSshd = "castgate in sshd's configuration"
+
+// notInForce looks for the drop-in, and for whether sshd reads it.
+func (h *Host) notInForce() Finding {
 	if _, err := os.Stat(Snippet); err != nil {
 		// Somebody may have written it elsewhere; then it is in force.
 		if strings.Contains(h.global().get("authorizedkeyscommand"), keysPath) {
-			return ok(what)
+			return Finding{}
 		}
-		return failed(what, Snippet+" does not exist: sshd lets nobody in by GitHub teams and records nothing", "castgate enable")
+		return Finding{Level: Fail, What: inSshd, Why: Snippet + " does not exist: sshd lets nobody in by GitHub teams and records nothing", Fix: enableFix}
 	}
 	included := slices.ContainsFunc(configured(sshdMain), func(s setting) bool { return s.file == Snippet })
 	if !included {
-		return failed(what, sshdMain+" does not include "+filepath.Dir(Snippet), `put "Include /etc/ssh/sshd_config.d/*.conf" on its first line and reload ssh`)
+		return Finding{Level: Fail, What: inSshd, Why: sshdMain + " does not include " + filepath.Dir(Snippet), Fix: `put "Include /etc/ssh/sshd_config.d/*.conf" on its first line and reload ssh`}
 	}
-	return ok(what)
+	return Finding{}
 }
 
 // overridden are the options that a program's own unit or wrapper has been

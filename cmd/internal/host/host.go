@@ -53,6 +53,8 @@ type Host struct {
 	sshd    map[string]settings // by account
 	sshdErr error
 	version version
+
+	follows map[Finding]bool // from castgate's not being in force
 }
 
 // Look gathers the facts.
@@ -60,7 +62,7 @@ func Look(ctx context.Context) (*Host, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("only root can look at every part of the host")
 	}
-	h := &Host{ctx: ctx, Keys: keys.Default(), Upload: upload.Defaults(), Archive: archive.Defaults()}
+	h := &Host{ctx: ctx, follows: map[Finding]bool{}, Keys: keys.Default(), Upload: upload.Defaults(), Archive: archive.Defaults()}
 	h.keysErr = config.Load(keys.DefaultConfig, h.Keys)
 	h.uploadErr = config.Load("/etc/castgate/upload.yaml", &h.Upload)
 	h.archiveErr = config.Load(archive.ConfigPath, &h.Archive)

@@ -228,3 +228,22 @@ func TestChangesAreMadeTogether(t *testing.T) {
 		t.Errorf("%s, %v", out.String(), err)
 	}
 }
+
+// A host that is not enabled has one fault, not nine.
+func TestBriefTellsACauseOnce(t *testing.T) {
+	cause := Finding{Fail, inSshd, "no drop-in", enableFix}
+	h := &Host{follows: map[Finding]bool{}}
+	all := append(h.following([]Finding{{Fail, "forced", "x", "y"}, {Warn, "log", "x", "y"}, {Level: OK, What: "a"}}, func(Finding) bool { return true }),
+		cause, Finding{Fail, "secrets", "x", "y"}, Finding{Level: OK, What: "b"})
+	var out bytes.Buffer
+	if err := WriteText(&out, h.Brief(all)); err != nil {
+		t.Fatal(err)
+	}
+	want := `FAIL castgate in sshd's configuration - no drop-in (2 more findings follow from this) - castgate enable
+FAIL secrets - x - y
+ok   2 checks; -v lists everything
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}

@@ -4,6 +4,7 @@ package receive
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -115,8 +117,11 @@ func TestTtyspyClient(t *testing.T) {
 			t.Errorf("manifest %d: sequence %d, previous %q", i, m.Sequence, m.Previous)
 		}
 		last = data
-		if m.Session.Client != "192.0.2.7 50514" {
-			t.Errorf("client %q", m.Session.Client)
+		if m.Session.Client != "192.0.2.7 50514" || m.Session.Gecos != "Alice" {
+			t.Errorf("client %q, gecos %q", m.Session.Client, m.Session.Gecos)
+		}
+		if !m.Complete || m.Ended != manifest.EndedClosed || m.Exit != nil {
+			t.Errorf("complete %v, ended %q, exit %v", m.Complete, m.Ended, m.Exit)
 		}
 		stored, err := os.ReadFile(strings.Replace(p, ".json", ".cast.zst", 1))
 		if err != nil || manifest.Hash(stored) != m.Stored.SHA256 {
@@ -130,5 +135,74 @@ func TestTtyspyClient(t *testing.T) {
 	}
 	if live, _ := filepath.Glob(f.store + "/.castgate/live/*/*"); len(live) != 0 {
 		t.Errorf("left: %q", live)
+	}
+}
+
+// TestTtyspyClientGoesAway: without the end of its body a transcript is cut.
+func TestTtyspyClientGoesAway(t *testing.T) {
+	f := newFleet(t, Limits{})
+	c := f.host("web1")
+	r, err := http.NewRequest(http.MethodPost, f.http.URL+"/transcript", io.MultiReader(strings.NewReader("$ "), goneReader{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{"Content-Type": transcriptType, "X-Username": "alice", "X-Hostname": "web1"} {
+		r.Header.Set(k, v)
+	}
+	if resp, err := c.Do(r); err == nil {
+		resp.Body.Close()
+		t.Fatalf("answered %s", resp.Status)
+	}
+	var manifests []string
+	for end := time.Now().Add(10 * time.Second); len(manifests) == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		manifests, _ = filepath.Glob(f.store + "/alice/web1/*/*/*/*.json")
+	}
+	if len(manifests) != 1 {
+		t.Fatalf("files %q", f.files())
+	}
+	data, err := os.ReadFile(manifests[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := manifest.Parse(data); err != nil || m.Complete || m.Ended != manifest.EndedInterrupted {
+		t.Errorf("%v, %+v", err, m)
+	}
+}
+
+type goneReader struct{}
+
+func (goneReader) Read([]byte) (int, error) {
+	time.Sleep(200 * time.Millisecond) // the server has what was sent before
+	return 0, errors.New("gone")
+}
+
+// TestTtyspyFleet: hosts that share one certificate are each filed under their
+// own name, where the archive says so, and under no other.
+func TestTtyspyFleet(t *testing.T) {
+	f := newFleet(t, Limits{})
+	f.srv.Certificates = map[string][]string{"fleet": {"web*.example.org", "DB1"}}
+	for _, tt := range []struct {
+		cert, host string
+		status     int
+	}{
+		{"fleet", "web7.example.org", 200},
+		{"fleet", "DB1", 200},
+		{"fleet", "fleet", 200},
+		{"fleet", "db2", 403},
+		{"fleet", "web1.example.org/..", 403},
+		{"fleet", "web1.example.com", 403},
+		{"fleet", "", 403},
+		{"web1", "web7.example.org", 403},
+	} {
+		status, answer := f.do(f.host(tt.cert), "POST", "/transcript", []byte("hello"), "Content-Type", transcriptType,
+			"X-Username", "alice", "X-Hostname", tt.host)
+		if status != tt.status {
+			t.Errorf("%s by %s: %d %s", tt.host, tt.cert, status, answer)
+		}
+	}
+	for _, host := range []string{"web7.example.org", "db1", "fleet"} {
+		if found, _ := filepath.Glob(f.store + "/alice/" + host + "/*/*/*/*.json"); len(found) != 1 {
+			t.Errorf("%s: files %q", host, f.files())
+		}
 	}
 }

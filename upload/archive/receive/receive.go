@@ -85,7 +85,8 @@ type Server struct {
 
 	measured measured
 
-	Tickets Tickets // nil: none are given
+	Tickets      Tickets             // nil: none are given
+	Certificates map[string][]string // whose certificate may send transcripts of which hosts besides its own: patterns
 }
 
 // New returns a receiver that stores into dir.

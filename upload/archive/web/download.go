@@ -3,7 +3,6 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"castgate/upload/archive"
@@ -136,11 +134,15 @@ func transcript(ctx context.Context, a Archive, rec Recording) ([]screen.Line, e
 		return nil, err
 	}
 	defer in.Close()
+	return linesOf(ctx, in)
+}
+
+func linesOf(ctx context.Context, in io.Reader) ([]screen.Line, error) {
 	ctx, enough := context.WithCancel(ctx)
 	defer enough()
 	var lines []screen.Line
 	size := 0
-	_, err = archive.Transcribe(ctx, in, func(l screen.Line) {
+	_, err := archive.Transcribe(ctx, in, func(l screen.Line) {
 		if size += len(l.Text); size > maxTranscript {
 			enough()
 		} else if l.Text != "" {
@@ -160,9 +162,6 @@ const maxSingle = 64 << 20
 // writeHTML writes a page that needs nothing else: the player, the recording
 // and its transcript in one file, for somebody who has no access here.
 func (s *Server) writeHTML(w io.Writer, r *http.Request, rec Recording) error {
-	if !HasPlayer() {
-		return errors.New("this program was built without the player")
-	}
 	if rec.Manifest.Cast.Bytes > maxSingle { // no more than that is read, whatever there is
 		return fmt.Errorf("the recording is larger than %s", humanBytes(maxSingle))
 	}
@@ -171,17 +170,9 @@ func (s *Server) writeHTML(w io.Writer, r *http.Request, rec Recording) error {
 		return err
 	}
 	defer in.Close()
-	var cast bytes.Buffer
-	if err := cleanCast(&cast, in); err != nil {
-		return err
-	}
-	lines, err := transcript(r.Context(), s.archive, rec)
+	raw, err := io.ReadAll(in)
 	if err != nil {
 		return err
 	}
-	var text strings.Builder
-	for _, l := range lines {
-		fmt.Fprintf(&text, "%8s  %s\n", clock(l.At), visible(l.Text))
-	}
-	return writeSingle(w, rec, cast.String(), text.String())
+	return writeSingle(r.Context(), w, rec, raw)
 }

@@ -3,15 +3,21 @@
 package web
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
 	"io/fs"
 	"strings"
 	"time"
+
+	"castgate/upload/manifest"
+	"castgate/wrap/asciicast"
 )
 
 // singleBoot starts the player of a single-file page. The recording is in a
@@ -31,9 +37,52 @@ dt { opacity: .7 } dd { margin: 0 } dd, pre { font-family: ui-monospace, monospa
 pre { white-space: pre-wrap; overflow-wrap: anywhere }
 `
 
-// writeSingle writes the page. Its policy allows the scripts and styles in it
-// by their hashes, and no request at all.
-func writeSingle(w io.Writer, rec Recording, cast, text string) error {
+// WriteSingle writes the page of a recording that is in nobody's archive here.
+func WriteSingle(ctx context.Context, w io.Writer, in io.Reader) error {
+	raw, err := io.ReadAll(io.LimitReader(in, maxSingle+1))
+	if err != nil {
+		return err
+	}
+	if len(raw) > maxSingle {
+		return fmt.Errorf("the recording is larger than %s", humanBytes(maxSingle))
+	}
+	facts, err := manifest.Measure(bytes.NewReader(raw), nil)
+	if err != nil && !errors.Is(err, asciicast.ErrTorn) {
+		return err
+	}
+	m := &manifest.Manifest{
+		Command: facts.Header.Command, Start: time.Unix(facts.Header.Timestamp, 0).UTC(),
+		Duration: manifest.Seconds(facts.Duration), Cast: manifest.Object{SHA256: manifest.Hash(raw)},
+	}
+	if facts.Header.Session != nil {
+		m.Session = manifest.Session(*facts.Header.Session)
+	}
+	return writeSingle(ctx, w, Recording{Manifest: m, Host: m.Session.Host}, raw)
+}
+
+// writeSingle writes the page of a recording's bytes.
+func writeSingle(ctx context.Context, w io.Writer, rec Recording, raw []byte) error {
+	if !HasPlayer() {
+		return errors.New("this program was built without the player")
+	}
+	var cast bytes.Buffer
+	if err := cleanCast(&cast, bytes.NewReader(raw)); err != nil {
+		return err
+	}
+	lines, err := linesOf(ctx, bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, l := range lines {
+		fmt.Fprintf(&text, "%8s  %s\n", clock(l.At), visible(l.Text))
+	}
+	return writePage(w, rec, cast.String(), text.String())
+}
+
+// writePage puts the page together. Its policy allows the scripts and styles in
+// it by their hashes, and no request at all.
+func writePage(w io.Writer, rec Recording, cast, text string) error {
 	js, err := fs.ReadFile(files, playerJS)
 	if err != nil {
 		return err
@@ -50,7 +99,10 @@ func writeSingle(w io.Writer, rec Recording, cast, text string) error {
 	csp := fmt.Sprintf("default-src 'none'; script-src %s %s 'wasm-unsafe-eval'; style-src %s %s; img-src data:; font-src data:",
 		hashOf(player), hashOf(singleBoot), hashOf(string(css)), hashOf(singleStyle))
 	m := rec.Manifest
-	title := html.EscapeString(visible(m.Session.User) + " on " + rec.Host)
+	title := "A recording"
+	if m.Session.User != "" {
+		title = html.EscapeString(visible(m.Session.User) + " on " + rec.Host)
+	}
 	for _, part := range []string{
 		"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"", csp, "\">\n",
 		"<meta name=\"viewport\" content=\"width=device-width\">\n<title>", title, "</title>\n",
