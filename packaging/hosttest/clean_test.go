@@ -25,34 +25,65 @@ echo 'AuthorizedKeysCommand /usr/bin/castgate-keys' >>/etc/ssh/sshd_config
 echo 'echo the machine speaks' >/etc/ssh/sshrc
 ln -s /usr/lib/systemd/system/castgate-guard.socket /etc/systemd/system/sockets.target.wants/castgate-guard.socket
 echo LC_ALL=xx >/etc/environment
-useradd --create-home --groups castgate-people,tty --shell /usr/bin/castgate-wrap alice
+usermod --shell /usr/bin/castgate-wrap alice
 usermod --shell /usr/bin/castgate-wrap games
-echo recording >/var/spool/castgate/incoming/01935b7e-0000-7000-8000-00000000000a.cast
 echo root castgate 2755 /usr/bin/castgate-wrap >>/var/lib/dpkg/statoverride
 printf '\nPackage: castgate\nStatus: install ok installed\nVersion: 1\n\n' >>/var/lib/dpkg/status
 echo 'echo the machine speaks' >/root/.profile
 `
 
-// TestBeginsClean makes this host a machine that has everything, castgate's
-// accounts and guard included, and starts a second host on it.
-func TestBeginsClean(t *testing.T) {
+// odd is an environment that no test may mind.
+var odd = []string{
+	"CASTGATE_SESSION=01935b7e", "SSH_ORIGINAL_COMMAND=x", "SSH_CONNECTION=::1 1 ::1 22", "PAGER=false",
+	"TZ=Pacific/Chatham", "LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8", "BASH_ENV=/root/.profile", "HOME=/var/empty", "USER=alice", "TMPDIR=/var/tmp",
+}
+
+// TestWhereCastgateIsInstalled makes this host a machine that has everything:
+// castgate, its accounts, a guard, a recording. What runs there begins clean.
+func TestWhereCastgateIsInstalled(t *testing.T) {
 	Install(t)
 	StartGuard(t)
+	logInOnce(t)
 	Run(t, "sh", "-c", used)
 	t.Cleanup(func() {
-		Run(t, "sh", "-c", "userdel --remove alice 2>/dev/null; cp /etc/castgate/pam.d-sshd.before /etc/pam.d/sshd; rm -f /etc/castgate/pam.d-sshd.before /etc/ssh/sshrc /etc/environment")
+		Run(t, "sh", "-c", "cp /etc/castgate/pam.d-sshd.before /etc/pam.d/sshd; rm -f /etc/castgate/pam.d-sshd.before /etc/ssh/sshrc /etc/environment")
 	})
-	got := nested(t, "^TestFoundClean$",
-		"CASTGATE_HOSTTEST_USED=1", "CASTGATE_SESSION=01935b7e", "SSH_ORIGINAL_COMMAND=x", "TZ=Pacific/Chatham", "LC_ALL=tr_TR.UTF-8", "BASH_ENV=/root/.profile")
-	if got.Status != 0 {
-		t.Errorf("%s%s", got.Stdout, got.Stderr)
+	t.Run("a host", func(t *testing.T) {
+		got := nested(t, append(odd, "CASTGATE_HOSTTEST_USED=1"), os.Args[0], "-test.run=^TestFoundClean$")
+		if got.Status != 0 {
+			t.Errorf("%s%s", got.Stdout, got.Stderr)
+		}
+	})
+	// Those that know where castgate's files are, without a network.
+	t.Run("unit tests", func(t *testing.T) {
+		Slow(t)
+		t.Chdir("../..")
+		got := nested(t, odd, "go", "test", "-vet=off", "-count=1", "./cmd/...", "./keys/...", "./upload/archive", "./wrap/spool")
+		if got.Status != 0 {
+			t.Errorf("%s%s", got.Stdout, got.Stderr)
+		}
+	})
+}
+
+// logInOnce leaves a recording of alice's in the spool.
+func logInOnce(t *testing.T) {
+	t.Helper()
+	key := NewKey(t, "ed25519")
+	AddUser(t, "alice", "/bin/bash", "--groups", "castgate-people,tty").Authorize(t, key)
+	s := StartSshd(t, "ForceCommand exec /usr/bin/castgate-wrap", "SetEnv HOME=/usr/lib/castgate/home")
+	if got := Do(t, s.Ssh(key, "alice", nil, "true"), nil); got.Status != 0 {
+		t.Fatalf("%+v", got)
 	}
+	WaitFor(t, "a recording in the spool", func() bool {
+		found, _ := filepath.Glob("/var/spool/castgate/incoming/*.cast")
+		return len(found) > 0
+	})
 }
 
 // TestFoundClean is that second host.
 func TestFoundClean(t *testing.T) {
 	if os.Getenv("CASTGATE_HOSTTEST_USED") == "" {
-		t.Skip("TestBeginsClean runs it")
+		t.Skip("TestWhereCastgateIsInstalled runs it")
 	}
 	for _, pattern := range []string{"/etc/castgate*", "/var/cache/castgate*", "/var/lib/castgate*", "/var/log/castgate*", "/var/spool/castgate*", "/run/castgate/*", "/usr/*bin/castgate*", "/usr/lib/castgate*", "/etc/ssh/sshd_config.d/*", "/etc/ssh/sshrc", "/etc/systemd/system/*/castgate*", "/home/*", "/root/.profile"} {
 		if found, _ := filepath.Glob(pattern); len(found) > 0 {
@@ -94,12 +125,12 @@ func TestFoundClean(t *testing.T) {
 	}
 }
 
-// nested runs this test binary again, on a host inside the host, with an odd
-// umask and deaf to hang-ups.
-func nested(t *testing.T, run string, env ...string) Result {
+// nested runs a command that knows nothing of this host, with an odd umask and
+// deaf to hang-ups: a test binary that makes a host makes one inside this one.
+func nested(t *testing.T, env []string, command ...string) Result {
 	t.Helper()
-	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "sh", "-c",
-		"rmdir "+markerDir+"; umask 077; trap '' HUP; exec "+os.Args[0]+" -test.run='"+run+"'")
+	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--mount-proc", "sh", "-c",
+		"rmdir " + markerDir + "; umask 077; trap '' HUP; exec \"$@\"", "sh"}, command...)...)
 	cmd.Env = append(os.Environ(), env...)
 	defer func() {
 		if err := os.MkdirAll(markerDir, 0o755); err != nil {

@@ -50,7 +50,7 @@ func TestExitStatus(t *testing.T) {
 		status string
 		want   int
 	}{{"0", 0}, {"1", 1}} {
-		got := nested(t, "TestFailsWhenTold", "CASTGATE_HOSTTEST_FAIL="+tt.status)
+		got := nested(t, []string{"CASTGATE_HOSTTEST_FAIL=" + tt.status}, os.Args[0], "-test.run=TestFailsWhenTold")
 		if got.Status != tt.want || strings.Contains(got.Stdout, "told to fail") != (tt.want == 1) {
 			t.Errorf("want %d, got %+v", tt.want, got)
 		}
