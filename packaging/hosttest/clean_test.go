@@ -129,8 +129,10 @@ func TestFoundClean(t *testing.T) {
 // deaf to hang-ups: a test binary that makes a host makes one inside this one.
 func nested(t *testing.T, env []string, command ...string) Result {
 	t.Helper()
-	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--mount-proc", "sh", "-c",
-		"rmdir " + markerDir + "; umask 077; trap '' HUP; exec \"$@\"", "sh"}, command...)...)
+	cmd := exec.Command("unshare", append([]string{
+		"--mount", "--pid", "--fork", "--mount-proc", "sh", "-c",
+		"rmdir " + markerDir + "; umask 077; trap '' HUP; exec \"$@\"", "sh",
+	}, command...)...)
 	cmd.Env = append(os.Environ(), env...)
 	defer func() {
 		if err := os.MkdirAll(markerDir, 0o755); err != nil {
