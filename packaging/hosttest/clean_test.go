@@ -36,6 +36,7 @@ echo 'echo the machine speaks' >/root/.profile
 var odd = []string{
 	"CASTGATE_SESSION=01935b7e", "SSH_ORIGINAL_COMMAND=x", "SSH_CONNECTION=::1 1 ::1 22", "PAGER=false",
 	"TZ=Pacific/Chatham", "LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8", "BASH_ENV=/root/.profile", "HOME=/var/empty", "USER=alice", "TMPDIR=/var/tmp",
+	"GIT_TEST_ASSUME_DIFFERENT_OWNER=1", // somebody's clone, tested by root
 }
 
 // TestWhereCastgateIsInstalled makes this host a machine that has everything:
