@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's
 LDFLAGS  = -s -w $(if $(VERSION),-X castgate/cmd/internal/cli.Version=$(VERSION))
 TOOL     = go tool -modfile=.ci/tools.mod
 
-.PHONY: help build deps lint web test-web test test-all test-host fuzz deb rpm docs demo demo-clean bench bench-archive clean
+.PHONY: help build deps lint web test-web test test-all test-host fuzz deb rpm release update docs demo demo-clean bench bench-archive clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ deb: web ## dist/castgate_VERSION_ARCH.deb, for amd64 and arm64
 
 rpm: web ## the same as .rpm
 	packaging/build rpm amd64 arm64
+
+release: ## VERSION=1.2.3 KEY=FILE: packages, SBOM and signed sums in dist/castgate-VERSION
+	packaging/release '$(VERSION)' '$(KEY)'
+
+update: ## newest versions of all that castgate is built from; the tests; a table of what changed
+	.ci/update
 
 docs: ## docs/attacks.md and docs/sessions.md, from what the tests find (root)
 	mkdir -p .build/hosttest docs

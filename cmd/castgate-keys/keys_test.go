@@ -27,6 +27,7 @@ import (
 	"castgate/keys"
 	"castgate/keys/githubtest"
 	"castgate/keys/hot"
+	"castgate/packaging/hosttest"
 )
 
 const token = "ghp_standinTOKENthatMUSTneverLEAK"
@@ -38,7 +39,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "castgate-keys")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -46,7 +47,12 @@ var program = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// TestMain: groups and accounts are those of a throwaway host. Its /tmp goes
+// with it.
 func TestMain(m *testing.M) {
+	if os.Geteuid() == 0 {
+		hosttest.Main(m)
+	}
 	m.Run()
 	if path, err := program(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
@@ -74,12 +80,12 @@ func newHost(t *testing.T) *host {
 	}
 	h.config = filepath.Join(h.dir, "keys.yaml")
 	h.write("token", token)
-	h.write("keys.yaml", fmt.Sprintf(`github: {url: %q, org: acme, token_file: %q, timeout: 1s}
+	h.write("keys.yaml", fmt.Sprintf(`github: {url: %q, org: acme, token_file: %q, timeout: 1s, app: {token_dir: %q}}
 teams: [developers]
 accounts: {refresh: {teams: [developers]}, octocat: {logins: [octocat]}}
 cache: {dir: %q}
 state: %q
-`, h.github.Start(t).URL, filepath.Join(h.dir, "token"), filepath.Join(h.dir, "cache"), filepath.Join(h.dir, "state")))
+`, h.github.Start(t).URL, filepath.Join(h.dir, "token"), filepath.Join(h.dir, "run"), filepath.Join(h.dir, "cache"), filepath.Join(h.dir, "state")))
 	for _, dir := range []string{"state", "state/people", "state/seen"} {
 		if err := os.Mkdir(filepath.Join(h.dir, dir), 0o755); err != nil {
 			t.Fatal(err)

@@ -65,6 +65,15 @@ func (f *fixture) run(t *testing.T, args ...string) (code int, out, errs string)
 	return castgate(t, append([]string{args[0], "-config", f.config}, args[1:]...)...)
 }
 
+// local is a time of UTC's as it is written where the tests run.
+func local(utc string) string {
+	t, err := time.Parse("2006-01-02 15:04", utc)
+	if err != nil {
+		panic(err)
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
 func TestLs(t *testing.T) {
 	f := newFixture(t)
 	for _, indexed := range []bool{false, true} {
@@ -81,7 +90,7 @@ func TestLs(t *testing.T) {
 		if strings.ContainsAny(strings.ReplaceAll(out, "\n", ""), "\x1b\x07\r\n") || strings.Contains(out, "\u202e") {
 			t.Errorf("indexed %v: control characters: %q", indexed, out)
 		}
-		_, out, _ = f.run(t, "ls", "-json", "-user", "deploy", "-since", "2026-11-20 13:30", "-until", "2026-11-21")
+		_, out, _ = f.run(t, "ls", "-json", "-user", "deploy", "-since", local("2026-11-20 13:30"), "-until", local("2026-11-21 00:00"))
 		var row archive.Row
 		if err := json.Unmarshal([]byte(out), &row); err != nil || row.ID != f.ids[2] || row.Exit != nil || row.Complete {
 			t.Errorf("indexed %v: -json: %v %s", indexed, err, out)

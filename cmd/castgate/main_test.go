@@ -124,7 +124,9 @@ func TestBashCompletes(t *testing.T) {
 COMP_WORDS=(` + tt.line + `) COMP_CWORD=` + string(rune('0'+len(words)-1)) + `
 _castgate
 printf '%s\n' "${COMPREPLY[@]}"`
-		out, err := exec.Command("bash", "-c", test).CombinedOutput()
+		cmd := exec.Command("bash", "-c", test)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+		out, err := cmd.CombinedOutput()
 		if err != nil || strings.TrimSpace(string(out)) != tt.want {
 			t.Errorf("%s: %q, %v", tt.line, out, err)
 		}

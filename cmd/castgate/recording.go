@@ -41,7 +41,11 @@ func newRecordingFlags(fs *flag.FlagSet) *recordingFlags {
 	return r
 }
 
-const spoolDir = "/var/spool/castgate"
+// spoolDir and stateDir are this host's own; tests look elsewhere.
+var (
+	spoolDir = "/var/spool/castgate"
+	stateDir = "/var/lib/castgate/upload"
+)
 
 // source opens a recording that was found, as often as it is wanted.
 type source func() (io.ReadCloser, error)

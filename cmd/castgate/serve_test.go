@@ -42,7 +42,7 @@ func TestFleetInMinutes(t *testing.T) {
 	}
 
 	cfg := archive.Defaults()
-	cfg.Store.Dir, cfg.Index = filepath.Join(dir, "store"), filepath.Join(dir, "index.sqlite")
+	cfg.Store.Dir, cfg.Index, cfg.Keys = filepath.Join(dir, "store"), filepath.Join(dir, "index.sqlite"), filepath.Join(dir, "none")
 	if err := os.Mkdir(cfg.Store.Dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := filepath.Join(t.TempDir(), "archive.yaml")
-			if err := os.WriteFile(p, []byte(tt.yaml), 0o600); err != nil {
+			if err := os.WriteFile(p, []byte(tt.yaml+"\nkeys: "+dir+"/none\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if code, _, errs := castgate(t, "serve", "-config", p); code != 1 || !strings.Contains(errs, tt.want) {
@@ -156,7 +156,7 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 func TestServeBeforeABucket(t *testing.T) {
 	dir := t.TempDir()
 	cfg := archive.Defaults()
-	cfg.Index = filepath.Join(dir, "index.sqlite")
+	cfg.Index, cfg.Keys = filepath.Join(dir, "index.sqlite"), filepath.Join(dir, "none")
 	cfg.Store = archive.StoreConfig{Dir: dir, S3: &archive.S3Config{Endpoint: "http://127.0.0.1:1", Bucket: "b"}}
 	cfg.Auditors.Header = &archive.HeaderAuditors{Name: "X", From: []string{"127.0.0.1"}}
 	if err := cfg.Validate(); err != nil {

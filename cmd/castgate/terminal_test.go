@@ -21,7 +21,9 @@ import (
 const asProgram = "CASTGATE_TEST_AS_PROGRAM"
 
 // TestMain lets the test binary be the program, for tests that need a process.
+// Neither looks for the recordings of the machine that it runs on.
 func TestMain(m *testing.M) {
+	spoolDir, stateDir = "/nonexistent/spool", "/nonexistent/state"
 	if os.Getenv(asProgram) != "" {
 		main()
 		return

@@ -27,7 +27,7 @@ type verifyFlags struct {
 func verifyCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	f := verifyFlags{config: configFlag(fs)}
 	fs.StringVar(&f.keys, "keys", "", "allowed_signers `FILE` with the hosts' keys (default: key \"keys\" of the configuration)")
-	fs.StringVar(&f.state, "state", "/var/lib/castgate/upload", "`DIR` with the journal of this host's castgate-upload, which knows what it delivered last")
+	fs.StringVar(&f.state, "state", stateDir, "`DIR` with the journal of this host's castgate-upload, which knows what it delivered last")
 	fs.BoolVar(&f.json, "json", false, "a JSON object for each fault, and one with the sum at the end")
 	fs.BoolVar(&f.quiet, "q", false, "say nothing when all is well")
 	return func() error {

@@ -171,7 +171,7 @@ func startToExit(t *testing.T, as *syscall.SysProcAttr, want string, argv ...str
 
 func measureKeys(t *testing.T, r *report) {
 	const one = "/usr/local/bin/oneline"
-	hosttest.Run(t, "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", one, "./oneline")
+	hosttest.Run(t, "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", one, "./oneline")
 	r.commands = append(r.commands, "castgate-keys: `castgate-keys deploy ssh-ed25519 KEY`, for an account that the whole team may open, as the user castgate-keys"+firstLine("castgate-keys", "-version"))
 	g, as := startGitHub(t), asKeys(t)
 	warmKeys(t, r, g, as, one)

@@ -51,7 +51,7 @@ func recorders(t *testing.T) []recorder {
 	t.Helper()
 	const bin = "/usr/local/bin/"
 	hosttest.Run(t, "cc", "-O2", "-o", bin+"c-pass", "cpass/cpass.c", "-lutil")
-	hosttest.Run(t, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"go-pass", "./gopass")
+	hosttest.Run(t, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", bin+"go-pass", "./gopass")
 	sh := func(command string) []string { return []string{"/bin/sh", "-c", command} }
 	script := func(flags string) func(string, string) []string {
 		return func(command, out string) []string {

@@ -4,6 +4,7 @@
 package demo_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -182,6 +184,25 @@ func TestDemoWithGitHub(t *testing.T) {
 	got := hosttest.Do(t, cmd, nil)
 	if got.Status != 0 || !strings.Contains(got.Stdout, "uid=") || !strings.Contains(got.Stdout, "mona@") || len(server.Calls()) == 0 {
 		t.Errorf("%s\n%v", show(got), server.Calls())
+	}
+}
+
+// TestFetchWithoutNetwork: what the demo would fetch for the page is given up
+// soon where there is nothing to fetch it from.
+func TestFetchWithoutNetwork(t *testing.T) {
+	hosttest.Need(t)
+	if _, err := exec.LookPath("npm"); err != nil {
+		hosttest.Skip(t, "npm is not installed: make test-web installs it")
+	}
+	dir := t.TempDir()
+	hosttest.Run(t, "sh", "-c", "cd ../../upload/archive/web && cp fetch package.json package-lock.json "+dir+" && mkdir "+dir+"/player")
+	ctx, cancel := context.WithTimeout(t.Context(), hosttest.Patience) // npm's own patience is 76 seconds
+	defer cancel()
+	cmd := exec.CommandContext(ctx, dir+"/fetch", "tests")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err == nil || ctx.Err() != nil || !strings.Contains(string(out), "could not be fetched: npm ci failed") {
+		t.Errorf("%v, %v\n%s", err, ctx.Err(), out)
 	}
 }
 

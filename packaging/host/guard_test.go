@@ -21,7 +21,7 @@ func guarded(t *testing.T, suite string) (*host.Host, *hosttest.Key) {
 	t.Helper()
 	h := host.New(t, suite)
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "castgate/cmd/castgate-wrap", "castgate/cmd/castgate-guard")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", dir, "castgate/cmd/castgate-wrap", "castgate/cmd/castgate-guard")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -14,9 +14,10 @@
 // Main, as root, builds the castgate programs and runs the test binary again
 // in new mount, pid, network, IPC and UTS namespaces. Process 1 there is a
 // small init. It stacks an overlay (upper layer: a tmpfs) over the machine's
-// root, mounts a fresh /proc, /dev, /dev/pts, /dev/shm, /run and /tmp, brings
-// the loopback interface up, pivots into it, runs the tests in the same
-// working directory, reaps orphans and passes the tests' exit status on. When
+// root, takes away there what castgate and people left (clean.go), mounts a
+// fresh /proc, /dev, /dev/pts, /dev/shm, /run, /tmp, /root and /home, brings the
+// loopback interface up, pivots into it, runs the tests in the same working
+// directory with the environment of a fresh login, reaps orphans and passes the tests' exit status on. When
 // it ends the kernel ends everything else that ran there.
 //
 // The host shares the machine's programs (apt packages come from `make deps`)

@@ -4,7 +4,6 @@ package hosttest
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,13 +50,7 @@ func TestExitStatus(t *testing.T) {
 		status string
 		want   int
 	}{{"0", 0}, {"1", 1}} {
-		cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "sh", "-c",
-			"umount "+markerDir+" 2>/dev/null; rmdir "+markerDir+" && exec "+os.Args[0]+" -test.run=TestFailsWhenTold")
-		cmd.Env = append(os.Environ(), "CASTGATE_HOSTTEST_FAIL="+tt.status)
-		got := Do(t, cmd, nil)
-		if err := os.MkdirAll(markerDir, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		got := nested(t, []string{"CASTGATE_HOSTTEST_FAIL=" + tt.status}, os.Args[0], "-test.run=TestFailsWhenTold")
 		if got.Status != tt.want || strings.Contains(got.Stdout, "told to fail") != (tt.want == 1) {
 			t.Errorf("want %d, got %+v", tt.want, got)
 		}

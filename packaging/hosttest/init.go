@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,11 +21,13 @@ func runInit() error {
 	if err != nil {
 		return err
 	}
+	unix.Umask(0o022)
 	for _, step := range []struct {
 		what string
 		do   func(machine) error
 	}{
 		{"mount the root", mountRoot},
+		{"begin clean", clean},
 		{"mount the rest", mountRest},
 		{"make devices", makeDevices},
 		{"share directories", share},
@@ -43,12 +44,6 @@ func runInit() error {
 
 // supervise runs the tests, reaps what they orphan and ends with their status.
 func supervise(m machine) error {
-	var env []string
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, stageEnv+"=") {
-			env = append(env, kv)
-		}
-	}
 	if err := os.Chdir(m.Dir); err != nil {
 		return err
 	}
@@ -57,15 +52,19 @@ func supervise(m machine) error {
 	if err != nil {
 		return err
 	}
-	pid, err := syscall.ForkExec(exe, os.Args, &syscall.ProcAttr{Env: env, Files: []uintptr{0, 1, 2}})
+	// Before the fork: what is handled here is not ignored there, although
+	// nohup(1), or a shell for what runs in its background, said so.
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
+	pid, err := syscall.ForkExec(exe, os.Args, &syscall.ProcAttr{Env: m.environment(os.Environ()), Files: []uintptr{0, 1, 2}})
 	if err != nil {
 		return fmt.Errorf("run %q: %w", exe, err)
 	}
-	ch := make(chan os.Signal, 1)
-	signal.Notify(ch, syscall.SIGQUIT, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		for s := range ch {
-			_ = syscall.Kill(pid, s.(syscall.Signal))
+			if s != syscall.SIGPIPE {
+				_ = syscall.Kill(pid, s.(syscall.Signal))
+			}
 		}
 	}()
 	for {

@@ -23,6 +23,7 @@ type machine struct {
 	Read  []string // directories that must be visible inside
 	Write []string // directories that stay the machine's own, for both to write
 	Built string   // why the programs could not be built, "" when they are
+	Go    []string // settings of the go command, wherever the machine has them
 }
 
 func (m machine) encode() string {
@@ -36,7 +37,8 @@ func decodeMachine() (m machine, err error) {
 }
 
 func survey() (machine, error) {
-	env, err := goEnv("GOMOD", "GOROOT", "GOMODCACHE", "GOCACHE")
+	names := []string{"GOMOD", "GOFLAGS", "GOROOT", "GOMODCACHE", "GOCACHE"}
+	env, err := goEnv(names...)
 	if err != nil {
 		return machine{}, err
 	}
@@ -48,8 +50,11 @@ func survey() (machine, error) {
 	if err != nil {
 		return machine{}, err
 	}
-	m.Read = []string{m.Root, env[1], env[2], filepath.Dir(exe)}
-	m.Write = []string{env[3], filepath.Join(m.Root, buildDir)}
+	for i, name := range names[1:] {
+		m.Go = append(m.Go, name+"="+env[i+1])
+	}
+	m.Read = []string{m.Root, env[2], env[3], filepath.Dir(exe)}
+	m.Write = []string{env[4], filepath.Join(m.Root, buildDir)}
 	for _, dir := range m.Write {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return machine{}, err

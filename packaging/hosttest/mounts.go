@@ -40,6 +40,8 @@ func mountRest(machine) error {
 		{"/dev/shm", "tmpfs", "mode=1777", unix.MS_NOSUID | unix.MS_NODEV},
 		{"/run", "tmpfs", "mode=0755", unix.MS_NOSUID | unix.MS_NODEV},
 		{"/tmp", "tmpfs", "mode=1777", unix.MS_NOSUID | unix.MS_NODEV},
+		{"/root", "tmpfs", "mode=0700", unix.MS_NODEV},
+		{"/home", "tmpfs", "mode=0755", unix.MS_NODEV},
 	} {
 		at := newRoot + m.at
 		if err := os.MkdirAll(at, 0o755); err != nil {
