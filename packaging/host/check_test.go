@@ -310,7 +310,7 @@ func TestCheckSessions(t *testing.T) {
 		open.Wait()
 		// What an escape looks like: sshd starts something else. The recording
 		// that is made by hand in there does not hide it.
-		d.Sh("echo ForceCommand none >" + earlier)
+		d.Sh("usermod -s /bin/bash octocat; echo ForceCommand none >" + earlier)
 		d.reload()
 		got := hosttest.Do(t, d.Ssh(d.key, "octocat", nil, "castgate-wrap >/dev/null 2>&1; echo unseen"), nil)
 		if !strings.Contains(got.Stdout, "unseen") {
@@ -320,7 +320,7 @@ func TestCheckSessions(t *testing.T) {
 		if err == nil || !strings.HasPrefix(out, "FAIL sessions") || strings.Count(out, "\n") != 1 || !strings.Contains(out, `"octocat" from 198.18.`) {
 			t.Errorf("an unrecorded session: %v\n%s", err, out)
 		}
-		d.Sh(noEarly)
+		d.Sh(noEarly + "; usermod -s /usr/bin/castgate-wrap octocat")
 		d.reload()
 	})
 }
