@@ -59,6 +59,13 @@ type Entry struct {
 // base is the path of its objects without their suffix.
 func (e Entry) base() string { return strings.TrimSuffix(e.Path, manifest.JSONSuffix) }
 
+// sameAs says that e and o are one recording, which came by two ways: the same
+// manifest in two places of its host's. In another host's it is a copy, that may
+// have nothing beside it.
+func (e Entry) sameAs(o Entry) bool {
+	return e.Hash == o.Hash && e.Manifest.Belongs(e.Path) && o.Manifest.Belongs(o.Path)
+}
+
 // Name is what it is called: by its place, never by what its manifest says.
 func (e Entry) Name() Name {
 	if e.Path == "" { // it is not delivered yet
@@ -270,15 +277,14 @@ const maxNamed = 16
 
 // Named returns the recordings of a name. An id begins with the time at which it
 // was made; only when nothing is found thereabouts is the whole store gone
-// through. The same manifest in two places is one recording that came by two
-// ways. The error is why nothing was found, where that is not all.
+// through. The error is why nothing was found, where that is not all.
 func (s *Store) Named(n Name) (found []Entry, err error) {
 	for _, near := range []bool{true, false} {
 		for e, failed := range s.Walk(Filter{ID: n.ID, Dir: n.Host, near: near}) {
 			switch {
 			case failed != nil:
 				err = failed
-			case n.Means(e.base()) && !slices.ContainsFunc(found, func(o Entry) bool { return o.Hash == e.Hash }):
+			case n.Means(e.base()) && !slices.ContainsFunc(found, e.sameAs):
 				found = append(found, e)
 			}
 			if len(found) == maxNamed {
@@ -295,7 +301,7 @@ func (s *Store) Named(n Name) (found []Entry, err error) {
 // SameID returns the other recordings that have the id of e, wherever they are.
 func (s *Store) SameID(e Entry) (others []Entry) {
 	for o, err := range s.Walk(Filter{ID: e.Manifest.Session.ID}) {
-		if err == nil && o.Hash != e.Hash {
+		if err == nil && o.Path != e.Path && !o.sameAs(e) {
 			others = append(others, o)
 		}
 	}
