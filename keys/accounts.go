@@ -13,8 +13,6 @@ import (
 	"strings"
 )
 
-const groupFile = "/etc/group"
-
 // Accounts writes user records for the members of "teams" who have no account
 // on this host, so that nss-systemd(8) knows them without useradd, and removes
 // those of members who left. Call it after Refresh; it makes no call itself.
@@ -23,8 +21,8 @@ func (s *Service) Accounts() error {
 	if u.off() {
 		return advise(errors.New("userdb is off"), "set userdb: {first_uid: ..., last_uid: ...}")
 	}
-	if !s.seenWithin(s.Config.Teams, s.Config.Cache.MaxStale) {
-		return errors.New("userdb: nothing is known of the teams: accounts stay as they are")
+	if s.Cache == nil {
+		return s.cacheErr
 	}
 	c, err := s.rootDir(u.Dir, 0o755)
 	if err != nil {
@@ -35,7 +33,14 @@ func (s *Service) Accounts() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(faults, c.install(want))
+	return errors.Join(faults, c.install(want, s.undecidedAccount))
+}
+
+// undecidedAccount reports whether nothing is known of a member, so that their
+// account stays.
+func (s *Service) undecidedAccount(name string) bool {
+	_, _, decided := s.usable(name, s.Config.Teams)
+	return !decided
 }
 
 // drop collects the records that should be there. faults are members who can't
@@ -61,9 +66,28 @@ func (s *Service) drop(u Userdb) (want drop, faults, err error) {
 		if _, named := s.Config.Accounts[name]; named || local[name] || groups[name] {
 			continue // theirs is the account that the administrator made
 		}
-		faults = errors.Join(faults, u.account(want, r, s.groupsOf(r)))
+		theirs, err := s.claim(name, r)
+		if faults = errors.Join(faults, err); theirs {
+			faults = errors.Join(faults, u.account(want, r, s.groupsOf(r)))
+		}
 	}
 	return want, faults, nil
+}
+
+// claim pins an account that is made for a person, unless it was another's.
+func (s *Service) claim(account string, r record) (theirs bool, err error) {
+	people, err := s.pins(peopleDir, account)
+	if p := named(people, r.Login); err == nil && p.word == opens {
+		return p.id == r.ID && p.url == s.url(), nil
+	}
+	g := grant{name: account}
+	if err = errors.Join(err, s.ids(&g, r.Login)); err != nil {
+		return false, err
+	}
+	if id := g.logins[0].id; id != 0 && id != r.ID {
+		return false, nil
+	}
+	return true, s.setOwner(account, r.Login, r.ID)
 }
 
 // members are the records of everybody in "teams" who may log in.
@@ -73,7 +97,7 @@ func (s *Service) members() []record {
 		t, _ := s.Cache.team(slug)
 		for _, m := range t.Members {
 			r, _, ok := s.usable(m.Login, s.Config.Teams)
-			if _, active := r.in(s.Config.Teams, Active); ok && active && r.ID == r.Pinned && !r.Suspended {
+			if _, active := r.in(s.Config.Teams, Active); ok && active && !r.Suspended {
 				byID[r.ID] = r
 			}
 		}
@@ -108,13 +132,13 @@ func localNames(path string) (map[string]bool, error) {
 
 // install writes what is new and then removes what is ours and not wanted. A
 // name that somebody else's record has is left to them.
-func (c *Cache) install(want drop) error {
+func (c *Cache) install(want drop, undecided func(account string) bool) error {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if err := c.place(name, want[name]); err != nil {
 			return err
 		}
 	}
-	return c.removeRecords(want)
+	return c.removeRecords(want, undecided)
 }
 
 func (c *Cache) place(name, text string) error {
@@ -148,7 +172,7 @@ func ourRecord(name string, body []byte) bool {
 
 // removeRecords removes our records that are not wanted, and whatever points at
 // them. A record goes after what points at it.
-func (c *Cache) removeRecords(want drop) error {
+func (c *Cache) removeRecords(want drop, undecided func(account string) bool) error {
 	entries, err := fs.ReadDir(c.root.FS(), ".")
 	if err != nil {
 		return err
@@ -165,7 +189,8 @@ func (c *Cache) removeRecords(want drop) error {
 			target, _ = c.root.Readlink(name)
 		}
 		body, err := c.root.ReadFile(target)
-		if err == nil && ourRecord(target, body) {
+		account, _, _ := strings.Cut(target[:strings.LastIndexByte(target, '.')], ":")
+		if err == nil && ourRecord(target, body) && !undecided(account) {
 			gone = append(gone, name)
 		}
 	}

@@ -5,6 +5,7 @@ package keys
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 )
@@ -28,8 +29,9 @@ const negative = 30 * time.Second
 
 // person returns what is known of a login in these teams: from the cache while
 // it is fresh, else from GitHub, else from the cache as long as it may be
-// stale. The error means that nothing is known.
-func (s *Service) person(ctx context.Context, login string, need []string) (record, answer, error) {
+// stale. known is the id of who is meant, 0 when only the login says. The error
+// means that nothing is known.
+func (s *Service) person(ctx context.Context, login string, known int64, need []string) (record, answer, error) {
 	if r, how, ok := s.fresh(login, need); ok {
 		return r, how, nil
 	}
@@ -49,13 +51,10 @@ func (s *Service) person(ctx context.Context, login string, need []string) (reco
 	if err := s.Cache.mayAsk(s.Now(), wait); err != nil {
 		return s.stale(login, need, err)
 	}
-	known := old.Pinned
-	if s.Cache != nil && old.Origin != s.Cache.origin {
-		known = 0
-	}
 	p, err := s.Finder.Find(ctx, login, known, need)
 	s.Cache.heard(err, s.Now())
 	if err != nil {
+		s.rememberNoes(login, p)
 		return s.stale(login, need, err)
 	}
 	r, err := s.Cache.remember(login, p, s.Now())
@@ -66,11 +65,25 @@ func (s *Service) person(ctx context.Context, login string, need []string) (reco
 	return r, answer{source: "github"}, nil
 }
 
-// known is the record of a login with the age of what it says of these teams:
+// rememberNoes stores what was heard before a question failed: the teams that
+// the login is not in. A yes without the keys is not an answer.
+func (s *Service) rememberNoes(login string, p Person) {
+	maps.DeleteFunc(p.Teams, func(_ string, state State) bool { return state == Active })
+	if len(p.Teams) == 0 {
+		return
+	}
+	no := Person{Login: login, Teams: p.Teams}
+	if old, known := s.Cache.record(login); known {
+		no.Login = old.Login
+	}
+	_, _ = s.Cache.remember(login, no, s.Now())
+}
+
+// known is the record of a login with the time of what it says of these teams:
 // of the membership that counts, or of the oldest of several noes. What was
 // asked for it alone counts, and what the last refresh saw of a whole team,
 // which also tells who is not in it.
-func (s *Service) known(login string, need []string) (record, time.Duration, bool) {
+func (s *Service) known(login string, need []string) (record, time.Time) {
 	r, found := s.Cache.record(login)
 	if !found {
 		r.Login = login
@@ -94,8 +107,7 @@ func (s *Service) known(login string, need []string) (record, time.Duration, boo
 	if active.IsZero() {
 		active = none
 	}
-	d, ok := s.age(active, r.Origin)
-	return r, d, ok
+	return r, active
 }
 
 func later(a, b time.Time) time.Time {
@@ -106,25 +118,49 @@ func later(a, b time.Time) time.Time {
 }
 
 func (s *Service) fresh(login string, need []string) (record, answer, bool) {
-	r, d, ok := s.known(login, need)
+	r, how, ok := s.recent(login, need)
 	limit := s.Config.Cache.TTL
-	if _, active := r.in(need, Active); !active || len(r.Keys) == 0 {
+	if _, active := r.in(need, Active); !active || len(r.Keys) == 0 || r.Suspended {
 		limit = min(limit, negative)
 	}
-	return r, answer{"cache", d}, ok && d < limit
+	return r, how, ok && how.age < limit
 }
 
 // recent is fresh without the haste about noes: for what is written down about
 // many, of whom some have no keys.
 func (s *Service) recent(login string, need []string) (record, answer, bool) {
-	r, d, ok := s.known(login, need)
+	r, at := s.known(login, need)
+	d, ok := s.age(at, r.Origin)
 	return r, answer{"cache", d}, ok && d < s.Config.Cache.TTL
 }
 
-// usable is the answer that counts when GitHub can't be asked.
+// usable is the answer that counts when GitHub can't be asked. A yes lasts no
+// longer than max_stale; a no that was heard lasts until a yes is.
 func (s *Service) usable(login string, need []string) (record, answer, bool) {
-	r, d, ok := s.known(login, need)
-	return r, answer{"stale", d}, ok && d <= s.Config.Cache.MaxStale
+	r, at := s.known(login, need)
+	d := max(s.newest(r.Origin).Sub(at), 0)
+	ok := !at.IsZero() && d <= s.Config.Cache.MaxStale
+	if _, active := r.in(need, Active); !active {
+		ok = ok || r.heardNo(need)
+	}
+	how := answer{"stale", d}
+	if _, fresh := s.age(at, r.Origin); fresh && d < s.Config.Cache.TTL {
+		how.source = "cache"
+	}
+	return r, how, ok
+}
+
+// newest is the newest time that is known: the clock's, or that of the last
+// refresh when the clock is behind it. A host that starts with a wrong clock
+// and no network would else know nothing of anybody.
+func (s *Service) newest(from origin) time.Time {
+	now := s.Now()
+	if stamps := s.Cache.stamps(); stamps.Origin == from {
+		for _, at := range stamps.Teams {
+			now = later(now, at)
+		}
+	}
+	return now
 }
 
 // stale falls back to what was last known of a member. An old no is not worth
@@ -134,5 +170,6 @@ func (s *Service) stale(login string, need []string, cause error) (record, answe
 	if _, active := r.in(need, Active); !ok || !active {
 		return record{}, answer{}, cause
 	}
+	how.source = "stale"
 	return r, how, nil
 }

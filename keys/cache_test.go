@@ -50,7 +50,7 @@ func TestSingleFlight(t *testing.T) {
 		calls        int
 	}{
 		{"octocat", "OctoCat", 3}, // membership, id, keys
-		{"deploy", "bob", 4},      // a try at GraphQL, the list, two members' keys
+		{"deploy", "bob", 6},      // a try at GraphQL, the list, two members and their keys
 	} {
 		w := newWorld(t)
 		if tt.account == "deploy" {

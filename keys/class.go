@@ -23,6 +23,7 @@ const (
 	Broken     Class = "broken"     // 5xx, network, TLS, HTML, cut JSON
 	Incomplete Class = "incomplete" // a list that did not reach its end
 	Suspicious Class = "suspicious" // a team that shrank more than is likely
+	Unkept     Class = "unkept"     // not GitHub: the host does not know whose an account is
 )
 
 // Fault is a call that failed, with what it means.
@@ -49,7 +50,9 @@ func (f *Fault) Hint() string {
 	case Forbidden:
 		return "the token needs read:org and, with SAML, an authorisation for the organisation"
 	case Suspicious:
-		return "if the team really shrank, the next refresh believes it"
+		return "if they really left, a refresh a minute later believes it"
+	case Unkept:
+		return "systemd-tmpfiles --create castgate.conf gives the directory its owner and mode; castgate-keys pin lists what is in it"
 	}
 	return ""
 }

@@ -19,6 +19,7 @@ type Config struct {
 	Teams     []string           `yaml:"teams"`
 	Accounts  map[string]Account `yaml:"accounts"`
 	Cache     CacheConfig        `yaml:"cache"`
+	State     string             `yaml:"state"` // whose each account is (pins.go)
 	Keys      Policy             `yaml:"keys"`
 	Emergency map[string]string  `yaml:"emergency"`
 	Userdb    Userdb             `yaml:"userdb"`
@@ -63,6 +64,7 @@ type CacheConfig struct {
 func Default() *Config {
 	return &Config{
 		GitHub: GitHub{URL: "https://api.github.com/", Timeout: 3 * time.Second, App: App{TokenDir: "/run/castgate-keys"}},
+		State:  DefaultState,
 		Cache:  CacheConfig{Dir: DefaultDir, TTL: 5 * time.Minute, MaxStale: 24 * time.Hour},
 		Keys: Policy{
 			Types:      []string{"ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-nistp256", "ssh-rsa"},

@@ -4,7 +4,6 @@ package keys
 
 import (
 	"context"
-	"strings"
 	"time"
 )
 
@@ -16,6 +15,7 @@ type Service struct {
 	Finder Finder
 	Bulk   []Directory // the first that works
 	Passwd string
+	Group  string
 	Now    func() time.Time
 
 	// ConfigID says under which configuration finished answers were made
@@ -34,8 +34,9 @@ func New(c *Config) (*Service, error) {
 	cache, cacheErr := OpenCache(c.Cache.Dir)
 	if cache != nil {
 		cache.origin = c.GitHub.origin()
+		cache.overruled = overruledIn(c.GitHub.App.TokenDir)
 	}
-	s := &Service{Config: c, Cache: cache, Passwd: passwdFile, Now: time.Now, rate: &rate{}, cacheErr: cacheErr}
+	s := &Service{Config: c, Cache: cache, Passwd: passwdFile, Group: groupFile, Now: time.Now, rate: &rate{}, cacheErr: cacheErr}
 	now := func() time.Time { return s.Now() }
 	hc, err := newClient(c.GitHub, cache, s.rate, now)
 	if err != nil {
@@ -43,7 +44,7 @@ func New(c *Config) (*Service, error) {
 		return s, cacheErr
 	}
 	rest := newREST(c.GitHub, hc, now)
-	rest.believe = func(slug string, list []Person) error { return s.believe(slug, list, s.Now()) }
+	rest.believe = func(slug string, list []Person) []teammate { return s.believe(slug, list, s.Now()) }
 	s.Finder, s.Bulk = rest, []Directory{newGraph(c.GitHub, hc, now), rest}
 	if c.GitHub.enterprise() { // GraphQL doesn't tell who is suspended
 		s.Bulk = []Directory{rest}
@@ -74,14 +75,18 @@ func (s *Service) Decide(ctx context.Context, account string, offered *Key) (*De
 	if s.emergency(d, offered) {
 		return d, nil
 	}
-	g, why := s.grantFor(account)
-	if why != "" {
+	g, why, err := s.grantFor(account)
+	switch {
+	case err != nil:
+		d.no("%s", err)
+		return d, err
+	case why != "":
 		d.refuse("%s", why)
 		return d, nil
 	}
-	_, named := s.Config.Accounts[strings.ToLower(account)]
-	d.explainGrant(g, named)
-	err := s.grant(ctx, d, g, offered)
+	d.explainGrant(g)
+	d.Warnings = append(d.Warnings, g.warnings...)
+	err = s.grant(ctx, d, g, offered)
 	if d.Allowed() {
 		return d, nil
 	}

@@ -27,10 +27,15 @@ type Decision struct {
 	Warnings []string
 
 	entries map[string]hot.Entry // by base64, for Prepare
+	firsts  []pin                // whose id was not known for this account
 }
 
 // Allowed reports whether the account opens.
 func (d *Decision) Allowed() bool { return len(d.Lines) > 0 }
+
+// First reports whether the account opens to a GitHub id that was never seen
+// for it.
+func (d *Decision) First() bool { return d.Allowed() && len(d.firsts) > 0 }
 
 // take adds a line, once for each key.
 func (d *Decision) take(line string, e hot.Entry) {
@@ -53,7 +58,7 @@ func (d *Decision) Log(log *slog.Logger, err error) {
 	if d.Allowed() {
 		what = "allowed"
 	}
-	if d.Source == "emergency" || d.Source == "stale" {
+	if d.Source == "emergency" || d.Source == "stale" || d.First() {
 		level = slog.LevelWarn
 	}
 	if err != nil {

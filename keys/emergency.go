@@ -25,7 +25,6 @@ func (s *Service) emergency(d *Decision, offered *Key) bool {
 	if err != nil {
 		d.no("emergency file: %s", err)
 		d.Warnings = append(d.Warnings, "emergency file: "+err.Error())
-		return false
 	}
 	for _, l := range lines {
 		if offered == nil || l.key.Equal(*offered) {
@@ -50,8 +49,10 @@ type emergencyLine struct {
 const maxEmergency = 1 << 20
 
 // readEmergency reads an authorized_keys file that only root can have written.
-// Its lines keep their options, which are root's own words.
-func readEmergency(path string) ([]emergencyLine, error) {
+// Its lines keep their options, which are root's own words. The error is about
+// the file, or about lines that open nothing: sshd lets castgate's ForceCommand
+// stand above a command=, and so a key that may run one command would open a shell.
+func readEmergency(path string) (lines []emergencyLine, err error) {
 	if err := rootOnly(path); err != nil {
 		return nil, err
 	}
@@ -60,16 +61,22 @@ func readEmergency(path string) ([]emergencyLine, error) {
 		return nil, err
 	}
 	defer f.Close()
-	var lines []emergencyLine
+	var faults []error
 	sc := bufio.NewScanner(f)
 	sc.Buffer(nil, maxEmergency)
-	for sc.Scan() {
+	for n := 1; sc.Scan(); n++ {
 		text := strings.TrimSpace(sc.Text())
-		if k, ok := findKey(text); ok {
-			lines = append(lines, emergencyLine{text, k})
+		k, options, ok := findKey(text)
+		if !ok {
+			continue
 		}
+		if err := checkOptions(options); err != nil {
+			faults = append(faults, fmt.Errorf("%s:%d: %w", path, n, err))
+			continue
+		}
+		lines = append(lines, emergencyLine{text, k})
 	}
-	return lines, sc.Err()
+	return lines, errors.Join(append(faults, sc.Err())...)
 }
 
 // EmergencyKeys counts the keys of a break-glass file, as a login would read it.
@@ -78,20 +85,21 @@ func EmergencyKeys(path string) (int, error) {
 	return len(lines), err
 }
 
-// findKey finds the key in a line with or without options before it. A blank
-// inside a quoted option does not make a field look like a key: what follows
-// must parse as the key of that type.
-func findKey(line string) (Key, bool) {
+// findKey finds the key in a line, and the options before it. A blank inside a
+// quoted option does not make a field look like a key: what follows must parse
+// as the key of that type.
+func findKey(line string) (k Key, options string, ok bool) {
 	if line == "" || line[0] == '#' {
-		return Key{}, false
+		return Key{}, "", false
 	}
 	fields := strings.Fields(line)
 	for i := range len(fields) - 1 {
 		if k, err := ParseKey(fields[i], fields[i+1]); err == nil {
-			return k, true
+			before, _, _ := strings.Cut(line, fields[i+1])
+			return k, strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(before), fields[i])), true
 		}
 	}
-	return Key{}, false
+	return Key{}, "", false
 }
 
 // rootOnly refuses a file that somebody else than root could have written, by

@@ -63,7 +63,7 @@ func (e *etags) after(req *http.Request, resp *http.Response, body []byte) {
 func (e *etagEntry) response(req *http.Request, notModified *http.Response) *http.Response {
 	h := notModified.Header.Clone()
 	h.Set("Content-Type", "application/json")
-	if h.Del("Link"); e.Link != "" {
+	if h.Get("Link") == "" && e.Link != "" {
 		h.Set("Link", e.Link)
 	}
 	return &http.Response{

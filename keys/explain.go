@@ -69,6 +69,9 @@ func (d *Decision) because() string {
 	if d.Login != "" {
 		who = fmt.Sprintf("it belongs to %q (id %d), who is a member", d.Login, d.ID)
 	}
+	if d.First() {
+		who += " and was never seen here: from the first login on the account is theirs alone"
+	}
 	switch d.Source {
 	case "emergency":
 		return d.Why
@@ -88,17 +91,17 @@ func count(n int, what string) string {
 }
 
 // explainGrant says whom the configuration lets in.
-func (d *Decision) explainGrant(g grant, named bool) {
+func (d *Decision) explainGrant(g grant) {
 	var who []string
-	for _, l := range g.logins {
-		who = append(who, fmt.Sprintf("the GitHub login %q as a member of %s", l, strings.Join(g.need, " or ")))
+	for _, p := range g.logins {
+		what := fmt.Sprintf("the GitHub login %q", p.login)
+		if p.id != 0 {
+			what = fmt.Sprintf("the GitHub id %d (%q)", p.id, p.login)
+		}
+		who = append(who, what+" as a member of "+strings.Join(g.need, " or "))
 	}
 	if len(g.teams) > 0 {
 		who = append(who, "the members of "+strings.Join(g.teams, " and "))
 	}
-	rule := `the configuration's "teams"`
-	if named {
-		rule = `the configuration's "accounts"`
-	}
-	d.step("%s let in %s", rule, strings.Join(who, ", and "))
+	d.step("%s: lets in %s", g.rule, strings.Join(who, ", and "))
 }

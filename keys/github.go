@@ -17,18 +17,17 @@ import (
 // REST asks GitHub's REST API through go-github. One call at a time: GitHub
 // asks for that ("make requests serially"), and it keeps the calls countable.
 type REST struct {
-	client    *github.Client
-	org       string
-	suspended bool // members may be suspended and listed all the same
-	now       func() time.Time
-	believe   func(slug string, list []Person) error // whether a list may be right
+	client  *github.Client
+	org     string
+	now     func() time.Time
+	believe func(slug string, list []Person) []teammate // who is missing, and may be so by mistake
 }
 
 func newREST(g GitHub, hc *http.Client, now func() time.Time) *REST {
 	c := github.NewClient(hc)
 	c.BaseURL, _ = g.base() // Validate has seen it
 	c.UserAgent = userAgent
-	return &REST{client: c, org: g.Org, suspended: g.enterprise(), now: now, believe: func(string, []Person) error { return nil }}
+	return &REST{client: c, org: g.Org, now: now, believe: func(string, []Person) []teammate { return nil }}
 }
 
 // userAgent is how we appear in GitHub's audit log.
@@ -93,22 +92,28 @@ func (r *REST) fault(op string, resp *github.Response, err error) error {
 // maxPages bounds a list: 30,000 members, or a server that pages in a circle.
 const maxPages = 300
 
-// pages calls one list call for every page and checks that the pages go
-// forward and come to an end: half a list is no list.
-func (r *REST) pages(op string, one func(github.ListOptions) (*github.Response, error)) error {
+// pages calls one list call, which tells how many entries it got, for every
+// page and checks that the pages go forward and come to an end: half a list is
+// no list. A full page may be followed by another whatever its answer says: one
+// that did not change says what held when it was first read.
+func (r *REST) pages(op string, one func(github.ListOptions) (int, *github.Response, error)) error {
 	opts := github.ListOptions{PerPage: 100}
-	for range maxPages {
-		resp, err := one(opts)
+	for page := 1; page <= maxPages; page++ {
+		n, resp, err := one(opts)
 		if err != nil {
 			return r.fault(op, resp, err)
 		}
-		if resp.NextPage == 0 {
+		next := resp.NextPage
+		if next == 0 && n >= opts.PerPage {
+			next = page + 1
+		}
+		if next == 0 {
 			return nil
 		}
-		if resp.NextPage <= opts.Page {
-			return &Fault{Class: Incomplete, Op: op, Err: fmt.Errorf("page %d is followed by page %d", opts.Page, resp.NextPage)}
+		if next <= opts.Page {
+			return &Fault{Class: Incomplete, Op: op, Err: fmt.Errorf("page %d is followed by page %d", opts.Page, next)}
 		}
-		opts.Page = resp.NextPage
+		opts.Page = next
 	}
 	return &Fault{Class: Incomplete, Op: op, Err: fmt.Errorf("it has more than %d pages", maxPages)}
 }
@@ -119,12 +124,12 @@ func (r *REST) members(ctx context.Context, slug string) ([]Person, error) {
 		return nil, err
 	}
 	var list []Person
-	err := r.pages(fmt.Sprintf("list team %q", slug), func(o github.ListOptions) (*github.Response, error) {
+	err := r.pages(fmt.Sprintf("list team %q", slug), func(o github.ListOptions) (int, *github.Response, error) {
 		users, resp, err := r.client.Teams.ListTeamMembersBySlug(ctx, r.org, slug, &github.TeamListTeamMembersOptions{ListOptions: o})
 		for _, u := range users {
 			list = append(list, Person{Login: u.GetLogin(), ID: u.GetID()})
 		}
-		return resp, err
+		return len(users), resp, err
 	})
 	if err != nil {
 		return nil, err
@@ -133,7 +138,7 @@ func (r *REST) members(ctx context.Context, slug string) ([]Person, error) {
 }
 
 // usable refuses members without a name or number. One with a login that can't
-// be one stays out of every URL.
+// be one stays out of every URL, and one with a hash for a login is suspended.
 func usable(list []Person) ([]Person, error) {
 	seen := make(map[int64]bool, len(list))
 	out := list[:0]
@@ -141,7 +146,7 @@ func usable(list []Person) ([]Person, error) {
 		if p.ID <= 0 || p.Login == "" {
 			return nil, &Fault{Class: Broken, Op: "list the team", Err: fmt.Errorf("a member has no login or no id")}
 		}
-		if checkLogin(p.Login) == nil && !seen[p.ID] {
+		if checkLogin(p.Login) == nil && !hashed(p.Login) && !seen[p.ID] {
 			seen[p.ID] = true
 			out = append(out, p)
 		}
@@ -156,12 +161,12 @@ func (r *REST) keys(ctx context.Context, login string) ([]GitHubKey, error) {
 		return nil, err
 	}
 	var list []GitHubKey
-	err := r.pages(fmt.Sprintf("list the keys of %q", login), func(o github.ListOptions) (*github.Response, error) {
+	err := r.pages(fmt.Sprintf("list the keys of %q", login), func(o github.ListOptions) (int, *github.Response, error) {
 		keys, resp, err := r.client.Users.ListKeys(ctx, login, &o)
 		for _, k := range keys {
 			list = addKey(list, k.GetID(), k.GetKey())
 		}
-		return resp, err
+		return len(keys), resp, err
 	})
 	return list, err
 }
@@ -176,22 +181,21 @@ func addKey(list []GitHubKey, id int64, line string) []GitHubKey {
 }
 
 // Team implements Directory: one call for each page of members and at least
-// one for each member.
+// two for each member.
 func (r *REST) Team(ctx context.Context, slug string, each func(Person) error) error {
 	list, err := r.members(ctx, slug)
 	if err != nil {
 		return err
 	}
 	for _, p := range list {
-		if r.suspended {
-			p, err = r.identify(ctx, p, slug)
-		} else {
-			p.Keys, err = r.keys(ctx, p.Login)
+		q, err := r.identify(ctx, p, p.ID, slug)
+		if err == nil && q.ID != p.ID {
+			err = &Fault{Class: Incomplete, Op: fmt.Sprintf("list team %q", slug), Err: fmt.Errorf("%q is another person since", p.Login)}
 		}
 		if err != nil {
 			return err
 		}
-		if err := each(p); err != nil {
+		if err := each(q); err != nil {
 			return err
 		}
 	}

@@ -158,7 +158,7 @@ func (m *memberPage) people(op string) ([]Person, error) {
 		if n.PublicKeys == nil || n.PublicKeys.TotalCount != len(n.PublicKeys.Nodes) {
 			return nil, &Fault{Class: Incomplete, Op: op, Err: fmt.Errorf("not all keys of %q are there", n.Login)}
 		}
-		p := Person{Login: n.Login, ID: n.DatabaseID}
+		p := Person{Login: n.Login, ID: n.DatabaseID, MaybeSuspended: true}
 		for _, k := range n.PublicKeys.Nodes {
 			p.Keys = addKey(p.Keys, 0, k.Key)
 		}

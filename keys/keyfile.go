@@ -15,7 +15,7 @@ func ReadKeyFile(path string) (Key, error) {
 		return Key{}, fmt.Errorf("read the key: %w", err)
 	}
 	for line := range strings.Lines(string(body)) {
-		if k, ok := findKey(strings.TrimSpace(line)); ok {
+		if k, _, ok := findKey(strings.TrimSpace(line)); ok {
 			return k, nil
 		}
 	}

@@ -6,8 +6,12 @@
 //  1. A key in the account's emergency file opens it: no network, no cache.
 //  2. An account that "accounts" names is opened by the members of its teams
 //     and by its logins, who must be members of a team too.
-//  3. Any other account is opened by the GitHub login of the same name, when
-//     that login is a member of one of "teams", and never below uid 1000.
+//  3. An account that was made for a person is opened by them, when they are a
+//     member of one of "teams", and never below uid 1000: an account of the
+//     group castgate-people by the login of its name, one that root pinned by
+//     the id that it was pinned to (pins.go).
+//  4. Any other account is opened by nobody: a login can be changed to any
+//     name that an account has.
 //
 // Only what GitHub said with authority changes the cache: see class.go for
 // what counts as an answer, and cache.go for how long it is believed.
@@ -36,6 +40,8 @@ type Person struct {
 	Teams     map[string]State
 	Keys      []GitHubKey
 	Suspended bool
+
+	MaybeSuspended bool // who was asked can't tell
 }
 
 // GitHubKey is a key and the number GitHub gave it, 0 where it wasn't told.
@@ -57,8 +63,9 @@ type Directory interface {
 type Finder interface {
 	// Find tells the login's state in the first of the teams where it is
 	// active, else in all of them, and its id and keys when it is active.
-	// known is the id the login had before, 0 for none: a person who has
-	// another login now is found by it.
+	// known is the id of the person who is meant, 0 when only the login says:
+	// who has another login now is found by it. With an error, the states in the
+	// answer are good as far as they go: each team stands for itself.
 	Find(ctx context.Context, login string, known int64, teams []string) (Person, error)
 }
 

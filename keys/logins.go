@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -35,7 +34,7 @@ func (c *Cache) readLogins() map[string]string {
 	if c == nil {
 		return lines
 	}
-	body, err := fs.ReadFile(c.root.FS(), loginsName)
+	body, err := c.read(loginsName)
 	if err != nil {
 		return lines
 	}
@@ -52,7 +51,7 @@ func (c *Cache) ownerOf(fingerprint string) string {
 	if c == nil {
 		return ""
 	}
-	body, err := fs.ReadFile(c.root.FS(), loginsName)
+	body, err := c.read(loginsName)
 	if err != nil {
 		return ""
 	}
@@ -74,8 +73,8 @@ func (c *Cache) hasLogins() bool {
 	if c == nil {
 		return false
 	}
-	info, err := c.root.Stat(loginsName)
-	return err == nil && info.Size() > 0
+	body, err := c.read(loginsName)
+	return err == nil && len(body) > 0
 }
 
 // listKeys brings the lines of one person up to date.
@@ -146,7 +145,7 @@ const listWait = time.Second
 // addLines adds the keys of a member. A key that another person has already
 // becomes nobody's: an empty line.
 func addLines(lines, before map[string]string, r record) {
-	if !r.anyTeam() {
+	if !r.listed() {
 		return
 	}
 	for _, gk := range r.Keys {

@@ -27,6 +27,15 @@ func checkLogin(s string) error {
 	return nil
 }
 
+// hashed reports whether a login is what GitHub calls a managed user whom SCIM
+// has suspended: "a hash of the original username, followed by _SHORTCODE"
+// (docs.github.com, "Deprovisioning and reinstating users with SCIM"). Teams go
+// on listing them. Nobody is given 16 hexadecimal digits for a name.
+func hashed(login string) bool {
+	hash, _, managed := strings.Cut(login, "_")
+	return managed && len(hash) >= 16 && only(hash, "0123456789abcdefABCDEF")
+}
+
 // checkSlug takes the name of a team as it stands in the team's URL.
 func checkSlug(s string) error {
 	if s == "" || len(s) > 255 || !alnum(s[0]) || !only(s, letters+"-_.") {

@@ -74,7 +74,7 @@ func FuzzEmergencyLine(f *testing.F) {
 	f.Add("# " + testKey("octocat"))
 	f.Add("restrict,pty\t" + testKey("octocat"))
 	f.Fuzz(func(t *testing.T, line string) {
-		k, ok := findKey(line)
+		k, _, ok := findKey(line)
 		if !ok {
 			return
 		}

@@ -10,14 +10,12 @@ import (
 )
 
 // record is what the cache keeps of a login: the last thing GitHub said with
-// authority, when, and the id the login had when it was first let in. GitHub
-// gives a login that was given up to the next who asks; the id is never given
-// twice. So an account belongs to the id, and a login with another id is
-// another person.
+// authority, and when. Whose an account is, is not for the cache to know
+// (pins.go).
 type record struct {
 	Login     string                `json:"login"`
 	ID        int64                 `json:"id"`
-	Pinned    int64                 `json:"pinned,omitempty"`
+	Pinned    int64                 `json:"pinned,omitempty"` // by an older castgate-keys, see adopt.go
 	Teams     map[string]membership `json:"teams,omitempty"`
 	Keys      []GitHubKey           `json:"keys,omitempty"`
 	Suspended bool                  `json:"suspended,omitempty"`
@@ -39,30 +37,38 @@ func (c *Cache) record(login string) (record, bool) {
 	if checkLogin(login) != nil || !c.load(recordName(login), &r) || r.Origin.Org != c.origin.Org {
 		return record{}, false
 	}
+	if c.overruled.since(login, r.At) {
+		return record{}, false
+	}
 	return r, true
 }
 
 // remember stores what GitHub said about the login that was asked for. What it
-// didn't speak of stays. The pin outlives everything, a person's leave too.
+// didn't speak of stays. What can't be stored overrules what was.
 func (c *Cache) remember(asked string, p Person, now time.Time) (record, error) {
-	r, _ := c.record(asked)
+	r, known := c.record(asked)
+	news := !known || !r.says(p)
 	if c != nil && r.Origin != c.origin {
 		r = record{Origin: c.origin} // the ids of another URL are nobody's here
 	}
-	r.learn(asked, p, now)
-	return r, c.save(recordName(asked), 0o644, r)
+	r.learn(p, now)
+	err := c.save(recordName(asked), 0o644, r)
+	if err != nil && news {
+		c.overrule(asked, now)
+	}
+	return r, err
 }
 
-func (r *record) learn(asked string, p Person, now time.Time) {
+func (r *record) learn(p Person, now time.Time) {
 	if r.ID != p.ID && p.ID != 0 {
-		r.Teams = nil // those of somebody else
+		r.Teams, r.Suspended = nil, false // those of somebody else
 	}
 	r.Login, r.At = p.Login, now
 	if p.ID != 0 {
-		r.ID, r.Keys, r.Suspended = p.ID, p.Keys, p.Suspended
+		r.ID, r.Keys = p.ID, p.Keys
 	}
-	if r.Pinned == 0 && strings.EqualFold(asked, p.Login) {
-		r.Pinned = p.ID
+	if p.ID != 0 && !p.MaybeSuspended {
+		r.Suspended = p.Suspended
 	}
 	teams := maps.Clone(r.Teams)
 	if teams == nil {
@@ -81,7 +87,7 @@ func (r *record) says(p Person) bool {
 			return false
 		}
 	}
-	same := p.ID == 0 || r.ID == p.ID && r.Suspended == p.Suspended && slices.Equal(r.Keys, p.Keys)
+	same := p.ID == 0 || r.ID == p.ID && slices.Equal(r.Keys, p.Keys) && (p.MaybeSuspended || r.Suspended == p.Suspended)
 	return same && r.Login == p.Login && !r.At.IsZero()
 }
 
@@ -95,8 +101,14 @@ func (r *record) in(teams []string, want State) (string, bool) {
 	return "", false
 }
 
-// anyTeam reports whether the person is a member of any team at all.
-func (r *record) anyTeam() bool {
+// heardNo reports whether GitHub said of one of the teams that the person is
+// not in it.
+func (r *record) heardNo(teams []string) bool {
+	return slices.ContainsFunc(teams, func(t string) bool { s := r.Teams[t].State; return s == None || s == Pending })
+}
+
+// listed reports whether any team lists the person.
+func (r *record) listed() bool {
 	for _, m := range r.Teams {
 		if m.State == Active {
 			return true
@@ -104,3 +116,6 @@ func (r *record) anyTeam() bool {
 	}
 	return false
 }
+
+// member reports whether the person is a member of any team at all.
+func (r *record) member() bool { return r.listed() && !r.Suspended }

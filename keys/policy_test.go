@@ -246,8 +246,8 @@ func TestEmergency(t *testing.T) {
 	}
 	w := newWorld(t)
 	file := filepath.Join(t.TempDir(), "emergency_keys")
-	options := `from="192.0.2.0/24",command="echo a b" `
-	w.write(file, "# for the day when nothing else works\n\n"+options+testKey("rescue")+" in the safe\nnonsense\n")
+	options := `from="192.0.2.0/24,!192.0.2.9",restrict,pty `
+	w.write(file, "# for the day when nothing else works\n\n"+options+testKey("rescue")+" in the safe\nnonsense\n"+`command="echo a b" `+testKey("bound")+"\n")
 	w.conf.Emergency = map[string]string{"breakglass": file, "octocat": file}
 	w.github.Break(fault("", hang)) // GitHub is not needed, nor the cache
 
@@ -258,12 +258,16 @@ func TestEmergency(t *testing.T) {
 	if n := w.calls(); n != 0 {
 		t.Errorf("%d calls", n)
 	}
+	// castgate's ForceCommand stands above a command=, and so the key opens nothing.
+	if d := w.refuses("breakglass", "bound", "made for nobody"); len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], `:5: options "command=`) {
+		t.Errorf("the administrator is not told: %q", d.Warnings)
+	}
 	w.github.Break(nil)
 	w.allows("octocat", "rescue")
 	w.allows("octocat", "OctoCat") // the ordinary way stays open
 	w.refuses("alice", "rescue", "no such key")
 	w.refuses("root", "rescue", "system account")
-	w.refuses("breakglass", "OctoCat", "not a member")
+	w.refuses("breakglass", "OctoCat", "made for nobody")
 
 	for name, spoil := range map[string]func(){
 		"writable by others":  func() { _ = os.Chmod(file, 0o666) },
@@ -278,7 +282,7 @@ func TestEmergency(t *testing.T) {
 			_ = os.Chmod(filepath.Dir(file), 0o755)
 			w.allows("breakglass", "rescue")
 			spoil()
-			if d := w.refuses("breakglass", "rescue", "not a member"); len(d.Warnings) != 1 {
+			if d := w.refuses("breakglass", "rescue", "made for nobody"); len(d.Warnings) != 1 {
 				t.Errorf("the administrator is not told: %q", d.Warnings)
 			}
 		})

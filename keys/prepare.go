@@ -21,9 +21,9 @@ func hotName(account string) string { return "accounts/" + account }
 // where the cache is not fresh there is nothing to write down. The accounts of
 // teams are left to Refresh, because they need everybody's record.
 func (s *Service) Prepare(account string) error {
-	g, why := s.grantFor(account)
-	if why != "" || len(g.teams) > 0 || s.Cache == nil {
-		return nil
+	g, why, err := s.grantFor(account)
+	if err != nil || why != "" || len(g.teams) > 0 || s.Cache == nil {
+		return err
 	}
 	return s.prepare(account, g)
 }
@@ -34,7 +34,13 @@ func (s *Service) prepare(account string, g grant) error {
 		return nil // those files are looked at every time
 	}
 	d := &Decision{Account: account}
-	if !s.addStored(d, g, s.recent) || !d.Allowed() {
+	people, whole := s.stored(g, s.recent)
+	var oldest time.Duration
+	for _, f := range people {
+		oldest = max(oldest, f.how.age)
+		s.add(d, g, f, nil)
+	}
+	if d.Age = oldest; !whole || !d.Allowed() || d.First() {
 		return s.Cache.remove(hotName(account))
 	}
 	from := s.Now().Add(-d.Age)
@@ -46,34 +52,28 @@ func (s *Service) prepare(account string, g grant) error {
 	return s.Cache.write(hotName(account), 0o644, hot.Format(account, s.ConfigID, from, until, entries))
 }
 
-// addStored adds everybody of the grant from the cache alone. It is false when
-// too little is known to say that nobody else is let in; d.Age is then of no
-// meaning, else it is that of the oldest fact.
-func (s *Service) addStored(d *Decision, g grant, find func(login string, need []string) (record, answer, bool)) bool {
-	var oldest time.Duration
-	whole := true
-	add := func(login string, teams []string, id int64) {
+// stored are the people of the grant as far as the cache alone knows them. whole
+// is false when too little is known to say that nobody else is let in.
+func (s *Service) stored(g grant, find func(login string, need []string) (record, answer, bool)) (people []found, whole bool) {
+	whole = true
+	add := func(login string, teams []string, named *pin) {
 		r, how, ok := find(login, teams)
-		if !ok {
-			whole = false
-			return
+		if ok {
+			people = append(people, found{r, how, teams, named})
 		}
-		oldest = max(oldest, how.age)
-		s.add(d, g, found{r, how, teams, id, login}, nil)
+		whole = whole && ok
 	}
-	for _, entry := range g.logins {
-		login, id, _ := splitLogin(entry)
-		add(login, g.need, id)
+	for _, p := range g.logins {
+		add(s.present(p, g.need), g.need, &p)
 	}
 	for _, slug := range g.teams {
 		t, ok := s.Cache.team(slug)
 		whole = whole && ok
 		for _, m := range t.Members {
-			add(m.Login, g.teams, 0)
+			add(m.Login, g.teams, nil)
 		}
 	}
-	d.Age = oldest
-	return whole
+	return people, whole
 }
 
 // prepareAll does so for every account that the configuration names, that
@@ -88,30 +88,29 @@ func (s *Service) prepareAll() error {
 		return err
 	}
 	for name := range local {
-		if r, ok := s.Cache.record(name); ok && r.anyTeam() {
+		if r, ok := s.Cache.record(name); ok && r.member() {
 			names = append(names, name)
 		}
 	}
 	names = slices.AppendSeq(names, maps.Keys(s.Config.Accounts))
 	slices.Sort(names)
+	var faults []error
 	for _, name := range slices.Compact(names) {
-		g, why := s.grantFor(name)
-		if why != "" {
-			err = s.Cache.remove(hotName(name))
+		g, why, err := s.grantFor(name)
+		if err != nil || why != "" {
+			faults = append(faults, err, s.Cache.remove(hotName(name)))
 		} else {
-			err = s.prepare(name, g)
-		}
-		if err != nil {
-			return err
+			faults = append(faults, s.prepare(name, g))
 		}
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 func (c *Cache) remove(name string) error {
 	if c == nil {
 		return nil
 	}
+	delete(c.unwritten, name)
 	if err := c.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 // of the hour's calls and leaves the second to logins, which need three each. A
 // team of 1,000 costs a host 10 calls by GraphQL, so 200 hosts get at least one
 // whole refresh each in an hour (200 x 10 of 2,500), and more when they are
-// fewer; by REST the first refresh costs 1,010, and after that nothing: answers
+// fewer; by REST the first refresh costs 2,010, and after that nothing: answers
 // that did not change are not counted. Between two refreshes, logins keep their
 // own person's record fresh.
 type rate struct {

@@ -5,6 +5,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -30,44 +31,60 @@ func (s *Service) Refresh(ctx context.Context) error {
 	return s.refresh(ctx, s.rate.spare)
 }
 
-// refresh asks for all teams, then stores all people. A team that can't be seen
-// stays as it was. When GitHub can't be asked any further, what was seen of
-// people is kept, but nobody counts as gone.
+// refresh asks for all teams, then stores all people. Each team stands for
+// itself: one that can't be seen stays as it was, and keeps nobody in who left
+// another. When GitHub can't be asked any further, what was heard by then counts.
 func (s *Service) refresh(ctx context.Context, spare func(time.Time) error) (err error) {
 	defer func() { s.Cache.heard(err, s.Now()) }()
-	start := s.Now()
-	seen := map[int64]*Person{}
+	l := &roll{seen: map[int64]*Person{}, doubted: map[string][]teammate{}, start: s.Now()}
+	faults := s.call(ctx, l, spare)
+	stored := s.store(l)
+	return errors.Join(append(faults, stored, s.Cache.relist(), s.stamp(l, stored),
+		s.Cache.writeRecipients(s.Config.SealTeams, l.whole), s.expect(), s.prepareAll())...)
+}
+
+// call asks for every team until GitHub can't be asked any further.
+func (s *Service) call(ctx context.Context, l *roll, spare func(time.Time) error) (faults []error) {
+	for _, slug := range s.Config.AllTeams() {
+		list, err := s.askTeam(ctx, slug, spare)
+		over := isClass(err, Broken) || isClass(err, Limited) || isClass(err, BadToken)
+		if err == nil {
+			l.whole = append(l.whole, slug)
+			l.doubted[slug] = s.believe(slug, list, l.start)
+			err = shrank(slug, l.doubted[slug])
+		}
+		if err == nil || over || isClass(err, Suspicious) {
+			merge(l.seen, list, slug)
+		}
+		if over {
+			return append([]error{err}, faults...) // it concerns the next question, too
+		}
+		if err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return faults
+}
+
+// stamp notes which teams were seen whole. It speaks for everybody of whom
+// nothing was written, so it is for this process alone where that could be for
+// want of room, and it is not for a team of which not everything is believed.
+func (s *Service) stamp(l *roll, stored error) error {
 	stamps := s.Cache.stamps()
 	if stamps.Origin != s.Cache.origin {
 		stamps = bulk{map[string]time.Time{}, s.Cache.origin}
 	}
-	var whole []string
-	var faults []error
-	for _, slug := range s.Config.AllTeams() {
-		list, err := s.askTeam(ctx, slug, spare)
-		if err == nil {
-			err = s.believe(slug, list, start)
-		}
-		switch {
-		case err == nil:
-			merge(seen, list, slug)
-			stamps.Teams[slug] = start
-			whole = append(whole, slug)
-		case isClass(err, Broken) || isClass(err, Limited) || isClass(err, BadToken):
-			merge(seen, list, slug)
-			return errors.Join(append(faults, err, s.store(seen, start))...)
-		default:
-			faults = append(faults, err)
-		}
+	fresh := slices.DeleteFunc(slices.Clone(l.whole), func(slug string) bool { return len(l.doubted[slug]) > 0 })
+	for _, slug := range fresh {
+		stamps.Teams[slug] = l.start
 	}
-	err = first(
-		func() error { return s.storeWhole(seen, whole, start) },
-		s.Cache.relist,
-		func() error { return s.Cache.save(bulkName, 0o644, stamps) },
-		func() error { return s.Cache.writeRecipients(s.Config.SealTeams, whole) },
-		s.prepareAll,
-	)
-	return errors.Join(append(faults, err)...)
+	switch {
+	case len(fresh) == 0:
+		return nil // castgate check tells by the file when GitHub last answered
+	case stored != nil:
+		return s.Cache.keep(bulkName, stamps)
+	}
+	return s.Cache.save(bulkName, 0o644, stamps)
 }
 
 // askTeam asks the first directory that can answer. With an error it returns

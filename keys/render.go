@@ -21,31 +21,44 @@ const marker = "# written by castgate-keys refresh -files; it will be replaced\n
 // each line ends by itself (expiry-time, sshd(8)) when what it stands on is
 // older than max_stale. Call it after Refresh; it makes no call itself.
 //
-// What the cache knows nothing about stays as it is: a wiped cache locks nobody
-// out.
+// Each account, team and person stands for itself. Of whom the cache knows
+// nothing, the line stays until it ends: a wiped cache locks nobody out.
 func (s *Service) Render(dir string) error {
 	c, err := s.rootDir(dir, 0o755)
 	if err != nil {
 		return err
 	}
 	defer c.root.Close()
-	wanted := map[string]bool{}
-	unsure := false
-	for _, account := range s.renderable() {
-		text, known := s.renderAccount(account)
-		wanted[account] = text != "" || !known
-		unsure = unsure || !known
-		if text == "" {
-			continue
+	old, err := c.rendered()
+	faults := []error{err}
+	accounts := slices.AppendSeq(s.renderable(), maps.Keys(old))
+	slices.Sort(accounts)
+	for _, account := range slices.Compact(accounts) {
+		text, err := s.renderAccount(account, old[account])
+		faults = append(faults, err)
+		if text != "" {
+			err = c.writeIfNew(account, marker+text)
+		} else if _, ours := old[account]; ours {
+			err = c.remove(account)
+		} else {
+			err = nil
 		}
-		if err := c.writeIfNew(account, marker+text); err != nil {
-			return err
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+// rendered are the files that an earlier Render wrote, without their marker.
+func (c *Cache) rendered() (map[string]string, error) {
+	names, err := c.list(".")
+	old := map[string]string{}
+	for _, name := range names {
+		text, rerr := c.root.ReadFile(name)
+		if rest, ours := strings.CutPrefix(string(text), marker); ours && rerr == nil {
+			old[name] = rest
 		}
 	}
-	if unsure {
-		return nil
-	}
-	return c.prune(wanted)
+	return old, err
 }
 
 // rootDir opens a directory of root's, that nobody else can write, for what is
@@ -88,31 +101,70 @@ func (s *Service) renderable() []string {
 	return slices.Compact(accounts)
 }
 
-// renderAccount returns the lines of an account; known is false when the cache
-// can't tell whether there are any.
-func (s *Service) renderAccount(account string) (text string, known bool) {
-	if path, ok := s.Config.Emergency[account]; ok {
-		lines, err := readEmergency(path)
-		if err != nil {
-			return "", false
+// renderAccount returns the lines of an account, of which old are those of the
+// last time. The error is about a part of them.
+func (s *Service) renderAccount(account, old string) (text string, err error) {
+	emergency, err := s.renderEmergency(account)
+	g, why, gerr := s.grantFor(account)
+	switch {
+	case gerr != nil:
+		return emergency + s.undecided(grant{}, old, ""), errors.Join(err, gerr)
+	case why != "":
+		return emergency, err
+	}
+	people, whole := s.stored(g, s.usable)
+	for _, f := range people {
+		d := &Decision{Account: account}
+		s.add(d, g, f, nil)
+		expiry := s.Now().Add(s.Config.Cache.MaxStale - f.how.age).UTC().Format("200601021504Z")
+		for _, l := range d.Lines {
+			if l = withOption(l, expiryOption+`"`+expiry+`"`); !strings.Contains(text, keyOf(l)) {
+				text += l
+			}
 		}
-		for _, l := range lines {
-			text += l.text + "\n"
+	}
+	if !whole {
+		text += s.undecided(g, old, text)
+	}
+	return emergency + text, err
+}
+
+const expiryOption = "expiry-time="
+
+func (s *Service) renderEmergency(account string) (text string, err error) {
+	path, ok := s.Config.Emergency[account]
+	if !ok {
+		return "", nil
+	}
+	lines, err := readEmergency(path)
+	if err != nil {
+		err = fmt.Errorf("emergency file of %q: %w", account, err)
+	}
+	for _, l := range lines {
+		text += l.text + "\n"
+	}
+	return text, err
+}
+
+// undecided are the lines of the last time whose owners nothing is known of now.
+// They end by themselves.
+func (s *Service) undecided(g grant, old, text string) (kept string) {
+	for line := range strings.Lines(old) {
+		_, login, ours := strings.Cut(strings.TrimSpace(line), " github:")
+		if !ours || !strings.HasPrefix(line, expiryOption) || strings.Contains(text, keyOf(line)) {
+			continue
+		}
+		if _, _, decided := s.usable(login, slices.Concat(g.need, g.teams)); !decided {
+			kept += line
 		}
 	}
-	g, why := s.grantFor(account)
-	if why != "" {
-		return text, true
-	}
-	d := &Decision{Account: account}
-	if !s.addStored(d, g, s.usable) {
-		return "", false
-	}
-	expiry := s.Now().Add(s.Config.Cache.MaxStale - d.Age).UTC().Format("200601021504Z")
-	for _, l := range d.Lines {
-		text += withOption(l, `expiry-time="`+expiry+`"`)
-	}
-	return text, true
+	return kept
+}
+
+// keyOf is the key of a line of ours with the comment that follows it.
+func keyOf(line string) string {
+	fields := strings.Fields(line)
+	return strings.Join(fields[max(len(fields)-2, 0):], " ")
 }
 
 // withOption adds an option to a line of ours, which either starts with the
@@ -131,22 +183,4 @@ func (c *Cache) writeIfNew(name, text string) error {
 		return nil
 	}
 	return c.write(name, 0o644, []byte(text))
-}
-
-// prune removes the files we wrote for accounts that nobody may open now.
-func (c *Cache) prune(wanted map[string]bool) error {
-	names, err := c.list(".")
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		text, err := c.root.ReadFile(name)
-		if wanted[name] || err != nil || !strings.HasPrefix(string(text), marker) {
-			continue
-		}
-		if err := c.remove(name); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -27,11 +27,19 @@ type world struct {
 	state  githubtest.State
 	clock  time.Time
 	token  string
+	group  string // like group(5)
+	passwd string // like passwd(5)
+}
+
+// people are the accounts in the group that opens them to their namesakes.
+func (w *world) people(names ...string) {
+	w.t.Helper()
+	w.write(w.group, "root:x:0:\n"+peopleGroup+":x:999:"+strings.Join(names, ",")+"\n")
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, clock: time.Now(), token: testToken, state: acme()}
+	w := &world{t: t, clock: time.Now(), token: testToken, state: acme(), passwd: passwdFile}
 	w.github = &githubtest.Server{
 		State:   func() (githubtest.State, error) { w.mu.Lock(); defer w.mu.Unlock(); return w.state, nil },
 		Token:   func() string { w.mu.Lock(); defer w.mu.Unlock(); return w.token },
@@ -49,6 +57,16 @@ func newWorld(t *testing.T) *world {
 		"alice":  {Logins: []string{"alice-gh"}},
 	}
 	w.conf.Cache.Dir = filepath.Join(dir, "cache")
+	w.conf.GitHub.App.TokenDir = filepath.Join(dir, "run")
+	w.conf.State = filepath.Join(dir, "state")
+	for _, made := range []string{"run", "state", "state/people", "state/seen"} {
+		if err := os.Mkdir(filepath.Join(dir, made), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.write(filepath.Join(w.conf.State, adoptedName), "")
+	w.group = filepath.Join(dir, "group")
+	w.people("octocat", "OCTOCAT", "dave", "invited", "stranger", "bob")
 	w.write(w.conf.GitHub.TokenFile, testToken+"\n")
 	w.restart()
 	return w
@@ -85,6 +103,7 @@ func (w *world) process() *Service {
 		w.t.Fatal(err)
 	}
 	svc.Now = func() time.Time { return w.clock }
+	svc.Group, svc.Passwd = w.group, w.passwd
 	return svc
 }
 
@@ -122,14 +141,19 @@ func (w *world) decide(account, keyOf string) (*Decision, error) {
 	w.restart()
 	ctx, cancel := context.WithTimeout(context.Background(), w.conf.GitHub.Timeout)
 	defer cancel()
-	if keyOf == "" {
-		return w.svc.Decide(ctx, account, nil)
+	var offered *Key
+	if keyOf != "" {
+		k, err := ParseLine(testKey(keyOf))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		offered = &k
 	}
-	k, err := ParseLine(testKey(keyOf))
-	if err != nil {
-		w.t.Fatal(err)
+	d, err := w.svc.Decide(ctx, account, offered)
+	if serr := w.svc.See(d); serr != nil {
+		w.t.Fatal(serr)
 	}
-	return w.svc.Decide(ctx, account, &k)
+	return d, err
 }
 
 // allows and refuses ask with the key of a login.

@@ -35,7 +35,13 @@ type Cache struct {
 	uid  int // who owns the files: the owner of the directory
 	gid  int
 
-	origin origin // whose answers these are
+	origin  origin // whose answers these are
+	durable bool   // what is written survives a crash
+
+	// What could not be written counts in this process all the same: what GitHub
+	// said decides, stored or not.
+	unwritten map[string][]byte
+	overruled *overruled
 }
 
 // origin is where an answer comes from. What was said of another organisation
@@ -63,9 +69,18 @@ func openDir(dir string, mode fs.FileMode, owner string) (*Cache, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, advise(fmt.Errorf("make the cache: %w", err), "systemd-tmpfiles --create makes it, or: install -d -o castgate-keys %s", dir)
 	}
-	root, err := os.OpenRoot(dir)
+	c, err := openExisting(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the cache: %w", err)
+	}
+	return c, nil
+}
+
+// openExisting opens a directory that nobody else may write.
+func openExisting(dir string) (*Cache, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
 	}
 	c := &Cache{dir: dir, root: root}
 	if err := c.trusted(); err != nil {
@@ -78,15 +93,15 @@ func openDir(dir string, mode fs.FileMode, owner string) (*Cache, error) {
 func (c *Cache) trusted() error {
 	info, err := c.root.Stat(".")
 	if err != nil {
-		return fmt.Errorf("open the cache: %w", err)
+		return err
 	}
 	st := info.Sys().(*syscall.Stat_t)
 	c.uid, c.gid = int(st.Uid), int(st.Gid)
 	if c.uid != os.Geteuid() && c.uid != 0 && os.Geteuid() != 0 {
-		return advise(fmt.Errorf("open the cache: %q belongs to uid %d", c.dir, c.uid), "run it as root or as castgate-keys")
+		return advise(fmt.Errorf("%q belongs to uid %d", c.dir, c.uid), "run it as root or as castgate-keys")
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		return advise(fmt.Errorf("open the cache: %q may be written by others (mode %04o)", c.dir, info.Mode().Perm()), "chmod 0755 %s", c.dir)
+		return advise(fmt.Errorf("%q may be written by others (mode %04o)", c.dir, info.Mode().Perm()), "chmod 0755 %s", c.dir)
 	}
 	return nil
 }
@@ -99,17 +114,25 @@ func (c *Cache) load(name string, v any) bool {
 	if c == nil {
 		return false
 	}
-	f, err := c.root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	body, err := io.ReadAll(io.LimitReader(f, maxFile))
+	body, err := c.read(name)
 	return err == nil && json.Unmarshal(body, v) == nil
 }
 
+func (c *Cache) read(name string) ([]byte, error) {
+	if body, ok := c.unwritten[name]; ok {
+		return body, nil
+	}
+	f, err := c.root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile))
+}
+
 // save writes a JSON file. A cache that can't be written costs speed, never a
-// login, so the error is for those who want to say so.
+// login: the error is for those who want to say so, and for those who have to
+// see to it that nothing older counts (remember).
 func (c *Cache) save(name string, mode fs.FileMode, v any) error {
 	if c == nil {
 		return nil
@@ -121,18 +144,48 @@ func (c *Cache) save(name string, mode fs.FileMode, v any) error {
 	return c.write(name, mode, append(body, '\n'))
 }
 
-// write replaces a file whole: temporary file, then rename. The data is not
-// synced: after a crash a file may be empty, which load takes for absent.
+// write replaces a file whole. What can't be written is kept for as long as
+// the process lives.
 func (c *Cache) write(name string, mode fs.FileMode, body []byte) error {
+	err := c.replace(name, mode, body)
+	if delete(c.unwritten, name); err != nil {
+		c.hold(name, body)
+		return fmt.Errorf("write the cache: %w", err)
+	}
+	return nil
+}
+
+func (c *Cache) hold(name string, body []byte) {
+	if c.unwritten == nil {
+		c.unwritten = map[string][]byte{}
+	}
+	c.unwritten[name] = body
+}
+
+// keep is save for as long as the process lives.
+func (c *Cache) keep(name string, v any) error {
+	body, err := json.Marshal(v)
+	if err == nil && c != nil {
+		c.hold(name, body)
+	}
+	return err
+}
+
+// replace writes a temporary file, then renames it. The data of a cache is not
+// synced: after a crash a file may be empty, which load takes for absent.
+func (c *Cache) replace(name string, mode fs.FileMode, body []byte) error {
 	// The time as well: pids are not unique across containers.
 	tmp := name + "." + strconv.Itoa(os.Getpid()) + "." + strconv.FormatInt(time.Now().UnixNano(), 36) + tmpSuffix
 	f, err := c.create(tmp, mode)
 	if err != nil {
-		return fmt.Errorf("write the cache: %w", err)
+		return err
 	}
 	_, err = f.Write(body)
 	if err == nil {
 		err = c.own(f, mode)
+	}
+	if err == nil && c.durable {
+		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
@@ -142,9 +195,20 @@ func (c *Cache) write(name string, mode fs.FileMode, body []byte) error {
 	}
 	if err != nil {
 		_ = c.root.Remove(tmp)
-		return fmt.Errorf("write the cache: %w", err)
 	}
-	return nil
+	if err == nil && c.durable {
+		err = c.syncDir(path.Dir(name))
+	}
+	return err
+}
+
+func (c *Cache) syncDir(dir string) error {
+	d, err := c.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 const tmpSuffix = ".tmp"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,12 +33,17 @@ func (s *Service) sweep() {
 func (c *Cache) list(dir string) ([]string, error) {
 	entries, err := fs.ReadDir(c.root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		err = nil
 	}
 	var names []string
 	for _, e := range entries {
 		if e.Type().IsRegular() && !strings.HasSuffix(e.Name(), tmpSuffix) {
 			names = append(names, e.Name())
+		}
+	}
+	for name := range c.unwritten {
+		if path.Dir(name) == dir && !slices.Contains(names, path.Base(name)) {
+			names = append(names, path.Base(name))
 		}
 	}
 	return names, err

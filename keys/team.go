@@ -3,7 +3,6 @@
 package keys
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,20 +13,16 @@ import (
 // team is what the cache keeps of a team: enough to list a shared account and
 // to see that a team shrank.
 type team struct {
-	At      time.Time  `json:"at"`
-	Members []teammate `json:"members"`
-	Shrunk  *shrunk    `json:"shrunk,omitempty"`
-	Origin  origin     `json:"origin"`
+	At      time.Time           `json:"at"`
+	Members []teammate          `json:"members"`
+	Missing map[int64]time.Time `json:"missing,omitempty"` // of the members, and since when
+	Origin  origin              `json:"origin"`
 }
 
-// shrunk is a list that is not believed yet: how short it was, and when.
-type shrunk struct {
-	Size int       `json:"size"`
-	At   time.Time `json:"at"`
-}
-
-// confirmAfter must pass before a second list as short is believed: two logins
-// in one second see the same mistake.
+// confirmAfter must pass before somebody who is missing from a list that is
+// suspiciously short is believed to have left: two logins in one second see the
+// same mistake. It is counted for each person from the first list without
+// them, so that a team that goes on shrinking keeps nobody in.
 const confirmAfter = time.Minute
 
 type teammate struct {
@@ -83,6 +78,19 @@ func (s *Service) seenWithin(teams []string, limit time.Duration) bool {
 	return ok && d < limit
 }
 
+// seenUsably is seenWithin for when GitHub can't be asked: by the newest time
+// that is known.
+func (s *Service) seenUsably(teams []string) bool {
+	stamps := s.Cache.stamps()
+	for _, slug := range teams {
+		at := stamps.Teams[slug]
+		if at.IsZero() || s.newest(stamps.Origin).Sub(at) > s.Config.Cache.MaxStale {
+			return false
+		}
+	}
+	return true
+}
+
 // age of a fact; one that another URL told is past its ttl from the start.
 func (s *Service) age(at time.Time, from origin) (time.Duration, bool) {
 	d, ok := age(s.Now(), at)
@@ -103,11 +111,12 @@ func (c *Config) AllTeams() []string {
 	return slices.Compact(all)
 }
 
-// believe stores the list of a team, unless it shrank more than is likely: to
-// nobody, or to less than half. Then the old list stays, and only a second
-// list that is as short replaces it: somebody who empties the team by mistake,
-// or a GitHub that lists it wrongly, does not lock everybody out at once.
-func (s *Service) believe(slug string, list []Person, at time.Time) error {
+// believe stores the list of a team and returns the members whom it misses and
+// who are not believed to have left yet. Those there are only when the team
+// shrank more than is likely, to nobody or to less than half: somebody who
+// empties the team by mistake, or a GitHub that lists it wrongly, does not lock
+// everybody out at once. That a list can't be stored changes nothing about it.
+func (s *Service) believe(slug string, list []Person, at time.Time) (doubted []teammate) {
 	old, _ := s.Cache.team(slug)
 	now := team{At: at, Members: make([]teammate, 0, len(list))}
 	if s.Cache != nil {
@@ -115,20 +124,41 @@ func (s *Service) believe(slug string, list []Person, at time.Time) error {
 			old = team{Origin: now.Origin} // another GitHub's team may have been larger
 		}
 	}
+	listed := map[int64]bool{}
 	for _, p := range list {
 		now.Members = append(now.Members, teammate{p.Login, p.ID})
+		listed[p.ID] = true
 	}
-	if 2*len(list) >= len(old.Members) || old.Shrunk.confirms(len(list), at) {
-		return s.Cache.save(teamName(slug), 0o644, now)
+	if 2*len(list) < len(old.Members) {
+		now.Missing = map[int64]time.Time{}
+		for _, m := range old.Members {
+			if since := old.missingSince(m.ID, at); !listed[m.ID] && at.Sub(since) < confirmAfter {
+				doubted = append(doubted, m)
+				now.Missing[m.ID] = since
+			}
+		}
 	}
-	fault := &Fault{Class: Suspicious, Op: fmt.Sprintf("list team %q", slug), Err: fmt.Errorf("it shrank from %d members to %d", len(old.Members), len(list))}
-	if old.Shrunk == nil || len(list) < old.Shrunk.Size {
-		old.Shrunk = &shrunk{len(list), at}
-		return errors.Join(fault, s.Cache.save(teamName(slug), 0o644, old))
-	}
-	return fault
+	now.Members = append(now.Members, doubted...)
+	_ = s.Cache.save(teamName(slug), 0o644, now)
+	return doubted
 }
 
-func (s *shrunk) confirms(size int, at time.Time) bool {
-	return s != nil && size >= s.Size && at.Sub(s.At) >= confirmAfter
+// missingSince is when a member was first missed, now when never before.
+func (t *team) missingSince(id int64, now time.Time) time.Time {
+	if since, missed := t.Missing[id]; missed && !since.After(now) {
+		return since
+	}
+	return now
+}
+
+// shrank says that a team is not believed to have lost all of these.
+func shrank(slug string, doubted []teammate) error {
+	if len(doubted) == 0 {
+		return nil
+	}
+	return &Fault{Class: Suspicious, Op: fmt.Sprintf("list team %q", slug), Err: fmt.Errorf("%s are missing from it all at once", count(len(doubted), "member"))}
+}
+
+func isDoubted(doubted []teammate, id int64, login string) bool {
+	return slices.ContainsFunc(doubted, func(m teammate) bool { return m.ID == id || strings.EqualFold(m.Login, login) })
 }

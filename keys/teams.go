@@ -4,6 +4,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -42,12 +43,13 @@ func (s *Service) addOwner(ctx context.Context, d *Decision, g grant, offered *K
 	if login == "" {
 		return false, nil
 	}
-	r, how, err := s.person(ctx, login, g.teams)
+	known, _ := s.Cache.record(login)
+	r, how, err := s.person(ctx, login, known.ID, g.teams)
 	if err != nil {
 		d.no("%q: %s", login, err)
 		return true, err
 	}
-	s.add(d, g, found{record: r, how: how, teams: g.teams, asked: login}, offered)
+	s.add(d, g, found{record: r, how: how, teams: g.teams}, offered)
 	return true, nil
 }
 
@@ -59,7 +61,7 @@ func (s *Service) freshTeams(ctx context.Context, teams []string) error {
 		return nil
 	}
 	err := s.askTeams(ctx, teams)
-	if s.seenWithin(teams, s.Config.Cache.MaxStale) {
+	if s.seenUsably(teams) {
 		return nil
 	}
 	return err
@@ -79,7 +81,7 @@ func (s *Service) askTeams(ctx context.Context, teams []string) error {
 		return nil // by the process we waited for
 	}
 	wait := restCold
-	if s.seenWithin(teams, s.Config.Cache.MaxStale) {
+	if s.seenUsably(teams) {
 		wait = restWarm
 	}
 	if err := s.Cache.mayAsk(s.Now(), wait); err != nil {
@@ -91,44 +93,39 @@ func (s *Service) askTeams(ctx context.Context, teams []string) error {
 // addAll looks at every member of every team: for an sshd that doesn't say which
 // key was offered, or when nothing says whose it is.
 func (s *Service) addAll(ctx context.Context, d *Decision, g grant, offered *Key) error {
-	if err := s.freshTeams(ctx, g.teams); err != nil {
-		return err
-	}
+	fault := s.freshTeams(ctx, g.teams)
 	done := map[int64]bool{}
 	for _, slug := range g.teams {
 		t, ok := s.Cache.team(slug)
 		if !ok {
-			return &Fault{Class: Incomplete, Op: fmt.Sprintf("read team %q", slug), Err: errNoList}
+			fault = errors.Join(fault, &Fault{Class: Incomplete, Op: fmt.Sprintf("read team %q", slug), Err: errNoList})
 		}
 		for _, m := range t.Members {
-			r, age, ok := s.known(m.Login, g.teams)
-			if !ok || done[m.ID] || age > s.Config.Cache.MaxStale {
-				continue
+			r, how, ok := s.usable(m.Login, g.teams)
+			if ok && !done[m.ID] {
+				done[m.ID] = true
+				s.add(d, g, found{record: r, how: how, teams: g.teams}, offered)
 			}
-			done[m.ID] = true
-			how := answer{"cache", age}
-			if age >= s.Config.Cache.TTL {
-				how.source = "stale"
-			}
-			s.add(d, g, found{record: r, how: how, teams: g.teams, asked: m.Login}, offered)
 		}
 	}
-	return nil
+	return fault
 }
 
 // addUnkept asks for the teams when there is no cache to keep the answer in.
 func (s *Service) addUnkept(ctx context.Context, d *Decision, g grant, offered *Key) error {
+	var fault error
 	for _, slug := range g.teams {
 		list, err := s.askTeam(ctx, slug, unspared)
 		if err != nil {
-			return err
+			fault = err
+			continue
 		}
 		for _, p := range list {
 			var r record
 			p.Teams = map[string]State{slug: Active}
-			r.learn(p.Login, p, s.Now())
+			r.learn(p, s.Now())
 			s.add(d, g, found{record: r, how: answer{source: "github"}, teams: g.teams}, offered)
 		}
 	}
-	return nil
+	return fault
 }

@@ -39,15 +39,6 @@ func Members(dir string, p Policy) (all int, without []string, err error) {
 	return all, without, nil
 }
 
-func (r record) member() bool {
-	for _, m := range r.Teams {
-		if m.State == Active {
-			return true
-		}
-	}
-	return false
-}
-
 func (p Policy) takes(g GitHubKey) bool {
 	k, err := ParseLine(g.Line)
 	return err == nil && p.Refuses(k) == ""

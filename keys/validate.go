@@ -25,6 +25,7 @@ func (c *Config) Validate() error {
 		c.validateTeams,
 		c.validateAccounts,
 		c.Cache.validate,
+		c.validateState,
 		c.Keys.validate,
 		c.validateEmergency,
 		c.Userdb.validate,
@@ -141,6 +142,13 @@ func (c CacheConfig) validate() error {
 		return fmt.Errorf("cache: ttl %v is not a positive time", c.TTL)
 	case c.MaxStale < c.TTL:
 		return advise(fmt.Errorf("cache: max_stale %v is shorter than ttl %v", c.MaxStale, c.TTL), "max_stale is counted from the last answer, as ttl is")
+	}
+	return nil
+}
+
+func (c *Config) validateState() error {
+	if !filepath.IsAbs(c.State) {
+		return fmt.Errorf("state %q is not an absolute path", c.State)
 	}
 	return nil
 }

@@ -31,8 +31,9 @@ var arrows = map[string][]string{
 	"keys/githubtest":     {},
 	"wrap/asciicast":      {},
 	"wrap/spool":          {},
-	"wrap/guard":          {},
-	"wrap":                {"wrap/asciicast", "wrap/guard", "wrap/spool"},
+	"wrap/restrict":       {},
+	"wrap/guard":          {"wrap/restrict"}, // the session hook
+	"wrap":                {"wrap/asciicast", "wrap/guard", "wrap/restrict", "wrap/spool"},
 	"wrap/once":           {"wrap", "wrap/asciicast"},
 	"upload/manifest":     {"wrap/asciicast"}, // the format that upload writes and the archive reads
 	"upload":              {"upload/manifest", "wrap/asciicast", "wrap/spool"},
@@ -127,7 +128,7 @@ var bans = []struct {
 	{"log.Fatal", []string{"packaging/demo/"}, "return an error"},
 	{"log.Fatalf", []string{"packaging/demo/"}, "return an error"},
 	{"github.com/spf13/viper", []string{"cmd/internal/config"}, "configuration is read by cmd/internal/config"},
-	{"os/exec", []string{"wrap/", "packaging/", "cmd/castgate", "cmd/internal/host"}, "nothing else runs programs"},
+	{"os/exec", []string{"wrap/", "packaging/", "cmd/castgate", "cmd/castgate-guard", "cmd/internal/host"}, "nothing else runs programs"},
 }
 
 func TestBans(t *testing.T) {

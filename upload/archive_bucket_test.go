@@ -287,7 +287,7 @@ func TestPageOfABucket(t *testing.T) {
 	if err := index.Update(t.Context(), store, false, func(err error) { t.Error(err) }); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := page.List(t.Context(), web.Query{Scope: web.Scope{All: true}, Limit: 10})
+	rows, err := page.List(t.Context(), web.Query{Scope: archive.Everything(), Limit: 10})
 	if err != nil || len(rows) != 3 || rows[0].State != web.Waiting || !rows[1].Signed {
 		t.Fatalf("%+v, %v", rows, err)
 	}

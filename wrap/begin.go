@@ -3,6 +3,7 @@
 package wrap
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -111,7 +112,7 @@ func (s *session) askGuard() error {
 		s.log.Warn("guard absent", s.who("why", err.Error())...)
 		return nil
 	}
-	h.Key, h.Login, h.Parent = facts.Key, facts.Login, facts.Nested
+	h.Key, h.Login, h.LoginID, h.Parent = facts.Key, facts.Login, facts.LoginID, facts.Nested
 	h.Nested = facts.Standing == guard.Nested
 	if facts.Standing != guard.Direct {
 		h.Standing = string(facts.Standing)
@@ -119,15 +120,13 @@ func (s *session) askGuard() error {
 	for _, p := range facts.Holders {
 		h.Holders = append(h.Holders, strings.ToValidUTF8(fmt.Sprintf("%s %d %d", p.Comm, p.PID, p.UID), "\ufffd"))
 	}
-	if facts.Standing != guard.Direct || len(facts.Holders) > 0 || facts.Refuse != "" {
+	h.Guard = cmp.Or(facts.Refuse, facts.Doubt)
+	if facts.Standing != guard.Direct || len(facts.Holders) > 0 || h.Guard != "" {
 		s.log.Warn("guard report", s.who("standing", string(facts.Standing), "between", facts.Between,
-			"holders", fmt.Sprint(facts.Holders), "refuse", facts.Refuse)...)
+			"holders", fmt.Sprint(facts.Holders), "refuse", facts.Refuse, "doubt", facts.Doubt)...)
 	}
-	if facts.Refuse != "" {
-		h.Guard = facts.Refuse
-		if s.config.Guard == "require" {
-			return fmt.Errorf("the guard refuses the session: %s", facts.Refuse)
-		}
+	if facts.Refuse != "" && s.config.Guard == "require" {
+		return fmt.Errorf("the guard refuses the session: %s", facts.Refuse)
 	}
 	return nil
 }
@@ -146,7 +145,7 @@ func (s *session) without() {
 	h := s.header.Session
 	if key, ok := guard.Accepted(guard.RunDir, os.Getpid()); ok && key.User == s.account.Name {
 		h.Key = key.Fingerprint
-		h.Login, _ = guard.LoginOf(loginsPath, key.Fingerprint)
+		h.Login, h.LoginID = guard.LoginOf(loginsPath, key.Fingerprint)
 	}
 	// sshd sets no CASTGATE_SESSION, so with one the recorder was started inside
 	// a session. Which one is the user's claim; only the guard can prove it.

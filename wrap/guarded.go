@@ -51,7 +51,7 @@ func (s *session) guardLeft() bool {
 		for pause := callAgainFirst; ; pause = min(2*pause, callAgainMost) {
 			time.Sleep(pause)
 			if facts, err := s.hello(); err == nil {
-				s.log.Info("guard back", s.who("standing", string(facts.Standing), "refuse", facts.Refuse)...)
+				s.log.Info(guard.LineBack, s.who("standing", string(facts.Standing), "refuse", facts.Refuse)...)
 				return
 			}
 		}

@@ -72,7 +72,7 @@ func TestGuardIsUpgraded(t *testing.T) {
 	g.Stop()
 	h.log.Wait(t, "castgate-wrap", "guard left")
 	hosttest.StartGuard(t)
-	h.log.Wait(t, "castgate-wrap", "guard back", "standing=direct")
+	h.log.Wait(t, "castgate-guard", "guard back", "standing=direct")
 	x.Type("(setsid sleep 1001.1 </dev/null >/dev/null 2>&1 &); echo star''ted\n")
 	x.Expect("started")
 	hosttest.WaitFor(t, "the left-over", func() bool { return leftover() })

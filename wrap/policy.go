@@ -112,6 +112,12 @@ func ReadConfig(path string) (Config, error) {
 	return c, nil
 }
 
+// ParseConfig reads the text of a wrap.yaml.
+func ParseConfig(text []byte) (Config, error) {
+	c := Defaults()
+	return c, parseConfig(text, &c)
+}
+
 // trustedFile refuses a file that somebody other than root could have written.
 func trustedFile(f *os.File, path string) error {
 	var st unix.Stat_t

@@ -15,6 +15,11 @@ type Request struct {
 	Login      bool   // argv[0] had a dash: the shell is a login shell
 	AsShell    bool   // castgate-wrap is the shell in passwd
 	SSH        bool   // sshd started it (SSH_CONNECTION, which sshd always sets last)
+	Forced     bool   // it is sshd's ForceCommand: what else the login is restricted to, sshd has left to it
+	// Original is what the client asked for where something else is run, which
+	// finds it in SSH_ORIGINAL_COMMAND: the command of a key.
+	Original    string
+	HasOriginal bool
 }
 
 // ParseRequest reads the three ways in which castgate-wrap is started:
@@ -40,15 +45,23 @@ func ParseRequest(argv []string, getenv func(string) (string, bool)) Request {
 		r.AsShell = true
 		if !forced(args[1]) {
 			r.Command, r.HasCommand = args[1], true
+			r.Original, r.HasOriginal = getenv("SSH_ORIGINAL_COMMAND")
 			return r
 		}
 	}
+	r.Forced = r.SSH && !r.Login
 	if cmd, ok := getenv("SSH_ORIGINAL_COMMAND"); ok && !r.Login {
 		r.Command, r.HasCommand = cmd, true
 		return r
 	}
 	r.Login = r.Login || r.SSH // sshd starts a shell as a login shell
 	return r
+}
+
+// restrictTo puts the command of a key into the place of what was asked for.
+func (r *Request) restrictTo(command string) {
+	r.Original, r.HasOriginal = r.Command, r.HasCommand
+	r.Command, r.HasCommand, r.Login = command, true, false
 }
 
 // forced recognises the ForceCommand line of the snippet, with and without exec.
@@ -65,7 +78,7 @@ var dropped = []string{"GOTRACEBACK", "SHLVL", "_", "PWD", "OLDPWD", "SSH_ORIGIN
 // Environment is what the user's shell gets: what sshd made, with the values
 // that the recorder knows better.
 func Environment(environ []string, a Account, shell, tty, session string) []string {
-	env := make([]string, 0, len(environ)+4)
+	env := make([]string, 0, len(environ)+5) // one more by the caller
 	for _, kv := range environ {
 		if key, _, _ := strings.Cut(kv, "="); !slices.Contains(dropped, key) {
 			env = append(env, kv)

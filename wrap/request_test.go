@@ -14,18 +14,18 @@ func TestParseRequest(t *testing.T) {
 		env  map[string]string
 		want Request
 	}{
-		{"ForceCommand, shell", []string{"/usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, Request{Login: true, SSH: true}},
+		{"ForceCommand, shell", []string{"/usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, Request{Login: true, SSH: true, Forced: true}},
 		{
 			"ForceCommand, command",
 			[]string{"castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
-			Request{Command: "ls", HasCommand: true, SSH: true},
+			Request{Command: "ls", HasCommand: true, SSH: true, Forced: true},
 		},
 		{
 			"ForceCommand, empty command",
 			[]string{"castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": ""},
-			Request{HasCommand: true, SSH: true},
+			Request{HasCommand: true, SSH: true, Forced: true},
 		},
 		{"login shell", []string{"-castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, Request{Login: true, AsShell: true, SSH: true}},
 		{
@@ -35,22 +35,22 @@ func TestParseRequest(t *testing.T) {
 			Request{Login: true, AsShell: true, SSH: true},
 		},
 		{
-			"login shell, command",
+			"login shell, a key's command",
 			[]string{"castgate-wrap", "-c", "ls"},
-			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"},
-			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true},
+			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "asked"},
+			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true, Original: "asked", HasOriginal: true},
 		},
 		{
 			"both",
 			[]string{"castgate-wrap", "-c", "exec /usr/bin/castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
-			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true},
+			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true, Forced: true},
 		},
 		{
 			"both, shell",
 			[]string{"castgate-wrap", "-c", "/usr/bin/castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x"},
-			Request{Login: true, AsShell: true, SSH: true},
+			Request{Login: true, AsShell: true, SSH: true, Forced: true},
 		},
 		{"su -", []string{"-castgate-wrap"}, nil, Request{Login: true, AsShell: true}},
 		{"su -c", []string{"castgate-wrap", "-c", "ls"}, nil, Request{Command: "ls", HasCommand: true, AsShell: true}},
@@ -59,6 +59,17 @@ func TestParseRequest(t *testing.T) {
 		got := ParseRequest(tt.argv, func(k string) (string, bool) { v, ok := tt.env[k]; return v, ok })
 		if got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestRestrictTo(t *testing.T) {
+	for asked, want := range map[Request]Request{
+		{Login: true, SSH: true, Forced: true}:                     {Command: "x", HasCommand: true, SSH: true, Forced: true},
+		{Command: "ls", HasCommand: true, SSH: true, Forced: true}: {Command: "x", HasCommand: true, SSH: true, Forced: true, Original: "ls", HasOriginal: true},
+	} {
+		if asked.restrictTo("x"); asked != want {
+			t.Errorf("got %+v, want %+v", asked, want)
 		}
 	}
 }

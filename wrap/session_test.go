@@ -346,6 +346,11 @@ func TestLoginShell(t *testing.T) {
 	if !strings.HasSuffix(strings.TrimSpace(out), "sh") || strings.Count(out, strings.Fields(out)[0]) < 5 {
 		t.Errorf("su got %q", out)
 	}
+	// Inside a session su(1) without a dash keeps what sshd has set.
+	out = hosttest.Run(t, "env", "SSH_CONNECTION=192.0.2.1 1 192.0.2.2 22", "su", h.user.Name, "-c", "echo $0 ${CASTGATE_SESSION-plain}")
+	if out != "sh plain\n" {
+		t.Errorf("su inside a session got %q", out)
+	}
 	if files, _ := filepath.Glob("/var/spool/castgate/*/*.cast"); len(files) != 0 {
 		t.Errorf("su was recorded: %q", files)
 	}

@@ -42,6 +42,19 @@ func (h *host) stall(t *testing.T, n int, then string) (master *os.File, cmd *ex
 	return master, cmd
 }
 
+// liveOutput is what the only session has recorded until now, "" before it has a header.
+func liveOutput(t *testing.T) string {
+	t.Helper()
+	files, _ := filepath.Glob("/var/spool/castgate/live/*.cast")
+	if len(files) != 1 {
+		return ""
+	}
+	if info, err := os.Stat(files[0]); err != nil || info.Size() == 0 {
+		return ""
+	}
+	return string(hosttest.ReadRecording(t, files[0]).Output)
+}
+
 // What a program prints to somebody who is slow is recorded as it comes, for a
 // while; all of it is shown, once, when he reads.
 func TestRecordsAheadOfSomebodySlow(t *testing.T) {
@@ -49,8 +62,7 @@ func TestRecordsAheadOfSomebodySlow(t *testing.T) {
 	const n = 60000
 	master, cmd := h.stall(t, n, "exec sleep 60")
 	hosttest.WaitFor(t, "the recording of what nobody has read", func() bool {
-		files, _ := filepath.Glob("/var/spool/castgate/live/*.cast")
-		return len(files) == 1 && strings.HasSuffix(string(hosttest.ReadRecording(t, files[0]).Output), "END")
+		return strings.HasSuffix(liveOutput(t), "END")
 	})
 	var shown []byte
 	buf := make([]byte, 1<<10)
@@ -75,8 +87,7 @@ func TestLastWordsToNobody(t *testing.T) {
 	for _, n := range []int{20000, 60000, 70000, 80000} {
 		master, cmd := h.stall(t, n, "exit 0")
 		hosttest.WaitFor(t, "a session", func() bool {
-			files, _ := filepath.Glob("/var/spool/castgate/live/*.cast")
-			return len(files) == 1 && len(hosttest.ReadRecording(t, files[0]).Output) > 0
+			return liveOutput(t) != ""
 		})
 		hosttest.WaitFor(t, "the program's end", func() bool { return len(hosttest.Children(cmd.Process.Pid)) == 0 })
 		master.Close()

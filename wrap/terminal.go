@@ -38,7 +38,7 @@ func (s *session) onTerminal() (End, error) {
 		}
 		_, _ = unix.Write(out, notice)
 	}
-	s.command.Env = Environment(s.inv.Environ, s.account, s.shell, name, s.id)
+	s.command.Env = s.environment(name)
 	return t.Run(s.command)
 }
 

@@ -86,7 +86,7 @@ type session struct {
 // Run runs the session that inv asks for.
 func Run(inv Invocation) (End, error) {
 	s := &session{inv: inv, id: asciicast.NewID(time.Now()), start: time.Now()}
-	s.log = inv.Log.With("session", s.id)
+	s.log = slog.New(telling{inv.Log.With("session", s.id).Handler(), s})
 	s.req = ParseRequest(inv.Argv, s.lookupEnv)
 	raiseLimits()
 	if err := enoughDescriptors(); err != nil {
@@ -100,8 +100,11 @@ func Run(inv Invocation) (End, error) {
 	s.config, broken = ReadConfig(inv.Config)
 	s.policy = s.config.For(s.account.Name, s.groups())
 	s.shell = RealShell(s.account, s.config.Shells, executable)
-	if s.req.AsShell && !s.req.SSH && (!s.policy.Record.Su || broken != nil) {
+	if s.req.AsShell && (!s.req.SSH || guard.StartedByRoot(os.Getpid())) && (!s.policy.Record.Su || broken != nil) {
 		return End{}, s.becomeShell()
+	}
+	if err := s.restrict(); err != nil {
+		return End{}, s.refuse(err)
 	}
 	s.describe()
 	if err := errors.Join(broken, s.begin(broken == nil)); err != nil {
@@ -143,7 +146,7 @@ func (s *session) groups() []string {
 func (s *session) mayGoOn() bool { return s.policy.OnFailure == "allow" || os.Getuid() == 0 }
 
 func (s *session) refuse(err error) error {
-	s.log.Error("session refused", s.who("why", err.Error(), "hint", hintOf(err))...)
+	s.log.Error(guard.LineRefused, s.who("why", err.Error(), "hint", hintOf(err))...)
 	return &Refused{Session: s.id, cause: err}
 }
 
@@ -218,6 +221,7 @@ func (s *session) describe() {
 		Session: &asciicast.Session{
 			ID: s.id, Mode: Mode(), Host: hostname(), User: s.account.Name, UID: os.Getuid(),
 			Client: client, Server: server, TTY: s.tty, Kind: kind,
+			Asked: strings.ToValidUTF8(s.req.Original, "\ufffd"), Shell: s.shellBefore(),
 			Boot: bootID(), Audit: auditSession(), Version: "castgate " + s.inv.Version,
 		},
 	}
@@ -226,10 +230,20 @@ func (s *session) describe() {
 	}
 }
 
+// environment is what the session's program gets.
+func (s *session) environment(tty string) []string {
+	env := Environment(s.inv.Environ, s.account, s.shell, tty, s.id)
+	if s.req.HasOriginal {
+		env = append(env, "SSH_ORIGINAL_COMMAND="+s.req.Original)
+	}
+	return env
+}
+
 // transfer recognises a file transfer, but only without a terminal: with one
-// everything is recorded, whatever the command says.
+// everything is recorded, whatever the command says. And only where the shell
+// would run any command: one that refuses some (rbash, git-shell) is asked.
 func (s *session) transfer() (Transfer, bool) {
-	if s.tty {
+	if s.tty || !ordinaryShell(s.shell) {
 		return Transfer{}, false
 	}
 	return ParseTransfer(s.req.Command, s.account.Home)
@@ -239,7 +253,7 @@ func outerSize() (*unix.Winsize, error) { return unix.IoctlGetWinsize(0, unix.TI
 
 // run runs the program and ends the recording.
 func (s *session) run() (End, error) {
-	s.log.Info("session start", s.who("guard", s.header.Session.Guard)...)
+	s.log.Info(guard.LineStart, s.who("guard", s.header.Session.Guard)...)
 	end, err := s.program()
 	lost := s.rec.Err()
 	if err != nil && lost == nil { // it could not be run at all
@@ -248,7 +262,7 @@ func (s *session) run() (End, error) {
 	s.leftovers()
 	s.close(end)
 	shown, events, file := s.rec.Counts()
-	s.log.Info("session end", s.who("status", end.Status, "hangup", end.Hangup, "seconds", int(time.Since(s.start).Seconds()),
+	s.log.Info(guard.LineEnd, s.who("status", end.Status, "hangup", end.Hangup, "seconds", int(time.Since(s.start).Seconds()),
 		"shown", shown, "events", events, "bytes", file, "transfer", s.facts, "lost", causeOf(lost))...)
 	if lost != nil && !s.rec.Allow {
 		return end, &Refused{Session: s.id, Ended: true, cause: lost}
@@ -271,7 +285,7 @@ func (s *session) program() (End, error) {
 	if s.tty {
 		return s.onTerminal()
 	}
-	s.command.Env = Environment(s.inv.Environ, s.account, s.shell, "", s.id)
+	s.command.Env = s.environment("")
 	transfer := s.moved.Path != ""
 	content := s.policy.Record.Commands != "metadata"
 	if transfer {

@@ -59,6 +59,7 @@ func serve(env *cli.Env, path, group string, g *guard.Guard) error {
 	if err := guard.Confine(); err != nil {
 		return cli.Hint(err, "start it through castgate-guard.service, or as root")
 	}
+	env.PatientLog()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := guard.Ready(env.Getenv); err != nil {
@@ -87,7 +88,7 @@ func hook(env *cli.Env, group, runDir string) {
 		if err != nil {
 			gid = 0 // the guard still reads it
 		}
-		done <- errors.Join(err, guard.Hook{RunDir: runDir, GID: gid, Getenv: env.Getenv, Parent: os.Getppid()}.Run())
+		done <- errors.Join(err, guard.Hook{RunDir: runDir, GID: gid, Getenv: env.Getenv, Parent: os.Getppid(), Account: account}.Run())
 	}()
 	select {
 	case err := <-done:

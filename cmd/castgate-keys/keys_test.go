@@ -76,9 +76,15 @@ func newHost(t *testing.T) *host {
 	h.write("token", token)
 	h.write("keys.yaml", fmt.Sprintf(`github: {url: %q, org: acme, token_file: %q, timeout: 1s}
 teams: [developers]
-accounts: {refresh: {teams: [developers]}}
+accounts: {refresh: {teams: [developers]}, octocat: {logins: [octocat]}}
 cache: {dir: %q}
-`, h.github.Start(t).URL, filepath.Join(h.dir, "token"), filepath.Join(h.dir, "cache")))
+state: %q
+`, h.github.Start(t).URL, filepath.Join(h.dir, "token"), filepath.Join(h.dir, "cache"), filepath.Join(h.dir, "state")))
+	for _, dir := range []string{"state", "state/people", "state/seen"} {
+		if err := os.Mkdir(filepath.Join(h.dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return h
 }
 
@@ -141,6 +147,8 @@ func TestProgram(t *testing.T) {
 		{"a certificate", []string{"octocat", "ssh-ed25519-cert-v01@openssh.com", octo[1]}, "", "", 0},
 		{"an account called refresh", []string{"refresh", octo[0], octo[1]}, line, "", 0},
 		{"an account called explain", []string{"explain", octo[0], octo[1]}, "", "", 0},
+		{"an account called pin", []string{"pin", octo[0], octo[1]}, "", "", 0},
+		{"a login of the name alone", []string{"bystander", octo[0], octo[1]}, "", "", 0},
 		{"refresh", []string{"refresh"}, "", "", 0},
 		{"refresh with a word", []string{"refresh", "now"}, "", "castgate-keys: refresh takes no \"now\"\n", 2},
 		{"no user", nil, "", "castgate-keys: no USER\n", 2},

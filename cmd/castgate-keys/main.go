@@ -13,9 +13,11 @@ func main() { cli.Main("castgate-keys", run) }
 
 const synopsis = `castgate-keys [-config FILE] USER [TYPE KEY]
        castgate-keys [-config FILE] refresh [-files DIR] [-accounts]
-       castgate-keys [-config FILE] explain USER [KEYFILE]`
+       castgate-keys [-config FILE] explain USER [KEYFILE]
+       castgate-keys [-config FILE] pin [-all | ACCOUNT LOGIN[:ID] | -remove ACCOUNT | -adopt]`
 
 const description = `
 Prints the SSH keys that may open the account USER: the line of the offered key
 when TYPE and KEY are given (sshd's %t and %k), else all. "refresh" brings the
-cache up to date; "explain" says why a login would be allowed or refused.`
+cache up to date; "explain" says why a login would be allowed or refused; "pin" lists
+whose the accounts are, and as root says so.`

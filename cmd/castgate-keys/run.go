@@ -38,12 +38,14 @@ func run(env *cli.Env) error {
 		return c.refresh(args[1:])
 	case args[0] == "explain" && !offersKey(args):
 		return c.explain(args[1:])
+	case args[0] == "pin" && !offersKey(args):
+		return c.pin(args[1:])
 	}
 	return c.authorized(args)
 }
 
-// offersKey tells sshd's question about an account that is called "refresh" or
-// "explain" from the subcommand: only sshd passes a key.
+// offersKey tells sshd's question about an account that is called "refresh",
+// "explain" or "pin" from the subcommand: only sshd passes a key.
 func offersKey(args []string) bool {
 	if len(args) != 3 {
 		return false
@@ -93,6 +95,9 @@ func (c *command) authorized(args []string) error {
 	d.Log(c.env.Log, err)
 	if err != nil {
 		return err
+	}
+	if err := s.See(d); err != nil {
+		c.env.Log.Warn("whose the account is could not be noted", "account", args[0], "why", err)
 	}
 	if err := s.Prepare(args[0]); err != nil {
 		c.env.Log.Warn("no finished answer", "account", args[0], "why", err)

@@ -39,7 +39,7 @@ func newFixture(t *testing.T) *fixture {
 	start := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	prev := ""
 	for i, r := range []archivetest.Recording{
-		{User: "deploy", Host: "web1", Login: "octocat", Start: start, Output: []string{"$ ", "sudo reboot\r\n", "\x1b]0;title\x07bye\r\n"}},
+		{User: "deploy", Host: "web1", Login: "octocat", LoginID: 583231, Start: start, Output: []string{"$ ", "sudo reboot\r\n", "\x1b]0;title\x07bye\r\n"}},
 		{User: "evil\x1b[2J", Host: "web1", Login: "x\u202ey", Command: "a\nb\x1b]0;t\x07", Start: start.Add(time.Hour), Output: []string{"\x1b[5nquiet\r\n"}},
 		{User: "deploy", Host: "web1", NoTTY: true, Command: "uptime", Start: start.Add(2 * time.Hour), Output: []string{"up\ndown\n"}, Cut: true},
 	} {
@@ -88,11 +88,20 @@ func TestLs(t *testing.T) {
 		if _, out, _ := f.run(t, "ls", f.ids[0][:8]); strings.Count(out, "\n") != 2 || !strings.Contains(out, f.ids[0]) {
 			t.Errorf("by id: %s", out)
 		}
+		for args, want := range map[string]int{
+			"-login OCTOCAT": 1, "-login octocat:583231": 1, "-login renamed:583231": 1, "-login octocat:1": 0,
+			"-login deploy": 0, "-user octocat": 0, "-user deploy": 2,
+		} {
+			_, out, _ := f.run(t, append([]string{"ls", "-json"}, strings.Fields(args)...)...)
+			if got := strings.Count(out, "\n"); got != want {
+				t.Errorf("indexed %v: %s: %d recordings, want %d", indexed, args, got, want)
+			}
+		}
 		if code, out, errs := f.run(t, "ls", "-user", "nobody"); code != 0 || out != "" || errs != "castgate: no recordings\n" {
 			t.Errorf("nobody: %d %q %q", code, out, errs)
 		}
 	}
-	for _, args := range [][]string{{"ls", "-since", "tomorrow"}, {"ls", "x"}, {"ls", "a", "b"}} {
+	for _, args := range [][]string{{"ls", "-since", "tomorrow"}, {"ls", "x"}, {"ls", "a", "b"}, {"ls", "-login", "a b"}, {"ls", "-login", "ann@example.org"}, {"search", "-login", "octocat:", "x"}} {
 		if code, _, errs := f.run(t, args...); code != 2 || errs == "" {
 			t.Errorf("%q: %d %q", args, code, errs)
 		}

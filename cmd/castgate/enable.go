@@ -23,7 +23,13 @@ func enableCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	user := fs.String("user", "", "the `ACCOUNT` of the trial login (default: the person behind sudo, or the first one)")
 	return switchCommand(env, fs, func(ctx context.Context, s *host.Switch) error {
 		s.User = *user
-		return s.Enable(ctx)
+		if err := s.ShowPeople(); err != nil {
+			return err
+		}
+		if err := s.Enable(ctx); err != nil {
+			return err
+		}
+		return s.PinPeople()
 	})
 }
 

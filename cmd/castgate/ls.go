@@ -12,6 +12,7 @@ import (
 
 	"castgate/cmd/internal/cli"
 	"castgate/upload/archive"
+	"castgate/upload/manifest"
 )
 
 type lsFlags struct {
@@ -24,8 +25,11 @@ type lsFlags struct {
 
 // filterFlags registers the flags that choose recordings.
 func filterFlags(fs *flag.FlagSet, f *archive.Filter, since, until *string) {
-	fs.StringVar(&f.User, "user", "", "sessions of this `account`")
-	fs.StringVar(&f.Login, "login", "", "sessions of this GitHub `login`")
+	fs.StringVar((*string)(&f.User), "user", "", "sessions on this `account`, whoever it was")
+	fs.Func("login", "sessions of the person with this GitHub `login`, or login:id, on any account", func(s string) (err error) {
+		f.Login, err = manifest.ParsePerson(s)
+		return err
+	})
 	fs.StringVar(&f.Host, "host", "", "sessions on this `host`")
 	fs.StringVar(since, "since", "", "sessions that went on at this `time` or later: 2026-11-22, '2026-11-22 15:04', 7d, 90m, today")
 	fs.StringVar(until, "until", "", "sessions that began before this `time`")

@@ -170,7 +170,7 @@ func authOf(cfg archive.AuditorsConfig) (web.Auth, error) {
 	case cfg.GitHub != nil:
 		auth.GitHub, err = githubOf(cfg.GitHub)
 	case cfg.Header != nil:
-		auth.Header, err = web.NewHeader(cfg.Header.Name, cfg.Header.From, cfg.Header.Auditors)
+		auth.Header, err = web.NewHeader(cfg.Header)
 	default:
 		auth.Tokens, err = web.ReadTokens(cfg.TokenFile)
 	}

@@ -129,14 +129,15 @@ func deliver(t *testing.T, cfg archive.Config, in func(string) string) {
 func TestServeSaysWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	for name, tt := range map[string]struct{ yaml, want string }{
-		"no auditors":   {"store: {dir: " + dir + "}", "token_file"},
-		"two ways":      {"store: {dir: " + dir + "}\nauditors: {token_file: /x, header: {name: X, from: [127.0.0.1]}}", "want one of"},
-		"no token file": {"store: {dir: " + dir + "}\nauditors: {token_file: " + dir + "/none}", "no such file"},
-		"no store":      {"store: {dir: " + dir + "/none}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "none"},
-		"clear bucket":  {"store: {dir: " + dir + ", s3: {endpoint: \"http://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "is not https"},
-		"no side":       {"store: {dir: " + dir + "/none, s3: {endpoint: \"https://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "none"},
-		"no key":        {"store: {dir: " + dir + "}\nweb: {listen: \"\"}\nreceive: {listen: \"127.0.0.1:0\"}", "castgate ca init"},
-		"nothing":       {"store: {dir: " + dir + "}\nweb: {listen: \"\"}", "nothing to serve"},
+		"no auditors":    {"store: {dir: " + dir + "}", "token_file"},
+		"two ways":       {"store: {dir: " + dir + "}\nauditors: {token_file: /x, header: {name: X, from: [127.0.0.1]}}", "want one of"},
+		"no token file":  {"store: {dir: " + dir + "}\nauditors: {token_file: " + dir + "/none}", "no such file"},
+		"no such person": {"store: {dir: " + dir + "}\nauditors: {header: {name: X, from: [127.0.0.1], people: {Ann@Example.org: ann@example.org}}}", "people: \"ann@example.org\""},
+		"no store":       {"store: {dir: " + dir + "/none}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "none"},
+		"clear bucket":   {"store: {dir: " + dir + ", s3: {endpoint: \"http://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "is not https"},
+		"no side":        {"store: {dir: " + dir + "/none, s3: {endpoint: \"https://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "none"},
+		"no key":         {"store: {dir: " + dir + "}\nweb: {listen: \"\"}\nreceive: {listen: \"127.0.0.1:0\"}", "castgate ca init"},
+		"nothing":        {"store: {dir: " + dir + "}\nweb: {listen: \"\"}", "nothing to serve"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := filepath.Join(t.TempDir(), "archive.yaml")

@@ -158,14 +158,15 @@ func refuse(w http.ResponseWriter, status int, msg string) {
 }
 
 // reply sends v with an ETag, or 304 when the client has it. Like GitHub's, the
-// ETag depends on the token and on Accept.
+// ETag depends on the token, on Accept and on this page alone: a page that came
+// after it changes neither, and a 304 doesn't tell of it.
 func (s *Server) reply(w http.ResponseWriter, r *http.Request, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	sum := sha256.Sum256(slices.Concat([]byte(r.Header.Get("Accept")+":"+r.Header.Get("Authorization")+":"), body, []byte(w.Header().Get("Link"))))
+	sum := sha256.Sum256(slices.Concat([]byte(r.Header.Get("Accept")+":"+r.Header.Get("Authorization")+":"), body))
 	etag := `W/"` + hex.EncodeToString(sum[:]) + `"`
 	h := w.Header()
 	h.Set("ETag", etag)
@@ -176,6 +177,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, v any) {
 		return
 	}
 	if same {
+		h.Del("Link")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

@@ -74,13 +74,15 @@ func parse(args []string, defaultConfig string) (question, bool) {
 	if len(args) == 3 {
 		q.typ, q.base64 = args[1], args[2]
 	}
-	ok := len(args) == 3 && q.typ != "" && q.base64 != "" || len(args) == 1 && args[0] != "refresh" && args[0] != "explain"
+	ok := len(args) == 3 && q.typ != "" && q.base64 != "" || len(args) == 1 && !subcommand(args[0])
 	if !ok || !plain(args[0]) {
 		return q, false
 	}
 	q.account = args[0]
 	return q, true
 }
+
+func subcommand(s string) bool { return s == "refresh" || s == "explain" || s == "pin" }
 
 // plain takes the names of accounts that are also names of files.
 func plain(s string) bool {

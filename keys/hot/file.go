@@ -93,13 +93,18 @@ func parseHead(line string) (head, bool) {
 	return h, true
 }
 
+// groupFile says which accounts open to their namesakes (package keys).
+const groupFile = "/etc/group"
+
 // ConfigID identifies a state of the configuration file: any change to it, to
-// its mode or owner, or to those of its directory, makes another.
+// its mode or owner, or to those of its directory, makes another. So does a
+// change to group(5): who was taken out of a group is out at once.
 func ConfigID(path string) (string, error) {
-	var file, dir syscall.Stat_t
+	var file, dir, group syscall.Stat_t
 	if err := syscall.Stat(path, &file); err != nil {
 		return "", err
 	}
+	_ = syscall.Stat(groupFile, &group) // where there is none, nobody is in a group
 	parent := "."
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		parent = path[:i+1]
@@ -111,6 +116,7 @@ func ConfigID(path string) (string, error) {
 	for _, n := range []int64{
 		int64(file.Dev), int64(file.Ino), file.Size, int64(file.Mode), int64(file.Uid),
 		file.Mtim.Nano(), file.Ctim.Nano(), int64(dir.Mode), int64(dir.Uid),
+		int64(group.Ino), group.Size, group.Mtim.Nano(), group.Ctim.Nano(),
 	} {
 		id = append(strconv.AppendInt(id, n, 36), '.')
 	}

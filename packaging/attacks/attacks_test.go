@@ -24,8 +24,11 @@ type attack struct {
 	by   string // what closes it
 	options
 	naive verdict // what it must do to the naive recorder
-	guard bool    // the guard has a part in closing it: it is tried without, too
-	try   func(w *world) verdict
+	// forced is what it does behind ForceCommand alone, where that is known to
+	// leave something open that the recorder as the login shell closes.
+	forced verdict
+	guard  bool // the guard has a part in closing it: it is tried without, too
+	try    func(w *world) verdict
 }
 
 // judge is the verdict on something that was or was not done: if it was, the
@@ -44,7 +47,10 @@ func (w *world) judge(done bool, words string) verdict {
 // attacks are all of them, in the order of their ids.
 func attacks() []attack {
 	var all []attack
-	for _, list := range [][]attack{beforeTheRecorder, besideTheRecorder, atTheTerminal, atTheProcess, atTheSpool, inTheBytes, afterTheSession, atTheWildcards} {
+	for _, list := range [][]attack{
+		beforeTheRecorder, takingTheShell, besideTheRecorder, atTheTerminal, atTheProcess, atTheSpool, inTheBytes, stoppedSessions, afterTheSession,
+		atTheWildcards,
+	} {
 		all = append(all, list...)
 	}
 	return all
@@ -81,6 +87,10 @@ func TestAttacks(t *testing.T) {
 				switch {
 				case !d.castgate && got != a.naive:
 					t.Errorf("the naive recorder: %s, want %s", got, a.naive)
+				case d.castgate && !d.loginShell && a.forced != "":
+					if got != a.forced {
+						t.Errorf("%s, want %s", got, a.forced)
+					}
 				case d.castgate && got == works:
 					t.Error("it works, and nobody sees it")
 				}

@@ -188,7 +188,8 @@ func (w *world) unlessSet(option, off string) verdict {
 	w.Helper()
 	out := hosttest.Run(w, "/usr/sbin/sshd", "-T", "-f", w.server.Conf, "-C", "user="+account)
 	for line := range strings.Lines(out) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), option+" "); ok && value != off {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if strings.EqualFold(key, option) && value != off { // in lower case up to OpenSSH 10.3
 			return closed
 		}
 	}

@@ -117,8 +117,8 @@ func TestWhoWasIt(t *testing.T) {
 				if len(all) != 1 {
 					t.Fatalf("%d recordings", len(all))
 				}
-				if s := all[0].header.Session; s.Login != "octocat" || s.Key != w.key.Fingerprint {
-					t.Errorf("login %q, key %q", s.Login, s.Key)
+				if s := all[0].header.Session; s.Login != "octocat" || s.LoginID != 583231 || s.Key != w.key.Fingerprint {
+					t.Errorf("login %q with id %d, key %q", s.Login, s.LoginID, s.Key)
 				}
 			}
 			if forged == 0 {

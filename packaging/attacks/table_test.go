@@ -36,6 +36,9 @@ as it is tried, does work. The other columns are castgate as shipped, with
 ` + "`leftovers: end`" + `: behind the snippet for sshd; as the login shell as well;
 and, where the guard has a part in it, behind the snippet while no guard runs.
 
+ForceCommand alone is what is left for root and for accounts that are not in
+/etc/passwd; castgate enable makes the recorder the login shell of all others.
+
 **works**: done, and neither a recording nor the log shows it. **seen**: done,
 and shown there. **refused**: could not be done. **told**: done, but the header
 of every recording says that the guard was away. The numbers are those of the

@@ -89,7 +89,7 @@ func startGitHub(t *testing.T) *github {
 // and returns its path.
 func (g *github) config(t *testing.T, name, team, cache string) string {
 	t.Helper()
-	hosttest.Config(t, name, fmt.Sprintf("github: {url: %q, org: acme, token_file: %s}\nteams: [%s]\naccounts: {deploy: {teams: [%[3]s]}}\ncache: {ttl: 24h, dir: %s}\n", g.url, tokenFile, team, cache))
+	hosttest.Config(t, name, fmt.Sprintf("github: {url: %q, org: acme, token_file: %s}\nteams: [%s]\naccounts: {deploy: {teams: [%[3]s]}, operations00999: {logins: [operations00999]}}\ncache: {ttl: 24h, dir: %s}\n", g.url, tokenFile, team, cache))
 	return "/etc/castgate/" + name + ".yaml"
 }
 
@@ -137,6 +137,7 @@ func keyLine(t *testing.T, n int) string {
 func emptyCache(t *testing.T) {
 	t.Helper()
 	hosttest.Run(t, "find", "/var/cache/castgate-keys", "-mindepth", "1", "-delete")
+	hosttest.Run(t, "find", "/var/lib/castgate-keys", "-type", "f", "-delete")
 }
 
 // asKeys is the user that sshd runs castgate-keys as.
@@ -246,7 +247,7 @@ func coldKeys(t *testing.T, r *report, g *github, as *syscall.SysProcAttr) {
 // measureLogins compares whole logins through the stock sshd and client.
 func measureLogins(t *testing.T, r *report) {
 	key := hosttest.NewKey(t, "ed25519")
-	hosttest.AddUser(t, "octocat", "/bin/sh").Authorize(t, key)
+	hosttest.AddUser(t, "octocat", "/bin/sh", "--groups", "castgate-people").Authorize(t, key)
 	startGitHub(t).team(t, 1000, key)
 	snippet, err := os.ReadFile("../ssh/10-castgate.conf.example")
 	if err != nil {

@@ -21,7 +21,7 @@ func TestMistakesOfAdministrators(t *testing.T) {
 		Teams: map[string]githubtest.Team{"operations": {Members: []githubtest.Member{{Login: "octocat", ID: 1}}}},
 		Users: map[string]githubtest.User{"octocat": {ID: 1, Keys: []string{key.Line}}},
 	}, "teams: [operations]\n")
-	hosttest.AddUser(t, "octocat", "/bin/bash")
+	hosttest.AddUser(t, "octocat", "/bin/bash", "--groups", "castgate-people")
 	syslog := hosttest.StartSyslog(t)
 	sshd := hosttest.StartSshd(t, snippet(t))
 

@@ -63,8 +63,9 @@ func (g *github) configure(t *testing.T, more string) {
 	hosttest.Config(t, "keys", "github: {url: \""+g.url+"\", org: acme, token_file: "+tokenFile+"}\n"+more)
 }
 
-// emptyCache forgets what castgate-keys knows.
+// emptyCache forgets what castgate-keys knows, whose the accounts are as well.
 func emptyCache(t *testing.T) {
 	t.Helper()
 	hosttest.Run(t, "find", "/var/cache/castgate-keys", "-mindepth", "1", "-delete")
+	hosttest.Run(t, "find", "/var/lib/castgate-keys", "-type", "f", "-delete")
 }

@@ -50,7 +50,7 @@ func TestHowOftenSshdAsks(t *testing.T) {
 		others = append(others, hosttest.NewKey(t, "ed25519").Path)
 	}
 	g := startGitHub(t, acme(map[string]*hosttest.Key{"octocat": mine}), "teams: [operations]\n")
-	u := hosttest.AddUser(t, "octocat", "/bin/bash")
+	u := hosttest.AddUser(t, "octocat", "/bin/bash", "--groups", "castgate-people")
 	syslog := hosttest.StartSyslog(t)
 	offer := func(paths ...string) (options []string) {
 		for _, p := range paths {
@@ -108,7 +108,7 @@ func TestBreakGlassUnderAHungGitHub(t *testing.T) {
 	if err := os.WriteFile("/etc/castgate/emergency_keys", []byte("restrict,pty "+rescue.Line+" in the safe\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	hosttest.AddUser(t, "octocat", "/bin/bash")
+	hosttest.AddUser(t, "octocat", "/bin/bash", "--groups", "castgate-people")
 	hosttest.AddUser(t, "breakglass", "/bin/bash")
 	syslog := hosttest.StartSyslog(t)
 	sshd := hosttest.StartSshd(t, snippet(t))
@@ -157,7 +157,7 @@ func TestKeysInFiles(t *testing.T) {
 	g := startGitHub(t, acme(map[string]*hosttest.Key{"Octocat": member, "hubot": operator}),
 		"teams: [operations]\naccounts: {deploy: {teams: [operations], from: [192.0.2.0/24]}}\nkeys: {types: [ssh-ed25519, ecdsa-sha2-nistp256], options: \"restrict,pty\"}\n")
 	for _, name := range []string{"octocat", "hubot", "deploy"} {
-		hosttest.AddUser(t, name, "/bin/bash")
+		hosttest.AddUser(t, name, "/bin/bash", "--groups", "castgate-people")
 	}
 	dir := filepath.Join("/etc/ssh", "castgate_keys")
 	t.Cleanup(func() { os.RemoveAll(dir) })

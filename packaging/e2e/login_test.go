@@ -31,7 +31,7 @@ func TestLogin(t *testing.T) {
 	}, "teams: [operations]\naccounts: {deploy: {teams: [operations]}, renamed: {logins: [Octocat]}}\n")
 	for _, name := range []string{"octocat", "hubot", "guest", "seller", "owl", "deploy", "renamed", "local"} {
 		// A file of the user's own opens nothing.
-		hosttest.AddUser(t, name, "/bin/bash").Authorize(t, stranger)
+		hosttest.AddUser(t, name, "/bin/bash", "--groups", "castgate-people").Authorize(t, stranger)
 	}
 	syslog := hosttest.StartSyslog(t)
 	sshd := hosttest.StartSshd(t, snippet(t))
@@ -93,7 +93,7 @@ func TestGitHubGone(t *testing.T) {
 		Teams: map[string]githubtest.Team{"operations": {Members: []githubtest.Member{{Login: "octocat", ID: 1}}}},
 		Users: map[string]githubtest.User{"octocat": {ID: 1, Keys: []string{member.Line}}},
 	}, "teams: [operations]\ncache: {ttl: 1s, max_stale: 24h}\n")
-	hosttest.AddUser(t, "octocat", "/bin/bash")
+	hosttest.AddUser(t, "octocat", "/bin/bash", "--groups", "castgate-people")
 	sshd := hosttest.StartSshd(t, snippet(t))
 	login := func(k *hosttest.Key) int {
 		return hosttest.Do(t, sshd.Ssh(k, "octocat", nil, "true"), nil).Status

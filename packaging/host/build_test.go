@@ -16,6 +16,7 @@ import (
 // files have another age and other permissions.
 func TestReproducible(t *testing.T) {
 	needPackages(t)
+	t.Parallel()
 	tree, dist := t.TempDir(), t.TempDir()
 	copyTree(t, tree)
 	for format, arches := range map[string][]string{"deb": {"amd64", "arm64"}, "rpm": {runtime.GOARCH}} {
@@ -62,6 +63,7 @@ func needPackages(t *testing.T) {
 
 func TestLintian(t *testing.T) {
 	needPackages(t)
+	t.Parallel()
 	out, err := exec.Command("lintian", "--no-cfg", "--allow-root", "--profile", "debian", "--fail-on", "error,warning",
 		"--display-level", ">=pedantic", oneOf(t, "new/castgate_*_amd64.deb"), oneOf(t, "new/castgate_*_arm64.deb")).CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "" {

@@ -13,8 +13,10 @@ import (
 // A session that is open while the package is upgraded, and sshd reloaded,
 // goes on, ends as it should, and is one recording.
 func TestUpgradeWithASessionOpen(t *testing.T) {
+	t.Parallel()
 	for _, suite := range host.Suites() {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
 			d := openDoor(t, suite, built(t, "old"))
 			term := d.session()
 			term.Type("echo $((40+2))-before\r")
@@ -37,13 +39,15 @@ func TestUpgradeWithASessionOpen(t *testing.T) {
 }
 
 func TestEnableTakesItselfBack(t *testing.T) {
+	t.Parallel()
 	for _, suite := range host.Suites() {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
 			d := closedDoor(t, suite, built(t, "new"))
-			before := d.Sh(sshFiles)
+			before := d.Sh(everything)
 			unchanged := func(what string) {
 				t.Helper()
-				if after := d.Sh(sshFiles + "; test ! -e " + dropIn + " && test ! -e /etc/castgate/pam.d-sshd.before"); after != before {
+				if after := d.Sh(everything + "; test ! -e " + dropIn + " && test ! -e /etc/castgate/pam.d-sshd.before"); after != before {
 					t.Errorf("%s: changed\n%s", what, after)
 				}
 				if got := hosttest.Do(t, d.Ssh(d.root, "root", nil, "exit 3"), nil); got.Status != 3 {
@@ -86,7 +90,7 @@ func TestEnableTakesItselfBack(t *testing.T) {
 	}
 }
 
-// The PAM profile tells who came in on a shared account, and whatever becomes
+// The session hook tells who came in on a shared account, and whatever becomes
 // of its program, people get in.
 func TestSessionHook(t *testing.T) {
 	eachDoor(t, func(t *testing.T, d *door) {
@@ -94,7 +98,7 @@ func TestSessionHook(t *testing.T) {
 			t.Error("the profile is on without being asked for")
 		}
 		d.Sh("useradd --create-home --shell /bin/bash deploy; sed -i 's/^accounts: {}/accounts: {deploy: {teams: [developers]}}/' /etc/castgate/keys.yaml")
-		d.Sh("pam-auth-update --enable castgate; grep -q session-hook /etc/pam.d/common-session")
+		d.Sh("castgate enable -yes; pam-auth-update --enable castgate; grep -q session-hook /etc/pam.d/common-session") // twice does no harm
 		if got := hosttest.Do(t, d.Ssh(d.key, "deploy", nil, "echo shared"), nil); got.Stdout != "shared\n" {
 			t.Fatalf("got %+v", got)
 		}

@@ -62,6 +62,14 @@ const (
 	fishMemory = "/usr/lib/castgate/home/.config/fish/fish_variables"
 )
 
+const (
+	rootKeys    = "cp -p /root/.ssh/authorized_keys /root/ak"
+	putRootKeys = "cp -p /root/ak /root/.ssh/authorized_keys"
+	ownKey      = "key=$(cut -d' ' -f1,2 /etc/ssh/ssh_host_rsa_key.pub)"
+	noHook      = "cp -p /etc/pam.d/sshd /root/pam-hook; sed -i /session-hook/d /etc/pam.d/sshd"
+	hook        = "cp -p /root/pam-hook /etc/pam.d/sshd"
+)
+
 // early puts lines into a file that sshd reads first.
 func early(lines string) string { return "printf '%b\\n' '" + lines + "' >" + earlier }
 
@@ -78,7 +86,7 @@ var breakages = []breakage{
 	{"syntax error", early("NoSuchOption yes"), []string{"FAIL sshd's configuration NoSuchOption"}, noEarly, ""},
 	{
 		"another keys command first", early("AuthorizedKeysCommand /usr/bin/userdbctl ssh-authorized-keys %u\\nAuthorizedKeysCommandUser root"),
-		[]string{"FAIL AuthorizedKeysCommand 05-other.conf:1"},
+		[]string{"FAIL AuthorizedKeysCommand 05-other.conf:1", "FAIL keys and certificates userdbctl"},
 		noEarly,
 		"",
 	},
@@ -145,10 +153,15 @@ var breakages = []breakage{
 		"",
 	},
 	// PAM
-	{"user_readenv", "cp /etc/pam.d/sshd /root/pam; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/sshd", []string{"FAIL ~/.pam_environment"}, "cat /root/pam >/etc/pam.d/sshd", ""},
-	{"user_readenv by include", "cp -p /etc/pam.d/common-session /root/; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/common-session", []string{"FAIL ~/.pam_environment"}, "cat /root/common-session >/etc/pam.d/common-session", ""},
-	{"shared account, no hook", "useradd -m -s /bin/bash deploy; " + keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {deploy: {teams: [developers]}}/' /etc/castgate/keys.yaml", []string{"warn who it was deploy"}, putBack("keys.yaml") + "; userdel -r deploy 2>/dev/null", ""},
-	{"shared account, the hook in a comment", "echo '# castgate-guard session-hook' >>/etc/pam.d/sshd; useradd -m -s /bin/bash deploy; " + keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {deploy: {teams: [developers]}}/' /etc/castgate/keys.yaml", []string{"warn who it was deploy"}, putBack("keys.yaml") + "; userdel -r deploy 2>/dev/null; sed -i '$d' /etc/pam.d/sshd", ""},
+	{"user_readenv", "usermod -s /bin/bash octocat; cp /etc/pam.d/sshd /root/pam; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/sshd", []string{"FAIL ~/.pam_environment", "FAIL nothing of the account's octocat"}, "cat /root/pam >/etc/pam.d/sshd; usermod -s /usr/bin/castgate-wrap octocat", ""},
+	{"user_readenv by include", "usermod -s /bin/bash octocat; cp -p /etc/pam.d/common-session /root/; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/common-session", []string{"FAIL ~/.pam_environment", "FAIL nothing of the account's octocat"}, "cat /root/common-session >/etc/pam.d/common-session; usermod -s /usr/bin/castgate-wrap octocat", ""},
+	{"no hook", noHook, []string{"warn who it was"}, hook, ""},
+	{"the hook in a comment", "cp -p /etc/pam.d/sshd /root/pam-hook; sed -i 's/^session.*session-hook/# &/' /etc/pam.d/sshd", []string{"warn who it was"}, hook, ""},
+	// keys and certificates that are restricted
+	{"one key, restricted in two ways", rootKeys + "; " + ownKey + "; { echo \"command=\\\"x\\\" $key\"; echo \"$key\"; } >>/root/.ssh/authorized_keys", []string{"FAIL keys and certificates /root/.ssh/authorized_keys"}, putRootKeys, ""},
+	{"a restricted key", rootKeys + "; " + ownKey + "; echo \"command=\\\"x\\\" $key\" >>/root/.ssh/authorized_keys", nil, putRootKeys, ""},
+	{"a restricted key, and nothing tells", noHook + "; " + edit("/ExposeAuthInfo/d") + "; " + rootKeys + "; " + ownKey + "; echo \"command=\\\"x\\\" $key\" >>/root/.ssh/authorized_keys", []string{"warn who it was", "FAIL keys and certificates /root/.ssh/authorized_keys"}, hook + "; " + restore + "; " + putRootKeys, ""},
+	{"principals of certificates", "printf 'TrustedUserCAKeys /etc/ssh/ssh_host_ed25519_key.pub\\nAuthorizedPrincipalsFile /etc/ssh/p\\n' >/etc/ssh/sshd_config.d/50-ca.conf; echo 'command=\"x\" root' >/etc/ssh/p", []string{"FAIL keys and certificates /etc/ssh/p", "warn certificates of other"}, "rm /etc/ssh/sshd_config.d/50-ca.conf /etc/ssh/p", ""},
 	// GitHub
 	{"unknown key", keep("keys.yaml") + "; echo 'temas: [a]' >>/etc/castgate/keys.yaml", []string{"FAIL keys.yaml temas"}, putBack("keys.yaml"), ""},
 	{"no such account", keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {ghost: {logins: [octocat]}}/' /etc/castgate/keys.yaml", []string{"warn accounts that keys.yaml names ghost"}, putBack("keys.yaml"), ""},
@@ -156,9 +169,16 @@ var breakages = []breakage{
 	{
 		"a named system account without",
 		"useradd --system --shell /bin/bash git; " + keep("keys.yaml") + "; sed -i 's/^accounts: {}/accounts: {git: {logins: [octocat]}}/' /etc/castgate/keys.yaml; " + early("Match User git\\nForceCommand /bin/bash\\nMatch all"),
-		[]string{"FAIL every session runs under the recorder git"},
+		[]string{"FAIL every session runs under the recorder git", "FAIL nothing of the account's git"},
 		noEarly + "; userdel git; " + putBack("keys.yaml"), "",
 	},
+	{
+		"a member's account that nobody opens", "gpasswd -d octocat castgate-people; castgate-keys pin -remove octocat",
+		[]string{"warn accounts named like members octocat"},
+		"usermod -aG castgate-people octocat; castgate-keys pin -all", "",
+	},
+	{"old yes", keep("keys.yaml") + "; sed -i 's/^  ttl: 5m /  ttl: 1us /' /etc/castgate/keys.yaml", []string{"warn answers about who may come in octocat"}, putBack("keys.yaml"), ""},
+	{"another authority", early("TrustedUserCAKeys /root/.ssh/authorized_keys"), []string{"warn certificates of other authorities octocat"}, noEarly, ""},
 	{"no member", "cp /opt/state.json /root/; sed -i 's/\"members\":\\[[^]]*\\]/\"members\":[]/' /opt/state.json; systemctl restart github" + forget, []string{"warn members' keys nobody"}, "cp /root/state.json /opt/; systemctl restart github" + forget, ""},
 	{"no usable key", keep("keys.yaml") + "; sed -i 's/^  types: .*/  types: [sk-ssh-ed25519@openssh.com]/' /etc/castgate/keys.yaml", []string{"warn members' keys octocat"}, putBack("keys.yaml"), ""},
 	{"token for everybody", "chmod 0644 /etc/castgate/github-token", []string{"FAIL secrets everybody"}, "chmod 0640 /etc/castgate/github-token", ""},
@@ -188,7 +208,8 @@ var breakages = []breakage{
 	},
 	{"plain", "sed -i 's/^plain: no/plain: yes/' /etc/castgate/wrap.yaml", []string{"warn castgate-wrap is setgid plain"}, "sed -i 's/^plain: yes/plain: no/' /etc/castgate/wrap.yaml", ""},
 	{"in /etc/shells", "echo /usr/bin/castgate-wrap >>/etc/shells", []string{"FAIL /etc/shells chsh"}, "sed -i '/castgate-wrap/d' /etc/shells", ""},
-	{"missing shell", "usermod -s /bin/zsh octocat", []string{"FAIL shells /bin/zsh of octocat"}, "usermod -s /bin/bash octocat", ""},
+	{"missing shell", keep("wrap.yaml") + "; sed -i 's,/bin/bash,/bin/zsh,' /etc/castgate/wrap.yaml", []string{"FAIL shells /bin/zsh of octocat"}, putBack("wrap.yaml"), ""},
+	{"a shell before the recorder", "usermod -s /bin/bash octocat", []string{"FAIL nothing of the account's octocat"}, "usermod -s /usr/bin/castgate-wrap octocat", ""},
 	{"wrap.yaml others may write", "chmod 0666 /etc/castgate/wrap.yaml", []string{"FAIL wrap.yaml", "FAIL owners and modes wrap.yaml"}, "chmod 0644 /etc/castgate/wrap.yaml", ""},
 	{"wrap.yaml broken", keep("wrap.yaml") + "; echo 'recrod: {}' >>/etc/castgate/wrap.yaml", []string{"FAIL wrap.yaml recrod"}, putBack("wrap.yaml"), ""},
 	{"unrecorded on failure", "sed -i 's/^on_failure: deny/on_failure: allow/' /etc/castgate/wrap.yaml", []string{"warn unrecorded on_failure octocat"}, "sed -i 's/^on_failure: allow/on_failure: deny/' /etc/castgate/wrap.yaml", ""},

@@ -46,6 +46,7 @@ func closedDoor(t *testing.T, suite, deb string) *door {
 	d.Sh("install -d -m 700 /root/.ssh; echo '" + d.root.Line + "' >/root/.ssh/authorized_keys")
 	d.startGitHub()
 	install(d.Host, deb)
+	d.Sh("usermod -aG castgate-people octocat; usermod -aG castgate-people stranger")
 	d.configure()
 	d.Run("systemctl", "start", "castgate-keys-refresh.service")
 	return d
@@ -169,9 +170,7 @@ func TestDoor(t *testing.T) {
 }
 
 func eachDoor(t *testing.T, test func(t *testing.T, d *door)) {
-	for _, suite := range host.Suites() {
-		t.Run(suite, func(t *testing.T) { test(t, openDoor(t, suite, built(t, "new"))) })
-	}
+	suites(t, func(t *testing.T, suite string) { test(t, openDoor(t, suite, built(t, "new"))) })
 }
 
 func (d *door) testMember(t *testing.T) {

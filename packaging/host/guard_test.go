@@ -48,12 +48,10 @@ func guarded(t *testing.T, suite string) (*host.Host, *hosttest.Key) {
 }
 
 func eachGuarded(t *testing.T, test func(t *testing.T, h *host.Host, key *hosttest.Key)) {
-	for _, suite := range host.Suites() {
-		t.Run(suite, func(t *testing.T) {
-			h, key := guarded(t, suite)
-			test(t, h, key)
-		})
-	}
+	suites(t, func(t *testing.T, suite string) {
+		h, key := guarded(t, suite)
+		test(t, h, key)
+	})
 }
 
 func TestGuardUnderSystemd(t *testing.T) {
@@ -125,7 +123,7 @@ func TestGuardUpgradeAndCrash(t *testing.T) {
 			h.Run(end...)
 			back++
 			h.WaitFor("the session to call again", func() (string, bool) {
-				out := h.Run("journalctl", "--no-pager", "-t", "castgate-wrap")
+				out := h.Run("journalctl", "--no-pager", "-u", "castgate-guard")
 				return out, strings.Count(out, "guard back") >= back
 			})
 		}

@@ -33,6 +33,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ type Host struct {
 }
 
 // count numbers the hosts of this process: names and addresses.
-var count int
+var count atomic.Int32
 
 // New makes a host of a distribution ("bookworm") that has not booted yet. It
 // is gone when the test ends.
@@ -63,8 +64,8 @@ func New(t testing.TB, suite string) *Host {
 	if _, err := os.Stat(image(suite)); err != nil {
 		t.Skipf("the packages of %s can't be had here", suite)
 	}
-	count++
-	h := &Host{t: t, number: count, Suite: suite, Name: fmt.Sprintf("host%d", count), Addr: fmt.Sprintf("198.18.%d.2", count)}
+	n := int(count.Add(1))
+	h := &Host{t: t, number: n, Suite: suite, Name: fmt.Sprintf("host%d", n), Addr: fmt.Sprintf("198.18.%d.2", n)}
 	dir := filepath.Join(stageDir, h.Name)
 	h.Root = filepath.Join(dir, "root")
 	for _, sub := range []string{"root", "upper", "work"} {

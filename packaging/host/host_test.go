@@ -12,7 +12,10 @@ import (
 func TestMain(m *testing.M) { host.Main(m) }
 
 func TestBootHaltPowerCut(t *testing.T) {
-	h := host.New(t, "bookworm")
+	eachSuite(t, testBoots)
+}
+
+func testBoots(t *testing.T, h *host.Host) {
 	h.Boot()
 	if name := strings.TrimSpace(h.Run("hostname")); name != h.Name {
 		t.Errorf("host name %q, want %q", name, h.Name)

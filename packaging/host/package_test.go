@@ -36,14 +36,21 @@ func install(h *host.Host, deb string) string {
 	return h.Run("dpkg", "--install", "/root/castgate.deb")
 }
 
-// eachSuite runs a test on every distribution that is asked for.
-func eachSuite(t *testing.T, test func(t *testing.T, h *host.Host)) {
+// suites runs a test for every distribution that is asked for, beside others:
+// for much of their time they wait.
+func suites(t *testing.T, test func(t *testing.T, suite string)) {
+	t.Parallel()
 	for _, suite := range host.Suites() {
 		t.Run(suite, func(t *testing.T) {
-			h := host.New(t, suite)
-			test(t, h)
+			t.Parallel()
+			test(t, suite)
 		})
 	}
+}
+
+// eachSuite is suites with a host that has not booted yet.
+func eachSuite(t *testing.T, test func(t *testing.T, h *host.Host)) {
+	suites(t, func(t *testing.T, suite string) { test(t, host.New(t, suite)) })
 }
 
 // shipped is design section 2: path, owner, mode.
@@ -69,6 +76,9 @@ var shipped = []string{
 	"/var/spool/castgate/incoming root:castgate 770",
 	"/var/spool/castgate/bad root:castgate 770",
 	"/var/cache/castgate-keys castgate-keys:castgate-keys 755",
+	"/var/lib/castgate-keys root:root 755",
+	"/var/lib/castgate-keys/people root:root 755",
+	"/var/lib/castgate-keys/seen castgate-keys:castgate-keys 755",
 	"/var/lib/castgate/archive castgate-upload:castgate-archive 2770",
 }
 
@@ -212,6 +222,9 @@ func TestInstallWithoutSystemd(t *testing.T) {
 	})
 }
 
+// olderRecord is of a member of the team in the shipped keys.yaml.
+const olderRecord = `{"login":"octocat","id":583231,"pinned":583231,"teams":{"developers":{"state":"active","at":"2026-11-01T00:00:00Z"}},"at":"2026-11-01T00:00:00Z","origin":{"url":"https://api.github.com/","org":"acme"}}`
+
 // An administrator's choices survive an upgrade.
 func TestUpgradeKeepsWhatWasChanged(t *testing.T) {
 	eachSuite(t, func(t *testing.T, h *host.Host) {
@@ -222,7 +235,11 @@ func TestUpgradeKeepsWhatWasChanged(t *testing.T) {
 		h.Run("systemctl", "disable", "--now", "castgate-keys-refresh.timer")
 		h.Sh("echo x >/var/spool/castgate/bad/kept; mkdir /var/spool/castgate/incoming/lost+found")
 		key := h.Read("/etc/castgate/signing-key")
-		install(h, built(t, "new"))
+		// What a castgate-keys that kept pins in its cache has left.
+		h.Sh("useradd --create-home octocat; useradd --create-home stranger; rm -rf /var/lib/castgate-keys; cd /var/cache/castgate-keys; mkdir -m 700 people; echo '" + olderRecord + "' >people/octocat; chown -R castgate-keys: people")
+		if out := install(h, built(t, "new")); !strings.Contains(out, "octocat opens to octocat (id 583231)") || strings.Contains(out, "stranger") {
+			t.Errorf("the upgrade does not say who stays in:\n%s", out)
+		}
 		if !strings.Contains(h.Run("dpkg-query", "--status", "castgate"), "\nVersion: 1") {
 			t.Error("the new version is not installed")
 		}
@@ -232,6 +249,7 @@ func TestUpgradeKeepsWhatWasChanged(t *testing.T) {
 			"the disabled timer":           "! systemctl is-enabled castgate-keys-refresh.timer && ! systemctl is-active castgate-keys-refresh.timer",
 			"the spool":                    "test -e /var/spool/castgate/bad/kept",
 			"the path unit":                "systemctl is-active castgate-upload.path",
+			"whose an account is":          "grep -q octocat:583231 /var/lib/castgate-keys/people/octocat && test $(ls /var/lib/castgate-keys/people) = octocat",
 		} {
 			if out, err := h.Try("sh", "-c", line); err != nil {
 				t.Errorf("%s did not survive: %s", what, out)
@@ -279,6 +297,6 @@ func TestRemoveAndPurge(t *testing.T) {
 		if out = h.Run("dpkg", "--purge", "castgate"); strings.Contains(out, "recordings") {
 			t.Errorf("there was nothing left to say: %s", out)
 		}
-		h.Sh("test ! -e /var/spool/castgate && test ! -e /etc/castgate")
+		h.Sh("test ! -e /var/spool/castgate && test ! -e /etc/castgate && test ! -e /var/lib/castgate-keys")
 	})
 }

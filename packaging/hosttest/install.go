@@ -16,6 +16,7 @@ import (
 var accounts = [][]string{
 	{"groupadd", "--system", "castgate"},
 	{"groupadd", "--system", "castgate-archive"},
+	{"groupadd", "--system", "castgate-people"},
 	{"useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "castgate-keys"},
 	{"useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "--groups", "castgate", "castgate-upload"},
 	{"useradd", "--system", "--gid", "castgate-archive", "--no-create-home", "--shell", "/usr/sbin/nologin", "castgate-archive"},
@@ -41,6 +42,9 @@ var directories = []file{
 	{"/var/spool/castgate/bad", "root:castgate", "0770"},
 	{"/var/spool/castgate/kept", "root:castgate", "0770"},
 	{"/var/cache/castgate-keys", "castgate-keys:castgate-keys", "0755"},
+	{"/var/lib/castgate-keys", "root:root", "0755"},
+	{"/var/lib/castgate-keys/people", "root:root", "0755"},
+	{"/var/lib/castgate-keys/seen", "castgate-keys:castgate-keys", "0755"},
 	{"/var/lib/castgate", "root:root", "0755"},
 	{"/var/lib/castgate/archive", "castgate-upload:castgate-archive", "2770"},
 	{"/var/lib/castgate/upload", "castgate-upload:castgate-upload", "0755"},

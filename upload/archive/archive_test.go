@@ -31,7 +31,7 @@ func small(t *testing.T) (*Store, []archivetest.Recording, string) {
 	dir := t.TempDir()
 	all := []archivetest.Recording{
 		{User: "deploy", Host: "web1", Login: "Octocat", Start: noon, Output: []string{"$ ", "sudo systemctl restart nginx\r\n", "$ exit\r\n"}},
-		{User: "alice", Host: "web1", Login: "alice-gh", Start: noon.Add(time.Hour), Output: []string{"$ cat /etc/passwd\r\nroot:x:0:0\r\n"}, Exit: 7},
+		{User: "alice", Host: "web1", Login: "alice-gh", LoginID: 7, Start: noon.Add(time.Hour), Output: []string{"$ cat /etc/passwd\r\nroot:x:0:0\r\n"}, Exit: 7},
 		{User: "deploy", Host: "db.example.org", Start: noon.Add(24 * time.Hour), Command: "uptime", NoTTY: true, Output: []string{"up 3 days\nload 0.1\n"}},
 		{User: "deploy", Host: "web1", Start: noon.Add(48 * time.Hour), Output: []string{"Grüße, 漢字 sudo\r\n"}, Cut: true},
 	}
@@ -46,6 +46,8 @@ func small(t *testing.T) (*Store, []archivetest.Recording, string) {
 	}
 	return s, all, dir
 }
+
+func scoped(s Scope) Filter { return Filter{Scope: &s} }
 
 func fails(t *testing.T) func(error) {
 	return func(err error) {
@@ -73,7 +75,20 @@ func TestListing(t *testing.T) {
 		{"all", Filter{}, []int{3, 2, 1, 0}},
 		{"user", Filter{User: "deploy"}, []int{3, 2, 0}},
 		{"host", Filter{Host: "web1"}, []int{3, 1, 0}},
-		{"login in any case", Filter{Login: "octoCAT"}, []int{0}},
+		{"login in any case", Filter{Login: manifest.NewPerson("octoCAT", 0)}, []int{0}},
+		{"account named as a login", Filter{Login: manifest.NewPerson("alice", 0)}, nil},
+		{"login named as an account", Filter{User: "alice-gh"}, nil},
+		{"renamed", Filter{Login: manifest.NewPerson("alice-now", 7)}, []int{1}},
+		{"who took the login", Filter{Login: manifest.NewPerson("alice-gh", 8)}, nil},
+		{"an id that the recording doesn't tell", Filter{Login: manifest.NewPerson("octocat", 8)}, []int{0}},
+		{"no login at all", Filter{Login: manifest.NewPerson("a b", 0)}, nil},
+		{"everything", scoped(Everything()), []int{3, 2, 1, 0}},
+		{"nothing", scoped(Scope{}), nil},
+		{"of nobody", scoped(SessionsOf()), nil},
+		{"of no person", scoped(SessionsOf(manifest.Person{})), nil},
+		{"own", scoped(SessionsOf(manifest.NewPerson("alice-now", 7))), []int{1}},
+		{"of an account's name", scoped(SessionsOf(manifest.NewPerson("deploy", 0))), nil},
+		{"of a team", scoped(SessionsOf(manifest.NewPerson("alice-now", 7), manifest.NewPerson("octocat", 8), manifest.NewPerson("deploy", 9))), []int{1, 0}},
 		{"nobody", Filter{User: "../deploy"}, nil},
 		{"since", Filter{Since: noon.Add(30 * time.Minute)}, []int{3, 2, 1}},
 		{"since, within a session", Filter{Since: noon.Add(2 * time.Second), User: "deploy", Host: "web1"}, []int{3, 0}},
@@ -209,7 +224,13 @@ func TestSearch(t *testing.T) {
 		{[]string{"gruße"}, Filter{}, []string{"3 0 Grüße, 漢字 sudo"}},
 		{[]string{"漢字"}, Filter{}, []string{"3 0 Grüße, 漢字 sudo"}},
 		{[]string{"load"}, Filter{}, []string{"2 0 load 0.1"}},
-		{[]string{"sudo"}, Filter{Login: "OCTOCAT"}, []string{"0 1 $ sudo systemctl restart nginx"}},
+		{[]string{"sudo"}, Filter{Login: manifest.NewPerson("OCTOCAT", 0)}, []string{"0 1 $ sudo systemctl restart nginx"}},
+		{[]string{"etc passwd"}, Filter{Login: manifest.NewPerson("alice-now", 7)}, []string{"1 0 $ cat /etc/passwd"}},
+		{[]string{"etc passwd"}, Filter{Login: manifest.NewPerson("alice-gh", 8)}, nil},
+		{[]string{"etc passwd"}, Filter{Login: manifest.NewPerson("alice", 0)}, nil},
+		{[]string{"sudo"}, scoped(Scope{}), nil},
+		{[]string{"sudo"}, scoped(SessionsOf(manifest.NewPerson("octocat", 8))), []string{"0 1 $ sudo systemctl restart nginx"}},
+		{[]string{"sudo"}, scoped(SessionsOf(manifest.NewPerson("octocat", 8), manifest.NewPerson("deploy", 0))), []string{"0 1 $ sudo systemctl restart nginx"}},
 		{[]string{"sudo"}, Filter{User: "deploy", Host: "web1", Since: noon.Add(time.Hour)}, []string{"3 0 Grüße, 漢字 sudo"}},
 		{[]string{"sudo"}, Filter{Until: noon.Add(time.Hour)}, []string{"0 1 $ sudo systemctl restart nginx"}},
 		{[]string{"sudo"}, Filter{User: "alice"}, nil},

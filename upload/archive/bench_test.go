@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"castgate/upload/archive/archivetest"
+	"castgate/upload/manifest"
 )
 
 // TestMillion measures the index: make bench-archive, which takes the rows of a
@@ -95,9 +96,9 @@ func TestMillion(t *testing.T) {
 	}
 	user, host := archivetest.UserName(fleet.Users/2), archivetest.HostName(fleet.Hosts/2)
 	timed("ls, the newest 100", list(Filter{}, 100))
-	timed("ls -user -host", list(Filter{User: user, Host: host}, 0))
-	timed("ls -user", list(Filter{User: user}, 0))
-	timed("ls -login -since 7 days", list(Filter{Login: strings.ToUpper(user + "-gh"), Since: last.AddDate(0, 0, -7)}, 0))
+	timed("ls -user -host", list(Filter{User: manifest.Account(user), Host: host}, 0))
+	timed("ls -user", list(Filter{User: manifest.Account(user)}, 0))
+	timed("ls -login -since 7 days", list(Filter{Login: manifest.NewPerson(strings.ToUpper(user+"-gh"), 0), Since: last.AddDate(0, 0, -7)}, 0))
 	timed("ls -host -since -until, one day", list(Filter{Host: host, Since: last.AddDate(0, 0, -2), Until: last.AddDate(0, 0, -1)}, 0))
 	timed("ls ID", list(Filter{ID: fleet.Recording(0, 0, 0, 1).ID()}, 0))
 	search := func(want int, f Filter, words ...string) func() string {
@@ -121,7 +122,7 @@ func TestMillion(t *testing.T) {
 	timed("search, two common words", search(1, Filter{}, "word1", "command7"))
 	timed("search, a beginning", search(1, Filter{}, "needle00001*"))
 	timed("search, a phrase", search(0, Filter{}, "word0 word1"))
-	timed("search -user -host, a common word", search(1, Filter{User: user, Host: host}, "word0"))
+	timed("search -user -host, a common word", search(1, Filter{User: manifest.Account(user), Host: host}, "word0"))
 	timed("search -since -until, a common word", search(0, Filter{Since: last.AddDate(0, 0, -2), Until: last.AddDate(0, 0, -1)}, "word0"))
 	timed("search, a word that nobody saw", search(0, Filter{}, "nowhere"))
 	archivetest.Measured(t, "all of this", time.Since(began), archivetest.PeakMemory(t))

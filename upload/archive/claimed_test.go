@@ -176,7 +176,7 @@ func TestNumbersTakeNobodysPlace(t *testing.T) {
 	defer func() { _ = tx.Rollback() }()
 	at := noon.Add(time.Hour)
 	for _, n := range []int64{at.Unix()<<seqBits + 1<<seqBits - 1, (at.Unix() + 1) << seqBits} { // the last of the second, the first of the next
-		if _, err := tx.Exec(`INSERT INTO recordings SELECT ?, id, place, path || ?, hash, claimed, dir, user, host, login, key, client, kind, tty, command,
+		if _, err := tx.Exec(`INSERT INTO recordings SELECT ?, id, place, path || ?, hash, claimed, dir, user, host, login, login_id, key, client, kind, tty, command,
 			start, stop, duration, exit, complete, ended, events, bytes, sha256, sealed, stored, done FROM recordings LIMIT 1`, n, fmt.Sprint(n)); err != nil {
 			t.Fatal(err)
 		}

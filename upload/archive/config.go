@@ -84,7 +84,8 @@ type HeaderAuditors struct {
 	Name string   `yaml:"name"`
 	From []string `yaml:"from"`
 
-	Auditors []string `yaml:"auditors"` // who sees every recording, others their own; none named: all do
+	Auditors []string          `yaml:"auditors"` // who sees every recording, others their own; none named: all do
+	People   map[string]string `yaml:"people"`   // the header's value -> GitHub login, or login:id; none: the value is the login
 }
 
 // Defaults is the configuration without a file: the local archive.

@@ -14,8 +14,9 @@ import (
 
 // Filter says which recordings are meant. What is zero is not asked for.
 type Filter struct {
-	User  string // account
-	Login string // GitHub login, in any case
+	User  manifest.Account
+	Login manifest.Person // who opened the session, on whatever account
+	Scope *Scope          // what may be seen; nil for who may read the files
 	Host  string
 	Since time.Time // sessions that ended then or later
 	Until time.Time // sessions that began before
@@ -32,16 +33,35 @@ func IsID(s string) bool { return idPrefix.MatchString(s) }
 
 // Takes says whether the filter takes a recording.
 func (f Filter) Takes(m *manifest.Manifest) bool {
-	return (f.User == "" || f.User == m.Session.User) &&
+	return (f.User == "" || f.User == m.Session.Account()) &&
 		(f.Host == "" || f.Host == m.Session.Host) &&
-		(f.Login == "" || strings.EqualFold(f.Login, m.Session.Login)) &&
+		f.takesPerson(m.Session.Person()) &&
 		(f.Since.IsZero() || !m.End.Before(f.Since)) &&
 		(f.Until.IsZero() || m.Start.Before(f.Until)) &&
 		strings.HasPrefix(m.Session.ID, f.ID)
 }
 
+// takesPerson is the part of Takes that is about who it was.
+func (f Filter) takesPerson(p manifest.Person) bool {
+	return (f.Login.IsZero() || f.Login.Is(p)) && (f.Scope == nil || f.Scope.Allows(p))
+}
+
+// wanted are the people of whom each must be the one who opened the session;
+// the index is asked for their sessions only.
+func (f Filter) wanted() (people []manifest.Person) {
+	if !f.Login.IsZero() {
+		people = append(people, f.Login)
+	}
+	if f.Scope != nil {
+		if p, ok := f.Scope.one(); ok {
+			people = append(people, p)
+		}
+	}
+	return people
+}
+
 func (f Filter) userDir() string {
-	name, _ := manifest.Element(f.User) // an empty or too long one is no directory
+	name, _ := manifest.Element(string(f.User)) // an empty or too long one is no directory
 	return name
 }
 

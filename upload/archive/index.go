@@ -33,7 +33,7 @@ import (
 // docs their words. The number of a document grows with the time at which its
 // session began, so that "the newest first" is the index's own order and a
 // range of time is a range of numbers. What a filter may ask for (account,
-// login, host) is in the full-text index, too, as words of a second column; and
+// person, host) is in the full-text index, too, as words of a second column; and
 // each index of recordings has all of it, so that only rows that are wanted are
 // read.
 type Index struct {
@@ -58,6 +58,7 @@ CREATE TABLE recordings (
 	user TEXT NOT NULL,
 	host TEXT NOT NULL,
 	login TEXT NOT NULL COLLATE NOCASE,
+	login_id INTEGER NOT NULL,
 	key TEXT NOT NULL,
 	client TEXT NOT NULL,
 	kind TEXT NOT NULL,
@@ -80,7 +81,8 @@ CREATE INDEX by_id ON recordings(id);
 CREATE INDEX by_claim ON recordings(claimed) WHERE claimed = 1;
 CREATE INDEX by_start ON recordings(start);
 CREATE INDEX by_user ON recordings(user, start, host, login, stop);
-CREATE INDEX by_login ON recordings(login, start, user, host, stop);
+CREATE INDEX by_login ON recordings(login, start, user, host, stop, login_id);
+CREATE INDEX by_login_id ON recordings(login_id, start) WHERE login_id > 0;
 CREATE INDEX by_host ON recordings(host, start, user, login, stop);
 CREATE INDEX by_dir ON recordings(dir);
 CREATE INDEX not_done ON recordings(done) WHERE done = 0;
@@ -205,7 +207,7 @@ func (ix *Index) Close() error {
 	return ix.db.Close()
 }
 
-const rowColumns = `r.id, r.user, r.host, r.login, r.key, r.client, r.kind, r.tty, r.command, r.start, r.stop, r.duration, r.exit,
+const rowColumns = `r.id, r.user, r.host, r.login, r.login_id, r.key, r.client, r.kind, r.tty, r.command, r.start, r.stop, r.duration, r.exit,
 	r.complete, r.ended, r.events, r.bytes, r.sha256, r.sealed, r.path, r.place, r.claimed`
 
 func scanRow(scan func(...any) error, more ...any) (Row, error) {
@@ -214,7 +216,7 @@ func scanRow(scan func(...any) error, more ...any) (Row, error) {
 	var start, end, duration int64
 	var exit sql.NullInt64
 	err := scan(append([]any{
-		&r.ID, &r.User, &r.Host, &r.Login, &r.Key, &r.Client, &r.Kind, &r.TTY, &r.Command, &start, &end, &duration, &exit,
+		&r.ID, &r.User, &r.Host, &r.Login, &r.LoginID, &r.Key, &r.Client, &r.Kind, &r.TTY, &r.Command, &start, &end, &duration, &exit,
 		&r.Complete, &r.Ended, &r.Events, &r.Bytes, &r.SHA256, &r.Sealed, &r.Path, &place, &r.Claimed,
 	}, more...)...)
 	r.Start, r.End = time.Unix(start, 0).UTC(), time.Unix(0, end).UTC()
@@ -231,12 +233,16 @@ func scanRow(scan func(...any) error, more ...any) (Row, error) {
 func (f Filter) where() (string, []any) {
 	var terms []string
 	var args []any
-	add := func(term string, arg any) { terms, args = append(terms, term), append(args, arg) }
+	add := func(term string, arg ...any) { terms, args = append(terms, term), append(args, arg...) }
 	if f.User != "" {
-		add("r.user = ?", f.User)
+		add("r.user = ?", string(f.User))
 	}
-	if f.Login != "" {
-		add("r.login = ?", f.Login)
+	for _, p := range f.wanted() { // takesPerson has the last word
+		if p.ID() == 0 {
+			add("r.login = ?", p.Login())
+		} else {
+			add("(r.login = ? OR r.login_id = ? AND r.login_id > 0)", p.Login(), p.ID())
+		}
 	}
 	if f.Host != "" {
 		add("r.host = ?", f.Host)
@@ -279,7 +285,11 @@ func (ix *Index) List(f Filter) iter.Seq2[Row, error] {
 		}
 		defer rows.Close()
 		for rows.Next() {
-			if r, err := scanRow(rows.Scan); !yield(r, err) || err != nil {
+			r, err := scanRow(rows.Scan)
+			if err == nil && !f.takesPerson(r.Person()) {
+				continue
+			}
+			if !yield(r, err) || err != nil {
 				return
 			}
 		}
@@ -323,6 +333,26 @@ func (ix *Index) Open(s *Store, n Name) (io.ReadCloser, error) {
 func (ix *Index) Count() (all, pending int, err error) {
 	err = ix.db.QueryRow("SELECT (SELECT count(*) FROM recordings), (SELECT count(*) FROM recordings WHERE done = 0)").Scan(&all, &pending)
 	return all, pending, err
+}
+
+// Unnamed counts, for each host, the recordings of sessions that began since
+// then and that name no person.
+func (ix *Index) Unnamed(since time.Time) (map[string]int, error) {
+	rows, err := ix.db.Query("SELECT host, count(*) FROM recordings WHERE login = '' AND login_id = 0 AND start >= ? GROUP BY host", since.Unix())
+	if err != nil {
+		return nil, fmt.Errorf("read the index: %w", err)
+	}
+	defer rows.Close()
+	count := map[string]int{}
+	for rows.Next() {
+		var host string
+		var n int
+		if err := rows.Scan(&host, &n); err != nil {
+			return nil, fmt.Errorf("read the index: %w", err)
+		}
+		count[host] = n
+	}
+	return count, rows.Err()
 }
 
 // RemoveIndex deletes an index; a missing one is no error.

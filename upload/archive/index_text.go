@@ -33,10 +33,11 @@ const (
 
 // pending is a recording whose text is not in the index.
 type pending struct {
-	n                 int64
-	id, user          string
-	login, host, path string
-	cast              manifest.Object // what it must be
+	n              int64
+	id, host, path string
+	user           manifest.Account
+	who            manifest.Person
+	cast           manifest.Object // what it must be
 }
 
 // document is a piece of a recording's transcript.
@@ -75,7 +76,7 @@ func (ix *Index) UpdateText(ctx context.Context, s *Store, limit, workers int, c
 }
 
 func (ix *Index) pending(limit int) ([]pending, error) {
-	rows, err := ix.db.Query("SELECT n, id, user, login, host, stored, bytes, sha256 FROM recordings WHERE done = 0 ORDER BY n DESC LIMIT ?", limit)
+	rows, err := ix.db.Query("SELECT n, id, user, login, login_id, host, stored, bytes, sha256 FROM recordings WHERE done = 0 ORDER BY n DESC LIMIT ?", limit)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +84,12 @@ func (ix *Index) pending(limit int) ([]pending, error) {
 	var all []pending
 	for rows.Next() {
 		var p pending
-		if err := rows.Scan(&p.n, &p.id, &p.user, &p.login, &p.host, &p.path, &p.cast.Bytes, &p.cast.SHA256); err != nil {
+		var login string
+		var id int64
+		if err := rows.Scan(&p.n, &p.id, &p.user, &login, &id, &p.host, &p.path, &p.cast.Bytes, &p.cast.SHA256); err != nil {
 			return nil, err
 		}
+		p.who = manifest.NewPerson(login, id)
 		all = append(all, p)
 	}
 	return all, rows.Err()
@@ -233,7 +237,7 @@ func (w *textWriter) lines(tx *sql.Tx, t transcribed) error {
 }
 
 func (w *textWriter) words(tx *sql.Tx, t transcribed) error {
-	about := aboutWords(t.user, t.login, t.host)
+	about := aboutWords(t.user, t.who, t.host)
 	for i, d := range t.docs {
 		if _, err := tx.Exec("INSERT INTO docs(rowid, text, about) VALUES(?, ?, ?)", t.n<<docBits|int64(i), string(d.text), about); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -156,9 +157,9 @@ func insert(tx *sql.Tx, e Entry, dir int64) (claimed *ClaimedError, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(`INSERT INTO recordings(n, id, place, path, hash, dir, user, host, login, key, client, kind, tty, command, start, stop, duration,
-		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		n, r.ID, manifest.HostOf(r.Path), r.Path, e.Hash, dir, r.User, r.Host, r.Login, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), nanoseconds(r.End), int64(r.Duration),
+	if _, err := tx.Exec(`INSERT INTO recordings(n, id, place, path, hash, dir, user, host, login, login_id, key, client, kind, tty, command, start, stop, duration,
+		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		n, r.ID, manifest.HostOf(r.Path), r.Path, e.Hash, dir, r.User, r.Host, r.Login, r.LoginID, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), nanoseconds(r.End), int64(r.Duration),
 		exit, r.Complete, r.Ended, r.Events, r.Bytes, r.SHA256, r.Sealed, e.Stored(), r.Sealed || r.Kind == "transfer"); err != nil {
 		return nil, err
 	}
@@ -280,9 +281,18 @@ func (ix *Index) forgetDir(dir string) error {
 
 // aboutWords are a recording's words in the second column of docs. Names are
 // spelled in hexadecimal: the tokenizer must not cut them.
-func aboutWords(user, login, host string) string {
-	return strings.Join(slices.DeleteFunc([]string{word('u', user), word('l', strings.ToLower(login)), word('h', host)},
-		func(s string) bool { return s == "" }), " ")
+func aboutWords(user manifest.Account, who manifest.Person, host string) string {
+	words := append(personWords(who), word('u', string(user)), word('h', host))
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), " ")
+}
+
+// personWords are the words of which a person's recordings have one at least.
+func personWords(p manifest.Person) []string {
+	words := []string{word('l', strings.ToLower(p.Login()))}
+	if p.ID() > 0 {
+		words = append(words, word('i', strconv.FormatInt(p.ID(), 10)))
+	}
+	return words
 }
 
 func word(kind byte, name string) string {

@@ -21,6 +21,7 @@ type Row struct {
 	User     string           `json:"user"`
 	Host     string           `json:"host"`
 	Login    string           `json:"login,omitempty"`
+	LoginID  int64            `json:"login_id,omitempty"`
 	Key      string           `json:"key,omitempty"`
 	Client   string           `json:"client,omitempty"`
 	Kind     string           `json:"kind"`
@@ -44,11 +45,14 @@ type Row struct {
 func NewRow(e Entry) Row {
 	m, s := e.Manifest, e.Manifest.Session
 	return Row{
-		ID: s.ID, Name: e.Name().String(), User: s.User, Host: s.Host, Login: s.Login, Key: s.Key, Client: s.Client, Kind: s.Kind, TTY: s.TTY,
+		ID: s.ID, Name: e.Name().String(), User: s.User, Host: s.Host, Login: s.Login, LoginID: s.LoginID, Key: s.Key, Client: s.Client, Kind: s.Kind, TTY: s.TTY,
 		Command: m.Command, Start: m.Start, End: m.End, Duration: m.Duration, Exit: m.Exit, Complete: m.Complete, Ended: m.Ended,
 		Events: m.Events, Bytes: m.Cast.Bytes, SHA256: m.Cast.SHA256, Sealed: len(m.Stored.Recipients) > 0, Path: e.Path,
 	}
 }
+
+// Person is who opened the session.
+func (r *Row) Person() manifest.Person { return manifest.NewPerson(r.Login, r.LoginID) }
 
 // States of a recording.
 const (

@@ -64,6 +64,9 @@ func (ix *Index) Search(words []string, f Filter, limit int) iter.Seq2[Found, er
 				yield(Found{}, err)
 				return
 			}
+			if !f.takesPerson(r.Person()) {
+				continue
+			}
 			hits, err := ix.hits(lines, words)
 			if err != nil {
 				yield(Found{}, fmt.Errorf("recording %s: %w", r.ID, err))
@@ -120,9 +123,13 @@ func matchExpression(words []string, f Filter) (string, error) {
 	if len(terms) == 0 {
 		return "", errors.New("no words to look for")
 	}
-	for _, w := range []string{word('u', f.User), word('l', strings.ToLower(f.Login)), word('h', f.Host)} {
-		if w != "" {
-			terms = append(terms, `about:"`+w+`"`)
+	about := [][]string{{word('u', string(f.User))}, {word('h', f.Host)}}
+	for _, p := range f.wanted() {
+		about = append(about, personWords(p))
+	}
+	for _, one := range about {
+		if one = slices.DeleteFunc(one, func(w string) bool { return w == "" }); len(one) > 0 {
+			terms = append(terms, `about:("`+strings.Join(one, `" OR "`)+`")`)
 		}
 	}
 	return strings.Join(terms, " AND "), nil

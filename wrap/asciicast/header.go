@@ -80,12 +80,15 @@ type Session struct {
 	Server string `json:"server,omitempty"` // "address port"
 	TTY    bool   `json:"tty"`              // a terminal session
 	Kind   string `json:"kind"`             // shell | command | transfer | subsystem
+	Asked  string `json:"asked,omitempty"`  // the client's command, where its key is restricted to another: Header.Command
+	Shell  string `json:"shell,omitempty"`  // "before": a shell of the account's ran before the recorder, which was not its login shell
 	Boot   string `json:"boot,omitempty"`   // /proc/sys/kernel/random/boot_id
 	Audit  int64  `json:"audit,omitempty"`  // audit session, /proc/self/sessionid
 	Parent string `json:"parent,omitempty"` // session in which this one was started by hand
 	Nested bool   `json:"nested,omitempty"` // the peer was no child of root's sshd
 	Guard  string `json:"guard,omitempty"`  // "", or why the guard did not help
 
+	LoginID  int64    `json:"login_id,omitempty"` // GitHub's numeric id of who has Login; it stays theirs
 	Standing string   `json:"standing,omitempty"` // where the guard found the recorder, unless sshd started it: behind | nested | outside
 	Holders  []string `json:"holders,omitempty"`  // processes that had the terminal open before the session, "name pid uid"
 

@@ -65,11 +65,16 @@ func (o *object) session(s *Session) {
 	o.text("user", s.User)
 	o.number("uid", int64(s.UID))
 	o.some("login", s.Login)
+	if s.LoginID != 0 {
+		o.number("login_id", s.LoginID)
+	}
 	o.some("key", s.Key)
 	o.some("client", s.Client)
 	o.some("server", s.Server)
 	o.truth("tty", s.TTY)
 	o.text("kind", s.Kind)
+	o.some("asked", s.Asked)
+	o.some("shell", s.Shell)
 	o.some("boot", s.Boot)
 	if s.Audit != 0 {
 		o.number("audit", s.Audit)

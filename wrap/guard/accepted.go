@@ -13,13 +13,15 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/wrap/restrict"
 )
 
 // RunDir is where the session hook leaves one record for each connection.
 const RunDir = "/run/castgate"
 
-// maxRecord bounds a record: a few short fields.
-const maxRecord = 4 << 10
+// maxRecord bounds a record: a few short fields, and a command.
+const maxRecord = 256 << 10
 
 // Key is who came in, as the session hook, run by sshd as root, was told. What
 // the person could forge (SSH_USER_AUTH's file, environment=) is no part of it.
@@ -30,6 +32,18 @@ type Key struct {
 	Fingerprint string `json:"fingerprint,omitempty"` // "SHA256:…"; "" when no key was used
 	Type        string `json:"type,omitempty"`        // "ssh-ed25519"
 	Connection  string `json:"connection,omitempty"`  // as in SSH_CONNECTION
+
+	Forced  bool   `json:"forced,omitempty"`  // the key is restricted to Command
+	Command string `json:"command,omitempty"` //
+	Unsure  string `json:"unsure,omitempty"`  // why it can't be told whether it is
+}
+
+// Restriction is what the session may run.
+func (k Key) Restriction() (restrict.Restriction, error) {
+	if k.Unsure != "" {
+		return restrict.Restriction{}, errors.New(k.Unsure)
+	}
+	return restrict.Restriction{Forced: k.Forced, Command: k.Command}, nil
 }
 
 // Accepted finds the record of the connection that the process pid belongs to,
@@ -100,21 +114,20 @@ const maxLogins = 16 << 20
 const Logins = "/var/cache/castgate-keys/logins"
 
 // LoginOf returns whose key fingerprint is on GitHub, as castgate-keys wrote
-// it into path: lines of "SHA256:… login id". A key that two people have is
-// nobody's: a name is never guessed.
-func LoginOf(path, fingerprint string) (string, bool) {
+// it into path: lines of "SHA256:… login id". It is "" where that is not known,
+// and the id 0. A key that two people have is nobody's: a name is never guessed.
+func LoginOf(path, fingerprint string) (login string, id int64) {
 	if !validFingerprint(fingerprint) {
-		return "", false
+		return "", 0
 	}
 	b, err := readTrusted(path, maxLogins, anyOwner)
 	if err != nil {
-		return "", false
+		return "", 0
 	}
 	return findLogin(b, fingerprint)
 }
 
-func findLogin(b []byte, fingerprint string) (string, bool) {
-	login := ""
+func findLogin(b []byte, fingerprint string) (login string, id int64) {
 	prefix := []byte(fingerprint + " ")
 	for line := range bytes.Lines(b) {
 		rest, ok := bytes.CutPrefix(line, prefix)
@@ -125,12 +138,16 @@ func findLogin(b []byte, fingerprint string) (string, bool) {
 		if len(f) == 0 || !validLogin(f[0]) {
 			continue
 		}
-		if login != "" && login != f[0] {
-			return "", false
+		var number int64
+		if len(f) > 1 {
+			number, _ = strconv.ParseInt(f[1], 10, 64)
 		}
-		login = f[0]
+		if login != "" && (login != f[0] || id != number) {
+			return "", 0
+		}
+		login, id = f[0], max(number, 0)
 	}
-	return login, login != ""
+	return login, id
 }
 
 // validLogin holds a login to GitHub's characters (a user of an enterprise

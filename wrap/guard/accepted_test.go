@@ -3,13 +3,11 @@
 package guard
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 )
 
@@ -19,22 +17,25 @@ const (
 )
 
 func TestFindLogin(t *testing.T) {
-	for name, c := range map[string]struct{ file, want string }{
-		"known":            {sum1 + " octocat 583231\n", "octocat"},
-		"no newline":       {sum1 + " octocat 583231", "octocat"},
-		"without an id":    {sum1 + " octocat\n", "octocat"},
-		"of an enterprise": {sum1 + " octo-cat_acme 583231\n", "octo-cat_acme"},
-		"twice the same":   {sum1 + " octocat 1\n" + sum1 + " octocat 1\n", "octocat"},
-		"two people's":     {sum1 + " octocat 1\n" + sum1 + " hubot 2\n", ""},
-		"another's":        {sum2 + " octocat 1\n", ""},
-		"cut":              {sum1[:30] + " octocat 1\n", ""},
-		"no login":         {sum1 + " \n", ""},
-		"not a login":      {sum1 + " \x1b[2J 1\n", ""},
-		"empty":            {"", ""},
+	for name, c := range map[string]struct {
+		file, want string
+		id         int64
+	}{
+		"known":            {sum1 + " octocat 583231\n", "octocat", 583231},
+		"no newline":       {sum1 + " octocat 583231", "octocat", 583231},
+		"without an id":    {sum1 + " octocat\n", "octocat", 0},
+		"of an enterprise": {sum1 + " octo-cat_acme 583231\n", "octo-cat_acme", 583231},
+		"twice the same":   {sum1 + " octocat 1\n" + sum1 + " octocat 1\n", "octocat", 1},
+		"two people's":     {sum1 + " octocat 1\n" + sum1 + " hubot 2\n", "", 0},
+		"a login retaken":  {sum1 + " octocat 1\n" + sum1 + " octocat 2\n", "", 0},
+		"another's":        {sum2 + " octocat 1\n", "", 0},
+		"cut":              {sum1[:30] + " octocat 1\n", "", 0},
+		"no login":         {sum1 + " \n", "", 0},
+		"not a login":      {sum1 + " \x1b[2J 1\n", "", 0},
+		"empty":            {"", "", 0},
 	} {
-		got, ok := findLogin([]byte(c.file), sum1)
-		if got != c.want || ok != (c.want != "") {
-			t.Errorf("%s: %q, %v", name, got, ok)
+		if got, id := findLogin([]byte(c.file), sum1); got != c.want || id != c.id {
+			t.Errorf("%s: %q, %d", name, got, id)
 		}
 	}
 }
@@ -50,16 +51,16 @@ func TestLoginOfTrustsOnlyItsOwner(t *testing.T) {
 	if err := os.Chmod(path, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := LoginOf(path, sum1); ok {
+	if got, _ := LoginOf(path, sum1); got != "" {
 		t.Errorf("a file that all may write says %q", got)
 	}
 	if err := os.Symlink(path, path+".link"); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := LoginOf(path+".link", sum1); ok {
+	if got, _ := LoginOf(path+".link", sum1); got != "" {
 		t.Error("followed a symbolic link")
 	}
-	if _, ok := LoginOf(path, "SHA256:short"); ok {
+	if got, _ := LoginOf(path, "SHA256:short"); got != "" {
 		t.Error("took half a fingerprint")
 	}
 }
@@ -148,66 +149,6 @@ func TestRecordOfAnotherProcess(t *testing.T) {
 	}
 }
 
-// TestAcceptedKey compares with ssh-keygen, for plain keys and certificates.
-func TestAcceptedKey(t *testing.T) {
-	for _, kind := range []string{"ed25519", "rsa", "ecdsa"} {
-		dir := t.TempDir()
-		ca, key := dir+"/ca", dir+"/key"
-		keygen(t, "-q", "-t", "ed25519", "-N", "", "-f", ca)
-		keygen(t, "-q", "-t", kind, "-N", "", "-f", key)
-		keygen(t, "-q", "-s", ca, "-I", "me", "-n", "deploy", key+".pub")
-		want := strings.Fields(keygen(t, "-l", "-f", key+".pub"))[1]
-		for _, file := range []string{key + ".pub", key + "-cert.pub"} {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f := strings.Fields(string(b))
-			for _, info := range []string{
-				"publickey " + f[0] + " " + f[1],
-				"publickey " + f[0] + " " + f[1] + "\n",
-				"password\npublickey " + f[0] + " " + f[1] + "\nkeyboard-interactive/pam\n",
-			} {
-				kind, got, err := acceptedKey(info)
-				if err != nil || got != want || kind != f[0] {
-					t.Errorf("%s: %s %s, %v; want %s", file, kind, got, err, want)
-				}
-			}
-		}
-	}
-}
-
-func keygen(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := exec.Command("ssh-keygen", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("ssh-keygen %v: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
-func TestNoAcceptedKey(t *testing.T) {
-	ed := base64.StdEncoding.EncodeToString(appendString(appendString(nil, []byte("ssh-ed25519")), make([]byte, 32)))
-	for _, info := range []string{
-		"", "password", "publickey", "publickey ssh-ed25519", "publickey ssh-ed25519 ???", "publickey ssh-rsa " + ed,
-		"hostbased ssh-ed25519 " + ed, "publickey ssh-ed25519-cert-v01@openssh.com " + ed,
-	} {
-		if kind, sum, err := acceptedKey(info); err == nil {
-			t.Errorf("%q: %s %s", info, kind, sum)
-		}
-	}
-}
-
-func FuzzAcceptedKey(f *testing.F) {
-	f.Add("publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n")
-	f.Add("publickey ssh-rsa-cert-v01@openssh.com AAAA")
-	f.Fuzz(func(t *testing.T, info string) {
-		if _, sum, err := acceptedKey(info); err == nil && !validFingerprint(sum) {
-			t.Fatalf("%q from %q", sum, info)
-		}
-	})
-}
-
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"pid":1,"start":2,"user":"deploy","fingerprint":"` + sum1 + `"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -220,7 +161,7 @@ func FuzzRecord(f *testing.F) {
 func FuzzLogins(f *testing.F) {
 	f.Add([]byte(sum1 + " octocat 583231\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if login, ok := findLogin(b, sum1); ok && (login == "" || !validLogin(login)) {
+		if login, id := findLogin(b, sum1); !validLogin(login) || id < 0 {
 			t.Fatalf("%q", login)
 		}
 	})

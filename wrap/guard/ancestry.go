@@ -44,6 +44,9 @@ type place struct {
 	nested   string    // the recorded session it runs in
 }
 
+// bySSHD says that the recorder belongs to a session that sshd started.
+func (pl place) bySSHD() bool { return pl.standing == Direct || pl.standing == Behind }
+
 // find places a recorder that runs as uid below its ancestors, nearest first.
 // recorded tells whether a process is the recorder of a session we know.
 func find(chain []process, uid uint32, recorded func(process) (string, bool)) place {

@@ -5,6 +5,7 @@ package guard
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,8 @@ import (
 type Conn struct {
 	fd       int
 	deadline time.Time
+	mu       sync.Mutex // between Say and Close
+	lines    bool       // the guard takes the session's lines
 }
 
 // errTimeout is a guard that is stopped or hangs.
@@ -89,6 +92,7 @@ func (c *Conn) hello(h Hello, tty int) (Facts, error) {
 	if err != nil {
 		return Facts{}, err
 	}
+	c.lines = facts.Lines
 	return facts, c.wait(unix.POLLOUT, func() error {
 		return unix.Sendmsg(c.fd, []byte{started}, nil, nil, unix.MSG_NOSIGNAL)
 	})
@@ -133,11 +137,34 @@ func (c *Conn) Ended() bool {
 	return err == nil && n > 0 // POLLHUP comes unasked, POLLNVAL after Close
 }
 
+// errMute is a guard from before there were lines.
+var errMute = errors.New("the guard takes no lines")
+
+// Say has the guard write a line into the log. It never waits: where the guard
+// is behind or gone, the recorder says it itself.
+func (c *Conn) Say(l Line) error {
+	if !c.lines {
+		return errMute
+	}
+	packet, err := l.encode()
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.Ended() {
+		return unix.EPIPE
+	}
+	return unix.Sendmsg(c.fd, packet, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+}
+
 // FD is the connection's descriptor. It is close-on-exec.
 func (c *Conn) FD() int { return c.fd }
 
 // Close ends the connection, and with it the session as the guard sees it.
 func (c *Conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.fd < 0 {
 		return nil
 	}

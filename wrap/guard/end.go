@@ -23,11 +23,14 @@ func (g *Guard) ended(s *session, who peer) {
 	defer g.swept.Done()
 	dead := gone(who.pidfd, cmp.Or(g.testOnlyLastWords, lastWords))
 	last := g.depart(s)
+	if dead && s.who != nil {
+		g.write(s, slog.LevelWarn, LineEnd, s.who, "seconds", int(time.Since(s.begun).Seconds()), "lost", "the recorder was killed")
+	}
 	log := g.Log.With("session", s.Session, "uid", s.uid, "pid", s.peer.pid)
 	switch {
 	case !dead:
 		log.Warn("session let go", "why", "the recorder hung up and lives on")
-	case s.place.standing != Direct && s.place.standing != Behind:
+	case !s.place.bySSHD():
 		log.Info("session ended", "leftovers", "none of its own: "+string(s.place.standing))
 	case !last:
 		log.Info("session ended", "leftovers", "another channel of the connection goes on")
@@ -35,6 +38,9 @@ func (g *Guard) ended(s *session, who peer) {
 		log.Info("session ended", "leftovers", Keep)
 	default:
 		g.clear(log, s)
+	}
+	if stopped(s.place.session) {
+		g.free(s, s.place.session, false) // with nobody left to stop it again
 	}
 }
 
@@ -44,7 +50,7 @@ func (g *Guard) depart(s *session) (last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.sessions, s.peer.procID)
-	if s.place.standing != Direct && s.place.standing != Behind {
+	if !s.place.bySSHD() {
 		return false
 	}
 	conn := s.place.monitor.procID
@@ -62,8 +68,11 @@ func (g *Guard) depart(s *session) (last bool) {
 // clear lists or ends what the connection's sessions have left behind.
 func (g *Guard) clear(log *slog.Logger, s *session) {
 	time.Sleep(grace)
+	defer g.sweeps.take(s.uid)()
 	g.sweeping <- struct{}{}
 	defer func() { <-g.sweeping }()
+	s.noting.Lock() // the watch may not have done with it
+	defer s.noting.Unlock()
 	var met map[procID]process
 	clean := true
 	if s.Leftovers == End {

@@ -33,6 +33,8 @@ type Guard struct {
 	shells   map[procID][]process // shells of ended sessions that stood before their recorder, by monitor
 	swept    sync.WaitGroup
 	sweeping chan struct{} // as many sweeps at once as it has room
+	sweeps   turns         // and one of each uid
+	arrivals turns         // those who are looked at
 	scanner  scanner
 }
 
@@ -43,8 +45,7 @@ const (
 	maxTotal  = 8192             // the unit's LimitNOFILE fits this
 	introduce = 2 * time.Second  // for the Hello, and for the third packet
 	lastWords = 10 * time.Second // from the end of a connection to the end of its recorder
-	scanTime  = 300 * time.Millisecond
-	maxSweeps = 2 // a host that logs everybody out still lets people in
+	maxSweeps = 4                // a host that logs everybody out still lets people in
 )
 
 // session is one recorder that has been introduced.
@@ -54,10 +55,16 @@ type session struct {
 	uid     uint32
 	place   place
 	scope   scope
-	tty     terminal // zero: none was taken
-	started bool     // the recorder has read the facts and goes on
+	noting  sync.Mutex // who notes in the scope
+	tty     terminal   // zero: none was taken
+	started bool       // the recorder has read the facts and goes on
+	hangUp  func()     // ends the connection
+	stops   int        // how often the watch found it stopped
 	// the watch has told of a process of root or of a daemon at the terminal
 	sparedSeen bool
+
+	begun time.Time
+	who   []string // what the line of its start said, until that of its end
 }
 
 // Serve answers recorders on l until ctx ends. It returns when the sweeps
@@ -69,7 +76,7 @@ func (g *Guard) Serve(ctx context.Context, l *os.File) error {
 	g.sweeping = make(chan struct{}, maxSweeps)
 	stop := context.AfterFunc(ctx, func() { _ = l.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	go g.watch(ctx)
+	g.watch(ctx)
 	defer g.swept.Wait()
 	for {
 		conn, err := accept(l)
@@ -96,27 +103,33 @@ func (g *Guard) serve(ctx context.Context, conn *os.File) {
 	defer conn.Close()
 	who, err := identify(conn)
 	if err != nil {
-		g.Log.Warn("refused", "why", err)
+		g.refuse(conn, who, err)
 		return
 	}
 	defer who.close()
 	if err := g.admit(who.uid); err != nil {
-		g.Log.Warn("refused", "uid", who.uid, "pid", who.pid, "why", err)
+		g.refuse(conn, who, err)
 		return
 	}
 	defer g.leave(who.uid)
 	s, err := g.introduce(conn, who)
 	if err != nil {
-		g.Log.Warn("refused", "uid", who.uid, "pid", who.pid, "why", err)
+		g.refuse(conn, who, err)
 		return
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, s.hangUp)
 	defer stop()
-	awaitEnd(conn)
+	attend(conn, func(l Line) { g.relay(s, l) })
 	if ctx.Err() != nil {
 		return // the guard ends, not the session
 	}
 	g.ended(s, who)
+}
+
+// refuse lets the recorder go on before it waits for the log.
+func (g *Guard) refuse(conn *os.File, who peer, why error) {
+	_ = conn.Close()
+	g.Log.Warn("refused", "uid", who.uid, "pid", who.pid, "why", why)
 }
 
 func (g *Guard) admit(uid uint32) error {
@@ -153,9 +166,13 @@ func (g *Guard) introduce(conn *os.File, who peer) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hello: %w", err)
 	}
-	s, facts, err := g.examine(hello, who, tty)
+	s, facts, err := g.examine(hello, who)
 	if err != nil {
 		return nil, err
+	}
+	s.hangUp = func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }
+	if s.place.bySSHD() {
+		g.secure(s, tty, &facts)
 	}
 	packet, err := facts.encode()
 	if err == nil {
@@ -167,23 +184,25 @@ func (g *Guard) introduce(conn *os.File, who peer) (*session, error) {
 	}
 	_ = conn.SetDeadline(time.Time{})
 	g.mu.Lock()
-	s.started = true
+	s.started, s.begun = true, time.Now()
 	g.mu.Unlock()
 	g.Log.Info("session", "session", s.Session, "uid", s.uid, "pid", s.peer.pid, "monitor", facts.MonitorPID,
 		"audit", int64(int32(facts.Audit)), "standing", facts.Standing, "nested", facts.Nested, "between", facts.Between,
-		"key", facts.Key, "login", facts.Login, "tty_taken", facts.TTYTaken, "holders", facts.Holders, "refuse", facts.Refuse)
+		"key", facts.Key, "login", facts.Login, "tty_taken", facts.TTYTaken, "holders", facts.Holders, "refuse", facts.Refuse, "doubt", facts.Doubt)
 	return s, nil
 }
 
-// examine finds out what there is to know about who, and acts on its terminal.
-func (g *Guard) examine(hello Hello, who peer, tty *os.File) (*session, Facts, error) {
+// examine finds out what there is to know about who. A user who lets a
+// thousand recorders call at once waits for each of these and not anybody else.
+func (g *Guard) examine(hello Hello, who peer) (*session, Facts, error) {
+	defer g.arrivals.take(who.uid)()
 	chain, chainErr := ancestors(who.pid)
 	s := &session{Hello: hello, peer: who.process, uid: who.uid}
 	s.place = find(chain, who.uid, g.recorded)
 	if chainErr != nil && s.place.standing == Outside {
 		return nil, Facts{}, chainErr // it could be anybody's child
 	}
-	facts := Facts{Standing: s.place.standing, MonitorPID: s.place.monitor.pid, Audit: audit(who.pid), Nested: s.place.nested}
+	facts := Facts{Standing: s.place.standing, MonitorPID: s.place.monitor.pid, Audit: audit(who.pid), Nested: s.place.nested, Lines: true}
 	for _, p := range s.place.between {
 		facts.Between = append(facts.Between, p.comm)
 	}
@@ -193,7 +212,6 @@ func (g *Guard) examine(hello Hello, who peer, tty *os.File) (*session, Facts, e
 	switch s.place.standing {
 	case Direct, Behind:
 		s.scope = scopeOf(s.place, s.peer)
-		g.secure(s, tty, &facts)
 	case Outside:
 		g.parentByAudit(&facts)
 	case Nested:
@@ -201,40 +219,12 @@ func (g *Guard) examine(hello Hello, who peer, tty *os.File) (*session, Facts, e
 	}
 	if k, ok := Accepted(g.RunDir, who.pid); ok {
 		facts.Key = k.Fingerprint
-		facts.Login, _ = LoginOf(g.Logins, k.Fingerprint)
+		facts.Login, facts.LoginID = LoginOf(g.Logins, k.Fingerprint)
 	}
 	g.mu.Lock()
 	g.sessions[s.peer.procID] = s
 	g.mu.Unlock()
 	return s, facts, nil
-}
-
-// secure takes the outer terminal away from everybody but the recorder.
-func (g *Guard) secure(s *session, tty *os.File, facts *Facts) {
-	if tty == nil {
-		return
-	}
-	t, err := take(int(tty.Fd()), s.uid)
-	if err != nil {
-		g.Log.Warn("terminal not taken", "session", s.Session, "uid", s.uid, "why", err)
-		return
-	}
-	s.tty, facts.TTYTaken = t, true
-	want := wanted{t: s}
-	look := g.scanner.look(want, scanTime)
-	if !look.complete {
-		g.Log.Warn("terminal not searched in time", "session", s.Session, "uid", s.uid)
-	}
-	for _, h := range look.found {
-		if h.tty != t {
-			continue
-		}
-		ended := h.evict(want)
-		facts.Holders = append(facts.Holders, Holder{PID: h.pid, UID: h.uid, Comm: h.comm, Ended: ended})
-		if !ended && h.uid != 0 {
-			facts.Refuse = fmt.Sprintf("process %d of uid %d has the terminal open and could not be ended", h.pid, h.uid)
-		}
-	}
 }
 
 // mayHold exempts processes by pid and start time, never by the name of their
@@ -263,7 +253,7 @@ func (g *Guard) parentByAudit(facts *Facts) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range g.sessions {
-		if s.scope.audit == facts.Audit && (s.place.standing == Direct || s.place.standing == Behind) {
+		if s.scope.audit == facts.Audit && s.place.bySSHD() {
 			facts.Standing, facts.Nested, facts.MonitorPID = Nested, s.Session, s.place.monitor.pid
 			return
 		}

@@ -15,14 +15,16 @@ import (
 )
 
 // serve runs a guard that talks to anybody.
-func serve(t testing.TB) (*Guard, string) {
+func serve(t testing.TB) (*Guard, string) { return serveWith(t, slog.New(slog.DiscardHandler)) }
+
+func serveWith(t testing.TB, log *slog.Logger) (*Guard, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "guard.sock")
 	l, err := Listen(path, os.Getgid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &Guard{RunDir: t.TempDir(), Log: slog.New(slog.DiscardHandler), testOnlyAnyPeer: true, testOnlyLastWords: time.Millisecond}
+	g := &Guard{RunDir: t.TempDir(), Log: log, testOnlyAnyPeer: true, testOnlyLastWords: time.Millisecond}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(ctx, l) }()

@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"iter"
 	"os"
 	"strconv"
 	"time"
@@ -14,7 +15,8 @@ import (
 type hold struct {
 	tty terminal
 	process
-	uid uint32
+	uid         uint32
+	table, name string // the descriptor it was seen at
 }
 
 // devTTY is /dev/tty: for whoever opens it, their own controlling terminal.
@@ -23,115 +25,112 @@ const devTTYMajor, devTTYMinor = 5, 0
 // wanted are the terminals to look for, and whose they are.
 type wanted map[terminal]*session
 
-// holders looks through every descriptor of every process until deadline. What
-// is in flight between two sockets, or registered with an io_uring, is in
-// nobody's table: the watch looks again, and finds the first when it comes out.
-// What fdinfo says of the two is no evidence to end a process by, nor complete.
-func holders(want wanted, deadline time.Time) (found []hold, complete bool) {
-	list, err := pids()
-	if err != nil {
-		return nil, false
-	}
-	for _, pid := range list {
-		if time.Now().After(deadline) {
-			return found, false
-		}
-		p, err := readProcess(pid)
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		tty, ok := holdsOne(p, want, deadline)
-		if !ok {
-			continue
-		}
-		if u, err := readUIDs(pid); err == nil { // else it has just ended
-			found = append(found, hold{tty, p, u[0]})
+// holders looks through every descriptor of the processes in list, and yields
+// after each bit of it. What is in flight between two sockets, or registered
+// with an io_uring, is in nobody's table: the watch looks again, and finds the
+// first when it comes out. What fdinfo says of the two is no evidence to end a
+// process by, nor complete.
+func holders(list []int, want wanted, found func(hold)) iter.Seq[struct{}] {
+	return func(yield func(struct{}) bool) {
+		s := search{want: want, rest: func() bool { return yield(struct{}{}) }}
+		for _, pid := range list {
+			p, err := readProcess(pid)
+			if err == nil && s.process(p) {
+				found(s.hold)
+			}
+			if !s.goOn() {
+				return
+			}
 		}
 	}
-	return found, true
 }
 
-// holdsOne says whether p has a terminal of a session open that it may not
-// hold. One process with ten thousand tables, or a table of a million, must not
-// hold up everybody's logins: after deadline it is left.
-func holdsOne(p process, want wanted, deadline time.Time) (terminal, bool) {
-	for _, task := range tables(p.pid) {
-		if time.Now().After(deadline) {
-			break
-		}
-		if tty, ok := searchFDs(task+"/fd", p, want, deadline); ok {
-			return tty, true
-		}
+// search looks through the descriptors of one process after the other.
+type search struct {
+	want    wanted
+	rest    func() bool // called after each bit; false ends the search
+	stopped bool
+	hold    hold // what was found last
+}
+
+func (s *search) goOn() bool {
+	s.stopped = s.stopped || !s.rest()
+	return !s.stopped
+}
+
+// process says whether p has a terminal of a session open that it may not hold.
+func (s *search) process(p process) bool {
+	dir := "/proc/" + strconv.Itoa(p.pid)
+	if s.table(dir+"/fd", p) {
+		return true
 	}
-	return terminal{}, false
+	found := false
+	s.chunks(dir+"/task", func(_ int, task string) bool {
+		found = ownTable(p.pid, task) && s.table(dir+"/task/"+task+"/fd", p)
+		return !found
+	})
+	return found
 }
 
 // kcmpFiles asks kcmp(2) whether two tasks share one table of descriptors.
 const kcmpFiles = 2
 
-// tables returns the tasks of a process that have tables of descriptors of
-// their own. A thread can leave the common one (unshare(2), CLONE_FILES), and
-// the first thread can end before the others: /proc/PID/fd alone shows less
-// than there is.
-func tables(pid int) []string {
-	dir := "/proc/" + strconv.Itoa(pid)
-	names, err := readNames(dir + "/task")
-	if err != nil {
-		return nil
+// ownTable says that a thread has a table of descriptors of its own. It can
+// leave the common one (unshare(2), CLONE_FILES), and the first thread can end
+// before the others: /proc/PID/fd alone shows less than there is.
+func ownTable(pid int, task string) bool {
+	tid, err := strconv.Atoi(task)
+	if err != nil || tid == pid {
+		return false
 	}
-	list := []string{dir}
-	for _, name := range names {
-		tid, err := strconv.Atoi(name)
-		if err != nil || tid == pid {
-			continue
-		}
-		r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(pid), uintptr(tid), kcmpFiles, 0, 0, 0)
-		if errno == 0 && r == 0 {
-			continue
-		}
-		list = append(list, dir+"/task/"+name)
-	}
-	return list
+	r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(pid), uintptr(tid), kcmpFiles, 0, 0, 0)
+	return errno != 0 || r != 0
 }
 
-func readNames(dir string) ([]string, error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	return d.Readdirnames(-1)
-}
-
-// fdsAtOnce is how many descriptors are looked at between two looks at the clock.
-const fdsAtOnce = 256
-
-func searchFDs(dir string, p process, want wanted, deadline time.Time) (terminal, bool) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return terminal{}, false
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return terminal{}, false
-	}
-	for i, name := range names {
-		if i%fdsAtOnce == fdsAtOnce-1 && time.Now().After(deadline) {
-			break
-		}
-		got, _, err := statTerminal(int(d.Fd()), name)
+func (s *search) table(dir string, p process) bool {
+	found := false
+	s.chunks(dir, func(table int, name string) bool {
+		got, _, err := statTerminal(table, name)
 		if err != nil {
-			continue
+			return true
 		}
 		if got.major == devTTYMajor && got.minor == devTTYMinor {
-			got = want.controlling(p)
+			got = s.want.controlling(p)
 		}
-		if s, ok := want[got]; ok && !s.mayHold(p) {
-			return got, true
+		session, ok := s.want[got]
+		if !ok || session.mayHold(p) {
+			return true
+		}
+		if u, err := readUIDs(p.pid); err == nil { // else it has just ended
+			s.hold, found = hold{tty: got, process: p, uid: u[0], table: dir, name: name}, true
+		}
+		return !found
+	})
+	return found
+}
+
+// namesAtOnce is the bit of work between two calls of rest; a table of a
+// million descriptors is never held in memory.
+const namesAtOnce = 64
+
+// chunks calls do for each name in a directory until it returns false.
+func (s *search) chunks(path string, do func(dir int, name string) bool) {
+	d, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	for {
+		names, err := d.Readdirnames(namesAtOnce)
+		for _, name := range names {
+			if !do(int(d.Fd()), name) {
+				return
+			}
+		}
+		if err != nil || !s.goOn() {
+			return
 		}
 	}
-	return terminal{}, false
 }
 
 // controlling returns the terminal that p has open as /dev/tty, if it is one of
@@ -175,19 +174,29 @@ func (h hold) evict(want wanted) bool {
 	if p, err := readProcess(h.pid); err != nil || !p.same(h.process) {
 		return true
 	}
-	tty, ok := holdsOne(h.process, want, time.Now().Add(evictTime))
-	if !ok {
+	if !h.stillHolds(want) {
 		return false
 	}
-	recorder := want[tty].peer
+	recorder := want[h.tty].peer
 	if p, err := readProcess(recorder.pid); err != nil || !p.same(recorder) || p.dead() {
 		return false
 	}
 	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil && gone(fd, evictWait)
 }
 
+// stillHolds looks again: where the terminal was seen, then everywhere.
+func (h hold) stillHolds(want wanted) bool {
+	tty, _, err := statTerminal(unix.AT_FDCWD, h.table+"/"+h.name)
+	if err == nil && tty == h.tty {
+		return true
+	}
+	end := time.Now().Add(evictTime)
+	s := search{want: wanted{h.tty: want[h.tty]}, rest: func() bool { return time.Now().Before(end) }}
+	return s.process(h.process)
+}
+
 // evictTime bounds the look whether a process still holds what it was found with.
-const evictTime = time.Second
+const evictTime = 200 * time.Millisecond
 
 // evictWait bounds the wait for a killed holder to have let go.
 const evictWait = 200 * time.Millisecond

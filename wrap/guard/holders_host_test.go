@@ -3,6 +3,7 @@
 package guard_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -172,8 +173,47 @@ time.sleep(1000.1)
 	x.Expect("FACTS")
 	x.Expect("\n")
 	f := facts(t, x.Output(), 1)
-	if !f.TTYTaken {
+	if doubt := fmt.Sprintf("in time among the open files of uid %d", h.user.UID); !f.TTYTaken || !strings.HasSuffix(f.Refuse, doubt) {
 		t.Errorf("facts %+v", f)
 	}
-	h.log.Wait(t, "terminal not searched in time", f.Session)
+	h.log.Wait(t, "doubt=", f.Session)
+}
+
+// TestAnothersDescriptors: who fills the host with descriptors and logs in all
+// the time is told of, and keeps nobody else from the guard's answer.
+func TestAnothersDescriptors(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	bob := hosttest.AddUser(t, "bob", "/bin/bash")
+	bob.Authorize(t, h.key)
+	doubt := fmt.Sprintf(" %d", bob.UID) // where others work, root's are not always searched in time
+	hosttest.Crowd(t, bob, h.Sshd, h.key)
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, "bob", []string{"-tt"}), 80, 24)
+	x.Expect("FACTS")
+	x.Expect("\n")
+	if f := facts(t, x.Output(), 1); !strings.HasSuffix(f.Refuse, doubt) {
+		t.Errorf("bob's own: %+v", f)
+	}
+	for range 30 {
+		x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}, "true"), 80, 24)
+		if f := facts(t, x.Wait().Stdout, 1); !f.TTYTaken || f.Refuse != "" || !strings.HasSuffix(f.Doubt, doubt) {
+			t.Fatalf("alice's: %+v", f)
+		}
+	}
+}
+
+// TestLurkerBehindItsCrowd: a lurker whose owner has so many descriptors that
+// the look does not come to it in time is found when it does.
+func TestLurkerBehindItsCrowd(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	hosttest.ManyFiles(t, h.user, 150_000)
+	h.user.Write(t, ".bashrc", lurkers["by its name"]+"\n")
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}), 80, 24)
+	x.Expect("FACTS")
+	x.Expect("\n")
+	f := facts(t, x.Output(), 1)
+	if f.Refuse == "" || f.Doubt == "" {
+		t.Errorf("facts %+v", f)
+	}
+	h.log.Wait(t, "terminal held by another", f.Session, "ended=true")
+	hosttest.WaitFor(t, "the lurker's end", func() bool { return !running(anyLurker) })
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/wrap/restrict"
 )
 
 // Hook is the PAM session hook: pam_exec(8) runs it as root, below sshd's
@@ -23,6 +25,8 @@ type Hook struct {
 	GID    int // group castgate, which may read the records
 	Getenv func(string) string
 	Parent int // the process that opens the session: sshd's monitor
+	// Account looks up a name in passwd(5).
+	Account func(name string) restrict.Account
 }
 
 // Run does what the session's event asks for. Other services than sshd have
@@ -50,8 +54,7 @@ func (h Hook) open() error {
 		return fmt.Errorf("process %d is not root's", h.Parent)
 	}
 	k := Key{PID: p.pid, Start: p.start, User: h.Getenv("PAM_USER"), Connection: h.Getenv("SSH_CONNECTION")}
-	// No key: a password or another method. The record then says just that.
-	k.Type, k.Fingerprint, _ = acceptedKey(h.Getenv("SSH_AUTH_INFO_0"))
+	h.accepted(&k, h.Getenv("SSH_AUTH_INFO_0"))
 	b, err := json.Marshal(k)
 	if err != nil {
 		return err
@@ -61,6 +64,21 @@ func (h Hook) open() error {
 	}
 	h.tidy()
 	return h.write(strconv.Itoa(p.pid), append(b, '\n'))
+}
+
+// accepted notes with which key the person came in, and what it is restricted
+// to. No key: a password or another method; the record then says just that.
+func (h Hook) accepted(k *Key, auth string) {
+	keys, err := restrict.Keys(auth)
+	if err == nil && len(keys) > 0 { // with several keys required the last one completed the login
+		last := keys[len(keys)-1]
+		k.Type, k.Fingerprint = last.Type, last.Fingerprint()
+	}
+	r, err := restrict.ReadConfig(h.Parent).Of(h.Account(k.User), auth)
+	if err != nil {
+		k.Unsure = err.Error()
+	}
+	k.Forced, k.Command = r.Forced, r.Command
 }
 
 // write makes the record whole or not at all. A reader never sees a part, nor

@@ -53,11 +53,12 @@ func TestWhoWasIt(t *testing.T) {
 	for _, c := range []struct {
 		key   *hosttest.Key
 		login string
-	}{{h.key, "octocat"}, {other, "hubot"}, {unknown, ""}} {
+		id    int64
+	}{{h.key, "octocat", 583231}, {other, "hubot", 480938}, {unknown, "", 0}} {
 		r := hosttest.Do(t, h.Ssh(c.key, "alice", nil, "ls -l /run/castgate; (: >/run/castgate/$PPID) 2>&1; true"), nil)
 		f := facts(t, r.Stdout, 1)
-		if f.Key != c.key.Fingerprint || f.Login != c.login {
-			t.Errorf("key %s, login %q: got %s, %q", c.key.Fingerprint, c.login, f.Key, f.Login)
+		if f.Key != c.key.Fingerprint || f.Login != c.login || f.LoginID != c.id {
+			t.Errorf("key %s, login %q: got %s, %q with id %d", c.key.Fingerprint, c.login, f.Key, f.Login, f.LoginID)
 		}
 		if !strings.Contains(r.Stdout, "-rw-r----- 1 root castgate") || !strings.Contains(r.Stdout, "Permission denied") {
 			t.Errorf("the record: %q", r.Stdout)

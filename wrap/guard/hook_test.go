@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"castgate/wrap/restrict"
 )
 
 func hookEnv(change map[string]string) func(string) string {
@@ -21,10 +23,15 @@ func hookEnv(change map[string]string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
+// deploy is an account without a home, and so without keys of its own.
+func deploy(name string) restrict.Account {
+	return restrict.Account{Name: name, UID: 1000, Home: func() (string, error) { return "/nonexistent", nil }}
+}
+
 func TestHookThereAndBack(t *testing.T) {
 	needRoot(t)
 	dir := filepath.Join(t.TempDir(), "castgate")
-	h := Hook{RunDir: dir, GID: 7, Getenv: hookEnv(nil), Parent: os.Getpid()}
+	h := Hook{RunDir: dir, GID: 7, Getenv: hookEnv(nil), Parent: os.Getpid(), Account: deploy}
 	if err := h.Run(); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +64,7 @@ func TestHookWithoutAKey(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
 	env := hookEnv(map[string]string{"SSH_AUTH_INFO_0": "password\n"})
-	if err := (Hook{RunDir: dir, Getenv: env, Parent: os.Getpid()}).Run(); err != nil {
+	if err := (Hook{RunDir: dir, Getenv: env, Parent: os.Getpid(), Account: deploy}).Run(); err != nil {
 		t.Fatal(err)
 	}
 	if k, ok := LookupSession(dir, os.Getpid()); !ok || k.Fingerprint != "" {
@@ -68,7 +75,7 @@ func TestHookWithoutAKey(t *testing.T) {
 func TestHookOfOtherServices(t *testing.T) {
 	dir := t.TempDir()
 	for _, change := range []map[string]string{{"PAM_SERVICE": "cron"}, {"PAM_SERVICE": ""}, {"PAM_TYPE": "auth"}} {
-		if err := (Hook{RunDir: dir, Getenv: hookEnv(change), Parent: os.Getpid()}).Run(); err != nil {
+		if err := (Hook{RunDir: dir, Getenv: hookEnv(change), Parent: os.Getpid(), Account: deploy}).Run(); err != nil {
 			t.Errorf("%v: %v", change, err)
 		}
 	}
@@ -87,7 +94,7 @@ func TestHookTidies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := (Hook{RunDir: dir, Getenv: hookEnv(nil), Parent: os.Getpid()}).Run(); err != nil {
+	if err := (Hook{RunDir: dir, Getenv: hookEnv(nil), Parent: os.Getpid(), Account: deploy}).Run(); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]bool{nobody: false, "." + nobody: false, "guard.sock": true, "1": true} {

@@ -77,6 +77,7 @@ func recorder() int {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
 		Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid()), NoSetGroups: true,
 	}}
+	cmd.ExtraFiles = leak(conn)
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	if tty == 0 {
 		return onTerminal(cmd)

@@ -162,9 +162,47 @@ func closeAll(fds []int) {
 	}
 }
 
-// awaitEnd returns when the other end has closed the connection, or when it
-// says what the protocol has no place for.
-func awaitEnd(conn *os.File) {
-	_, fds, _ := receive(conn, 1)
-	closeAll(fds)
+// attend hears what the recorder says until it has closed the connection, or
+// says what the protocol has no place for. When the guard itself ends, which a
+// deadline tells, it still hears what has been said before.
+func attend(conn *os.File, hear func(Line)) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	for {
+		var msg []byte
+		var callErr error
+		next := func(fd uintptr) bool {
+			msg, callErr = packet(int(fd))
+			return callErr != unix.EAGAIN && callErr != unix.EINTR
+		}
+		if err = raw.Read(next); err != nil {
+			err = raw.Control(func(fd uintptr) { next(fd) })
+		}
+		l, lineErr := decodeLine(msg)
+		if errors.Join(err, callErr, lineErr) != nil {
+			return
+		}
+		hear(l)
+	}
+}
+
+// packet reads the next one, if it is there. Thousands of sessions wait for
+// theirs: it is asked for its size before there is a buffer for it.
+func packet(fd int) ([]byte, error) {
+	size, _, err := unix.Recvfrom(fd, nil, unix.MSG_PEEK|unix.MSG_TRUNC)
+	if err != nil {
+		return nil, err
+	}
+	if size > maxLine {
+		return nil, unix.EMSGSIZE
+	}
+	buf, oob := make([]byte, size), make([]byte, unix.CmsgSpace(4*maxFDs))
+	n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	closeAll(passed(oob[:oobn]))
+	return buf[:n], nil
 }

@@ -4,13 +4,14 @@
 // privileged process can see or do: who really started the recorder, who else
 // holds its terminal, what a killed session leaves behind.
 //
-// The protocol has three packets on a SOCK_SEQPACKET connection. The recorder
+// The protocol begins with three packets on a SOCK_SEQPACKET connection. The recorder
 // says Hello, with its outer terminal as an SCM_RIGHTS descriptor when it has
 // one. The guard answers with Facts. The recorder sends one byte more: from
 // then on the connection stands for the session, and its end, however it
 // comes, is the end of the session. A recorder that gave up waiting never
 // sends that byte, so that a slow guard can't mistake an impatient recorder
-// for a dead one and sweep a living session away.
+// for a dead one and sweep a living session away. After it come the session's
+// lines for the log, each a packet (Line), to a guard that takes them.
 //
 // Recordings never pass through the guard: one that is stopped, upgraded or
 // absent costs no session.
@@ -92,12 +93,15 @@ type Facts struct {
 	MonitorPID int      `json:"monitor_pid,omitempty"` // sshd's privileged process of this connection
 	Key        string   `json:"key,omitempty"`         // fingerprint of the accepted key, "SHA256:…"
 	Login      string   `json:"login,omitempty"`       // whose key that is on GitHub
+	LoginID    int64    `json:"login_id,omitempty"`    // their numeric id there
 	Audit      uint32   `json:"audit"`                 // audit session id, or AuditUnset
 	Nested     string   `json:"nested,omitempty"`      // id of the session this one runs in
 	Between    []string `json:"between,omitempty"`     // names of the processes between sshd and the recorder
 	Holders    []Holder `json:"holders,omitempty"`     // foreign holders of the outer terminal
 	TTYTaken   bool     `json:"tty_taken,omitempty"`   // the outer terminal now belongs to root
 	Refuse     string   `json:"refuse,omitempty"`      // why this session can't be kept unseen by others
+	Doubt      string   `json:"doubt,omitempty"`       // what the guard could not do for it, and yet is no reason to refuse it
+	Lines      bool     `json:"lines,omitempty"`       // the guard writes the session's lines into the log: see Line
 }
 
 type helloPacket struct {

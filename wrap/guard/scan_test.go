@@ -3,8 +3,10 @@
 package guard
 
 import (
+	"iter"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,7 +40,7 @@ func held(t *testing.T) (*session, int) {
 		slave.Close()
 		master.Close()
 	})
-	return &session{peer: self, tty: tty}, cmd.Process.Pid
+	return &session{peer: self, tty: tty, uid: uint32(os.Getuid())}, cmd.Process.Pid
 }
 
 // TestScanIsShared: sessions that begin together share their looks, and each
@@ -46,38 +48,126 @@ func held(t *testing.T) (*session, int) {
 func TestScanIsShared(t *testing.T) {
 	var sc scanner
 	var all sync.WaitGroup
-	var mu sync.Mutex
-	scans := map[*scan]bool{}
 	const sessions = 40
 	begin := make(chan struct{})
 	for range sessions {
 		s, pid := held(t)
 		all.Go(func() {
 			<-begin
-			got := sc.look(wanted{s.tty: s}, patience)
-			mu.Lock()
-			scans[got] = true
-			mu.Unlock()
-			for _, h := range got.found {
-				if h.tty == s.tty && h.pid == pid {
-					return
-				}
+			l := sc.ask(wanted{s.tty: s}, s.uid)
+			found := false
+			l.collect(l.done, time.Now().Add(patience), func(h hold) { found = found || h.pid == pid })
+			if missing := sc.missing(l); !found || len(missing) > 0 {
+				t.Errorf("terminal %v: the holder %d was found: %v; missing: %v", s.tty, pid, found, missing)
 			}
-			t.Errorf("terminal %v: the holder %d was not found", s.tty, pid)
 		})
 	}
 	close(begin)
 	all.Wait()
-	if len(scans) >= sessions {
-		t.Errorf("%d looks for %d sessions", len(scans), sessions)
-	}
-	t.Logf("%d looks for %d sessions", len(scans), sessions)
 }
 
-func TestScanGivesUp(t *testing.T) {
+// stuck is the look at a user's processes that has no end.
+func stuck(sc *scanner, uid uint32) *lane {
+	ln := sc.lane(uid)
+	ln.now = []*look{newLook(wanted{}, uid)}
+	ln.step, ln.stop = iter.Pull(func(yield func(struct{}) bool) {
+		for yield(struct{}{}) {
+		}
+	})
+	sc.busy = append(sc.busy, ln)
+	return ln
+}
+
+// TestNobodyWaitsForAnother: the look at one's own processes comes to its end
+// while another user's has none, and what is missing then is said.
+func TestNobodyWaitsForAnother(t *testing.T) {
+	s, pid := held(t)
+	const other = 4711
+	sc := scanner{lanes: map[uint32]*lane{}, wake: make(chan struct{}, 1), running: true}
+	ln := stuck(&sc, other)
+	ln.now[0].waiting.Store(true) // they are logging in themselves
+	l := sc.ask(wanted{s.tty: s}, s.uid)
+	sc.begin([]*look{l})
+	ln.join(l) // as if they had a process in the census
+	found := false
+	for range 10_000 {
+		sc.round()
+		l.collect(l.own, time.Now(), func(h hold) { found = found || h.pid == pid })
+		if isClosed(l.own) {
+			break
+		}
+	}
+	for range 1_000 {
+		sc.round()
+	}
+	if !found || !isClosed(l.own) || isClosed(l.done) {
+		t.Errorf("found %v, own %v, done %v", found, isClosed(l.own), isClosed(l.done))
+	}
+	if got := sc.missing(l); !slices.Equal(got, []uint32{other}) {
+		t.Errorf("missing %v", got)
+	}
+	ln.finish()
+}
+
+// TestLoginBeforeTheWatch: a login does not wait for the end of the watch's
+// look at its user's processes; that begins again with it.
+func TestLoginBeforeTheWatch(t *testing.T) {
 	s, _ := held(t)
-	if _, complete := holders(wanted{s.tty: s}, time.Now().Add(-time.Second)); complete {
-		t.Error("a look that had no time was complete")
+	sc := scanner{lanes: map[uint32]*lane{}, wake: make(chan struct{}, 1), running: true}
+	ln := stuck(&sc, s.uid)
+	watch := newLook(wanted{s.tty: s}, nobody)
+	watch.left[s.uid] = true
+	ln.now = []*look{watch}
+	l := sc.ask(wanted{s.tty: s}, s.uid)
+	sc.begin([]*look{l})
+	for range 10_000 {
+		if sc.round(); isClosed(l.done) {
+			break
+		}
+	}
+	if !isClosed(l.own) || !isClosed(l.done) || !isClosed(watch.done) {
+		t.Errorf("own %v, done %v, the watch's %v", isClosed(l.own), isClosed(l.done), isClosed(watch.done))
+	}
+	if len(sc.busy) != 0 || len(sc.lanes) != 0 {
+		t.Errorf("busy %d, lanes %d", len(sc.busy), len(sc.lanes))
+	}
+}
+
+// TestLookThatHasNotBegun: its own user's processes are what is missing.
+func TestLookThatHasNotBegun(t *testing.T) {
+	var sc scanner
+	sc.running = true // and never comes to it
+	l := sc.ask(wanted{}, 1000)
+	l.collect(l.own, time.Now(), func(hold) {})
+	if got := sc.missing(l); !slices.Equal(got, []uint32{1000}) {
+		t.Errorf("missing %v", got)
+	}
+}
+
+// TestOneLaneForContainers: the many ids that one person may have do not make
+// them many.
+func TestOneLaneForContainers(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root to be somebody else")
+	}
+	for _, uid := range []string{"70001", "70002", "70003"} {
+		cmd := exec.Command("setpriv", "--reuid", uid, "--clear-groups", "sleep", "1000")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		list, err := census(func(uid uint32) bool { return uid == 70002 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list[firstBeyond]) == 2 && len(list[70002]) == 1 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("lanes %v", list)
+		}
 	}
 }
 
@@ -98,28 +188,7 @@ func BenchmarkLook(b *testing.B) {
 	}
 	s := &session{peer: self, tty: tty}
 	for b.Loop() {
-		holders(wanted{tty: s}, time.Now().Add(patience))
-	}
-}
-
-// TestScanTakesNoLongerThanAsked: a login that shares its look with the watch's
-// waits no longer for it than for its own.
-func TestScanTakesNoLongerThanAsked(t *testing.T) {
-	s, _ := held(t)
-	sc := scanner{running: true} // one look is under way
-	for _, limit := range []time.Duration{patience, 0} {
-		go sc.look(wanted{s.tty: s}, limit)
-		for asked := false; !asked; time.Sleep(time.Millisecond) {
-			sc.mu.Lock()
-			asked = sc.next != nil && sc.next.limit <= limit
-			sc.mu.Unlock()
-		}
-	}
-	sc.mu.Lock()
-	next := sc.next
-	sc.mu.Unlock()
-	sc.run()
-	if next.complete {
-		t.Error("a look without time for it was complete")
+		var sc scanner
+		<-sc.ask(wanted{tty: s}, s.uid).done
 	}
 }

@@ -39,3 +39,15 @@ func StartedBySSHD(pid int) (yes, known bool) {
 }
 
 func namedSSHD(p process) bool { return strings.HasPrefix(p.comm, "sshd") }
+
+// StartedByRoot says that the parent of pid runs with root's effective uid: su(1)
+// or sudo(8), which keep the variables that sshd has set. What sshd starts for
+// another user than root has a parent of that user's.
+func StartedByRoot(pid int) bool {
+	self, err := readProcess(pid)
+	if err != nil || os.Getuid() == 0 {
+		return false
+	}
+	ids, err := readUIDs(self.ppid)
+	return err == nil && ids[1] == 0
+}

@@ -15,12 +15,7 @@ type table map[int]process
 // pids lists the processes, in the order of their numbers: what is born during
 // the pass has a higher number, and is mostly still seen.
 func pids() ([]int, error) {
-	d, err := os.Open("/proc")
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
+	names, err := readNames("/proc")
 	if err != nil {
 		return nil, err
 	}
@@ -60,4 +55,13 @@ func (t table) under(p, root process) bool {
 		p = parent
 	}
 	return false
+}
+
+func readNames(dir string) ([]string, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Readdirnames(-1)
 }

@@ -9,51 +9,36 @@ import (
 
 // The watch looks again, for as long as there are sessions: at who holds their
 // terminals, since a descriptor that was hidden from the first look (on its
-// way through a socket) must come out to be of use, and at who is below a
-// recorder, where nothing else bounds its session. It takes at most a
-// fiftieth of one processor, however many descriptors the host has.
-const (
-	watchEvery = 5 * time.Second
-	watchShare = 50
-)
+// way through a socket) must come out to be of use; at whether they were
+// stopped; and at who is below a recorder, where nothing else bounds its
+// session.
+const watchEvery = 5 * time.Second
 
 func (g *Guard) watch(ctx context.Context) {
-	pause := watchEvery
-	for {
+	for _, look := range []func(){g.unstop, g.lookAgain, g.noteAll} {
+		go again(ctx, look)
+	}
+}
+
+// again looks every few seconds, and takes no more than a fiftieth of a
+// processor with it, however many sessions or processes there are.
+func again(ctx context.Context, look func()) {
+	for pause := watchEvery; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
 		}
 		begin := time.Now()
-		g.look()
+		look()
 		pause = max(watchEvery, watchShare*time.Since(begin))
 	}
 }
 
-// look is one round of the watch.
-func (g *Guard) look() {
-	want, unbound := g.watched()
-	if unbound {
-		if t, err := snapshot(); err == nil {
-			g.noteAll(t)
-		}
-	}
-	if len(want) == 0 {
-		return
-	}
-	for _, h := range g.scanner.look(want, watchEvery).found { // the rest comes next time
-		s, ok := want[h.tty]
-		if !ok {
-			continue // of a session that began meanwhile, which looks for itself
-		}
-		if h.spared(s) && s.sparedSeen {
-			continue
-		}
-		s.sparedSeen = s.sparedSeen || h.spared(s)
-		ended := h.evict(want)
-		g.Log.Warn("terminal held by another", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
-			"holder", h.pid, "holder uid", h.uid, "holder name", h.comm, "ended", ended)
+// lookAgain only asks: the look takes the time it takes.
+func (g *Guard) lookAgain() {
+	if want, _ := g.watched(); len(want) > 0 {
+		go g.follow(g.scanner.ask(want, nobody))
 	}
 }
 
@@ -72,10 +57,20 @@ func (g *Guard) watched() (want wanted, unbound bool) {
 	return want, unbound
 }
 
-func (g *Guard) noteAll(t table) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, s := range g.sessions {
-		s.scope.note(t, s.peer)
+// noteAll takes its time for a host with many processes, and keeps nobody from
+// logging in meanwhile.
+func (g *Guard) noteAll() {
+	if _, unbound := g.watched(); !unbound {
+		return
+	}
+	t, err := snapshot()
+	if err != nil {
+		return
+	}
+	for _, s := range g.bySSHD() {
+		if s.noting.TryLock() { // else it has ended meanwhile, and is being swept
+			s.scope.note(t, s.peer)
+			s.noting.Unlock()
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 )
 
 func env() (*Env, *bytes.Buffer, *bytes.Buffer) {
@@ -76,5 +77,38 @@ func TestSyslogSendsOneQuotedDatagram(t *testing.T) {
 	want := regexp.MustCompile(`^<84>\w{3} [ \d]\d \d\d:\d\d:\d\d castgate-x\[\d+\]: msg=refused session=s1 account="a\\nb"$`)
 	if !want.Match(buf[:n]) {
 		t.Errorf("got %q", buf[:n])
+	}
+}
+
+// TestPatientLog: a daemon's line waits for room in a syslog's socket that
+// somebody else has filled; others' lines are dropped there.
+func TestPatientLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	hasty, patient := slog.New(newSyslogHandler("castgate-x", path)), &Env{Log: slog.New(newSyslogHandler("castgate-y", path))}
+	patient.PatientLog()
+	flood := slog.NewRecord(time.Now(), slog.LevelInfo, "flood", 0)
+	for hasty.Handler().Handle(t.Context(), flood) == nil { // until it is full
+	}
+	sent := make(chan error)
+	go func() {
+		sent <- patient.Log.Handler().Handle(t.Context(), slog.NewRecord(time.Now(), slog.LevelInfo, "waits", 0))
+	}()
+	buf := make([]byte, 1024)
+	for {
+		n, err := conn.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(buf[:n], []byte("msg=waits")) {
+			break
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
 	}
 }

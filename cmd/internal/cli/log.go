@@ -72,6 +72,7 @@ type datagram struct {
 	path string
 	fd   int // -1 while there is no syslogd
 	line bytes.Buffer
+	wait bool // for room
 }
 
 func newSyslogHandler(name, path string) *syslogHandler {
@@ -123,7 +124,7 @@ func (d *datagram) send() error {
 		if d.fd < 0 && d.dial() != nil {
 			return io.ErrClosedPipe
 		}
-		if err := unix.Sendto(d.fd, msg, unix.MSG_NOSIGNAL, nil); err == nil {
+		if d.sendto(msg) == nil {
 			return nil
 		}
 		_ = unix.Close(d.fd)
@@ -132,11 +133,44 @@ func (d *datagram) send() error {
 	return io.ErrClosedPipe
 }
 
+func (d *datagram) sendto(msg []byte) error {
+	for {
+		// With a timeout a signal ends the call, and Go's scheduler sends some.
+		if err := unix.Sendto(d.fd, msg, unix.MSG_NOSIGNAL, nil); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// logPatience is how long a line of a daemon's waits for room.
+const logPatience = time.Second
+
+// PatientLog is for a daemon, which nobody waits for when it logs: where the
+// syslog's socket is full, its lines wait for room. Else any user could have
+// them dropped, by sending many.
+func (e *Env) PatientLog() {
+	h, is := e.Log.Handler().(*syslogHandler)
+	if !is {
+		return
+	}
+	h.out.mu.Lock()
+	defer h.out.mu.Unlock()
+	_ = unix.Close(h.out.fd)
+	h.out.fd, h.out.wait = -1, true
+	_ = h.out.dial()
+}
+
 func (d *datagram) dial() error {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	kind := unix.SOCK_DGRAM | unix.SOCK_CLOEXEC
+	if !d.wait {
+		kind |= unix.SOCK_NONBLOCK
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, kind, 0)
 	if err != nil {
 		return err
 	}
+	patience := unix.NsecToTimeval(int64(logPatience))
+	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &patience)
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: d.path}); err != nil {
 		_ = unix.Close(fd)
 		return err

@@ -5,6 +5,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,11 +60,28 @@ func parseAccount(line string) (Account, bool) {
 	return Account{Name: f[0], UID: uid, Home: f[5], Shell: f[6]}, err == nil
 }
 
+// localAccounts are those of /etc/passwd, which can be changed here.
+func localAccounts() ([]Account, error) {
+	text, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return nil, err
+	}
+	var all []Account
+	for line := range strings.Lines(string(text)) {
+		if a, ok := parseAccount(strings.TrimSpace(line)); ok {
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}
+
 // person leaves out the accounts of daemons, and those whose shell says that
 // nobody logs in.
-func (a Account) person() bool {
+func (a Account) person() bool { return (a.UID == 0 || a.UID >= firstUser) && a.canLogIn() }
+
+func (a Account) canLogIn() bool {
 	closed := []string{"/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false"}
-	return (a.UID == 0 || a.UID >= firstUser) && !slices.Contains(closed, a.Shell)
+	return !slices.Contains(closed, a.Shell)
 }
 
 func (h *Host) account(name string) (Account, bool) {

@@ -13,29 +13,40 @@ import (
 	"path/filepath"
 )
 
-// change is a file as it is and as it shall be; nil is no file.
-type change struct {
+// change is something as it is and as it shall be.
+type change interface {
+	name() string
+	needed() bool
+	show(w io.Writer) error
+	apply() error
+	undone() change
+}
+
+// fileChange is a file as it is and as it shall be; nil is no file.
+type fileChange struct {
 	path          string
 	before, after []byte
 }
 
 // newChange reads what there is now.
-func newChange(path string, after []byte) (change, error) {
+func newChange(path string, after []byte) (fileChange, error) {
 	before, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		before, err = nil, nil
 	}
-	return change{path, before, after}, err
+	return fileChange{path, before, after}, err
 }
 
-func (c change) needed() bool {
+func (c fileChange) name() string { return c.path }
+
+func (c fileChange) needed() bool {
 	return (c.before == nil) != (c.after == nil) || !bytes.Equal(c.before, c.after)
 }
 
-func (c change) undone() change { return change{c.path, c.after, c.before} }
+func (c fileChange) undone() change { return fileChange{c.path, c.after, c.before} }
 
 // apply puts the file into place whole, or takes it away.
-func (c change) apply() error {
+func (c fileChange) apply() error {
 	if c.after == nil {
 		return os.Remove(c.path)
 	}
@@ -67,7 +78,7 @@ func write(path string, text []byte, mode fs.FileMode) error {
 }
 
 // show prints the change as diff(1) does.
-func (c change) show(w io.Writer) error {
+func (c fileChange) show(w io.Writer) error {
 	cmd := exec.Command("diff", "-u", "--label", c.path, "--label", c.path+" (new)", "/dev/fd/3", "/dev/fd/4")
 	cmd.Stdout = w
 	for _, text := range [][]byte{c.before, c.after} {
@@ -101,7 +112,7 @@ type changes []change
 func (all changes) apply() error {
 	for i, c := range all {
 		if err := c.apply(); err != nil {
-			return errors.Join(fmt.Errorf("write %q: %w", c.path, err), all[:i].undo())
+			return errors.Join(fmt.Errorf("change %q: %w", c.name(), err), all[:i].undo())
 		}
 	}
 	return nil

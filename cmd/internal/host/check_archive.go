@@ -21,7 +21,7 @@ func (h *Host) auditors() []Finding {
 	if h.archiveErr != nil || header == nil {
 		return ok(what)
 	}
-	auth, err := web.NewHeader(header.Name, header.From, header.Auditors)
+	auth, err := web.NewHeader(header)
 	if err != nil {
 		return failed(what, "auditors.header in archive.yaml: "+err.Error(), "castgate-archive.yaml(5) explains it")
 	}

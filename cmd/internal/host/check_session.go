@@ -3,7 +3,6 @@
 package host
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"castgate/keys"
 )
 
 // recorded reports whether a session of the account runs under the recorder,
@@ -176,20 +177,48 @@ func (h *Host) readenv() []Finding {
 		"castgate enable takes it out of "+pamSshd+"; take it out of what that includes by hand")
 }
 
-// sessionHook tells who came in on an account that several people share.
+// sessionHook tells who came in.
 func (h *Host) sessionHook() []Finding {
-	const what = "who it was on shared accounts"
-	var shared []string
-	for name, a := range h.Keys.Accounts {
-		if len(a.Teams) > 0 || len(a.Logins) > 1 {
-			shared = append(shared, name)
-		}
-	}
-	if len(shared) == 0 || bytes.Contains(pamStack(pamSshd), []byte("castgate-guard session-hook")) {
+	const what = "who it was"
+	if hasHook(pamStack(pamSshd)) {
 		return ok(what)
 	}
-	slices.Sort(shared)
-	return warn(what, "recordings of "+names(shared)+" will not name the person: the PAM session hook is off", "pam-auth-update --enable castgate")
+	return warn(what, "recordings will not name the person, nor the key: the PAM session hook is off", "castgate enable")
+}
+
+// beforeRecorder: a shell that sshd starts before it is the recorder can be
+// taken, or its pipes, by another process of the same account.
+func (h *Host) beforeRecorder() []Finding {
+	const what = "nothing of the account's runs before the recorder"
+	local, err := localAccounts()
+	if err != nil {
+		return failed(what, err.Error(), "castgate enable")
+	}
+	if h.keysErr != nil {
+		return nil // keysYAML has said it
+	}
+	svc, _ := keys.New(h.Keys) // without a cache the configuration says who gets in
+	var here, elsewhere []string
+	for _, a := range h.Accounts {
+		switch {
+		case !a.wantsRecorder(svc.Opens):
+		case slices.Contains(local, a):
+			here = append(here, a.Name)
+		default:
+			elsewhere = append(elsewhere, a.Name)
+		}
+	}
+	var all []Finding
+	if len(here) > 0 {
+		all = append(all, Finding{Fail, what, "sshd starts the shell of " + names(here) + " first, and another process of theirs can take it", "castgate enable makes the recorder their login shell"})
+	}
+	if len(elsewhere) > 0 {
+		all = append(all, Finding{Warn, what, "sshd starts the shell of " + names(elsewhere) + " first, and another process of theirs can take it; they are not in /etc/passwd", "set their shell to " + wrapPath + " where they come from (sssd.conf(5), override_shell), with their own under shells in wrap.yaml"})
+	}
+	if all == nil {
+		return ok(what)
+	}
+	return all
 }
 
 func (h *Host) idleConnections() []Finding {
@@ -198,7 +227,7 @@ func (h *Host) idleConnections() []Finding {
 		func(_ Account, s settings) bool {
 			alive, _ := strconv.Atoi(s.get("clientaliveinterval"))
 			unused := s.get("unusedconnectiontimeout")
-			return alive > 0 && (h.version.before(9, 2) || unused != "none" && unused != "0")
+			return alive > 0 && (h.version.before(9, 2) || unused != "" && unused != "none" && unused != "0")
 		})
 }
 

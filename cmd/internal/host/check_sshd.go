@@ -44,7 +44,7 @@ func (h *Host) enabled() []Finding {
 // overridden are the options that a program's own unit or wrapper has been
 // seen to give sshd on its command line, where they beat every file. sshd
 // writes its title over its arguments: they are one string, or several.
-var overridden = regexp.MustCompile(`(?i)-o[\s\x00]*(AuthorizedKeys|ForceCommand|SetEnv|AuthorizedPrincipals)[^\s\x00]*`)
+var overridden = regexp.MustCompile(`(?i)-o[\s\x00]*["']?(AuthorizedKeys|ForceCommand|SetEnv|AuthorizedPrincipals)[^\s\x00]*`)
 
 // commandLine reads the arguments of the running server: EC2 Instance Connect
 // and others put -o AuthorizedKeysCommand there, and sshd -T does not know.

@@ -3,16 +3,16 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"regexp"
+	"slices"
 	"strings"
 
 	"castgate/cmd/internal/cli"
+	"castgate/cmd/internal/config"
+	"castgate/keys"
 )
 
 // pamKept is /etc/pam.d/sshd as it was, for disable.
@@ -33,7 +33,18 @@ var ErrDeclined = errors.New("nothing was changed")
 // Enable puts castgate into sshd's configuration and takes it back when sshd
 // does not accept it or a login does not work.
 func (s *Switch) Enable(ctx context.Context) error {
-	all, err := enabling()
+	if err := privsep(); err != nil {
+		return err
+	}
+	people, err := loginAccounts(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := effective(ctx, people)
+	if err != nil {
+		return err
+	}
+	all, err := enabling(ctx, people)
 	if err != nil {
 		return err
 	}
@@ -41,13 +52,36 @@ func (s *Switch) Enable(ctx context.Context) error {
 		return err
 	}
 	trial := trialAccount(ctx, s.User)
-	return s.perform(ctx, all, func() error { return s.try(ctx, trial) },
+	try := func() error {
+		after, err := effective(ctx, people)
+		if err != nil {
+			return err
+		}
+		if err := widened(people, before, after); err != nil {
+			return err
+		}
+		return s.try(ctx, trial)
+	}
+	return s.perform(ctx, all, try,
 		"castgate is enabled; sessions that are open stay as they are.\n"+
 			"Keep this one open, and log in from a second terminal now. `castgate disable` takes it back.")
 }
 
+// loginAccounts are those that somebody may log in to: people's, root, and what
+// keys.yaml names.
+func loginAccounts(ctx context.Context) ([]Account, error) {
+	conf := keys.Default()
+	if err := config.Load(keys.DefaultConfig, conf); err != nil {
+		return nil, err
+	}
+	return accounts(ctx, named(conf)...)
+}
+
 // Disable takes castgate out of sshd's configuration.
 func (s *Switch) Disable(ctx context.Context) error {
+	if err := privsep(); err != nil {
+		return err
+	}
 	all, err := disabling()
 	if err != nil {
 		return err
@@ -61,31 +95,33 @@ func (s *Switch) Disable(ctx context.Context) error {
 }
 
 // enabling lists what has to change.
-func enabling() (changes, error) {
-	text, err := os.ReadFile(Example)
+func enabling(ctx context.Context, all []Account) (changes, error) {
+	text, err := dropIn(ctx)
 	if err != nil {
-		return nil, cli.Hint(err, "install the package again, or take the file from /usr/share/doc/castgate/examples")
+		return nil, err
 	}
 	snippet, err := newChange(Snippet, text)
 	if err != nil {
 		return nil, err
 	}
-	all := changes{snippet}
-	pam, err := os.ReadFile(pamSshd)
-	if err == nil && readenv.Match(pam) {
-		all = append(all, change{pamSshd, pam, withoutReadenv(pam)})
-		kept, err := newChange(pamKept, pam)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, kept)
+	if err := doubtful(all, text, true, true); err != nil {
+		return nil, cli.Hint(fmt.Errorf("some keys are restricted in a way that castgate could not hold to, and their logins would be refused: %w", err),
+			"give each key one line; a Match block with a ForceCommand of its own, or none, leaves accounts to sshd, unrecorded")
 	}
-	return all, nil
-}
-
-// withoutReadenv is Debian's file with ~/.pam_environment left unread.
-func withoutReadenv(pam []byte) []byte {
-	return regexp.MustCompile(`(?m)^([^#\n]*pam_env\.so.*?)[ \t]+user_readenv=1`).ReplaceAll(pam, []byte("$1"))
+	svc, err := people()
+	if err != nil {
+		return nil, err
+	}
+	shells, err := recorderAsShell(all, svc.Opens)
+	if err != nil {
+		return nil, err
+	}
+	pam, err := pamEnabled()
+	if err != nil {
+		return nil, err
+	}
+	local, err := localEnabled()
+	return slices.Concat(shells, changes{snippet}, pam, local), err
 }
 
 func disabling() (changes, error) {
@@ -93,20 +129,16 @@ func disabling() (changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := changes{snippet}
-	kept, err := os.ReadFile(pamKept)
-	if err != nil {
-		return all, nil // enable did not change it
-	}
-	now, err := newChange(pamSshd, kept)
+	pam, err := pamDisabled()
 	if err != nil {
 		return nil, err
 	}
-	// What somebody changed since stays.
-	if bytes.Equal(now.before, withoutReadenv(kept)) {
-		all = append(all, now)
+	local, err := localDisabled()
+	if err != nil {
+		return nil, err
 	}
-	return append(all, change{pamKept, kept, nil}), nil
+	shells, err := ownShells()
+	return slices.Concat(changes{snippet}, pam, local, shells), err
 }
 
 // propose shows the changes and asks. It returns false when there is nothing
@@ -118,7 +150,7 @@ func (s *Switch) propose(all changes, done string) (bool, error) {
 			continue
 		}
 		needed = true
-		if c.path == pamKept {
+		if c.name() == pamKept {
 			continue // a copy: no news
 		}
 		if err := c.show(s.Out); err != nil {
@@ -146,9 +178,6 @@ func (s *Switch) perform(ctx context.Context, all changes, try func() error, don
 		if c.needed() {
 			wanted = append(wanted, c)
 		}
-	}
-	if err := privsep(); err != nil {
-		return err
 	}
 	if err := wanted.apply(); err != nil {
 		return err
@@ -186,7 +215,7 @@ func (s *Switch) perform(ctx context.Context, all changes, try func() error, don
 func paths(all changes) []string {
 	var out []string
 	for _, c := range all {
-		out = append(out, c.path)
+		out = append(out, c.name())
 	}
 	return out
 }

@@ -103,25 +103,15 @@ func TestConfigured(t *testing.T) {
 	}
 }
 
-func TestWithoutReadenv(t *testing.T) {
-	const before = "# user_readenv=1\nsession required pam_env.so # [1]\nsession    required     pam_env.so user_readenv=1 envfile=/etc/default/locale\n"
-	const after = "# user_readenv=1\nsession required pam_env.so # [1]\nsession    required     pam_env.so envfile=/etc/default/locale\n"
-	if !readenv.MatchString(before) || readenv.MatchString(after) {
-		t.Error("the line is not recognised")
-	}
-	if got := string(withoutReadenv([]byte(before))); got != after {
-		t.Errorf("got %q", got)
-	}
-}
-
 func TestOverridden(t *testing.T) {
 	for line, want := range map[string]bool{
-		"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups":                              false,
-		"/usr/sbin/sshd\x00-D\x00-oAuthorizedKeysCommand=/x\x00":                               true,
-		"/usr/sbin/sshd\x00-D\x00-o\x00authorizedkeyscommand /x\x00":                           true,
-		"sshd: /usr/sbin/sshd -D -o ForceCommand=/bin/true [listener] 0 of 10-100 startups":    true,
-		"/usr/sbin/sshd\x00-D\x00-o\x00Port=2222\x00":                                          false,
-		"sshd: /usr/sbin/sshd -D -o PidFile=/run/ForceCommand [listener] 0 of 10-100 startups": false,
+		"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups":                                     false,
+		"/usr/sbin/sshd\x00-D\x00-oAuthorizedKeysCommand=/x\x00":                                      true,
+		"/usr/sbin/sshd\x00-D\x00-o\x00authorizedkeyscommand /x\x00":                                  true,
+		"sshd: /usr/sbin/sshd -D -o ForceCommand=/bin/true [listener] 0 of 10-100 startups":           true,
+		`ExecStart=-/usr/sbin/sshd -i $SSHD_OPTS -o "AuthorizedKeysFile ${X}/y .ssh/authorized_keys"`: true,
+		"/usr/sbin/sshd\x00-D\x00-o\x00Port=2222\x00":                                                 false,
+		"sshd: /usr/sbin/sshd -D -o PidFile=/run/ForceCommand [listener] 0 of 10-100 startups":        false,
 	} {
 		if got := overridden.MatchString(line); got != want {
 			t.Errorf("%q: %v", line, got)
@@ -217,9 +207,9 @@ func TestChangesAreMadeTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := changes{
-		{old, []byte("before\n"), []byte("after\n")},
-		{fresh, nil, []byte("new\n")},
-		{filepath.Join(dir, "missing", "x"), nil, []byte("can't be\n")},
+		fileChange{old, []byte("before\n"), []byte("after\n")},
+		fileChange{fresh, nil, []byte("new\n")},
+		fileChange{filepath.Join(dir, "missing", "x"), nil, []byte("can't be\n")},
 	}
 	if err := all.apply(); err == nil {
 		t.Error("a change that can't be made was made")

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +26,7 @@ func (h *Host) Sessions(since time.Time) []Finding {
 	const what = "sessions that sshd started"
 	lines, err := h.journal(since, "SYSLOG_IDENTIFIER=sshd", "SYSLOG_IDENTIFIER=sshd-session")
 	if err != nil {
-		return failed(what, "the journal: "+err.Error(), "journalctl -t sshd")
+		return failed(what, "the journal: "+err.Error(), "journalctl -t sshd -t sshd-session")
 	}
 	begun := starts(lines)
 	if level := h.logLevel(); begun.total == 0 && len(level) > 0 && level[0].Level != OK {
@@ -37,8 +36,8 @@ func (h *Host) Sessions(since time.Time) []Finding {
 	if archive == "" {
 		return warn(what, "no target in upload.yaml is a directory of this host: what was delivered can't be compared", "run it where the archive is, or add a dir target")
 	}
-	recorded := h.recordings(archive, since, h.byHand(since))
-	refused, _ := h.journal(since, "_EXE="+wrapPath)
+	guard := h.guardLog(since)
+	recorded := h.recordings(archive, since, guard.byHand)
 	var all []Finding
 	for _, key := range begun.order {
 		missing := begun.count[key] - recorded[key]
@@ -47,10 +46,10 @@ func (h *Host) Sessions(since time.Time) []Finding {
 		}
 		f := Finding{
 			Fail, what, fmt.Sprintf("%d of %d sessions of %s are not recorded", missing, begun.count[key], key),
-			"journalctl _COMM=sshd and the account's start-up files tell more; castgate check finds what is open",
+			"journalctl -t sshd -t sshd-session and the account's start-up files tell more; castgate check finds what is open; what castgate-wrap refused without its guard is in journalctl -t castgate-wrap, where users can write, too",
 		}
-		if wasRefused(refused, key) {
-			f.Level, f.Fix = Warn, "castgate-wrap refused them: journalctl -t castgate-wrap says why"
+		if guard.refused[key] >= missing {
+			f.Level, f.Fix = Warn, "castgate-wrap refused them: journalctl -u castgate-guard says why"
 		}
 		all = append(all, f)
 	}
@@ -124,13 +123,6 @@ func (h *Host) journal(since time.Time, fields ...string) ([]string, error) {
 	return messages, in.Err()
 }
 
-func wasRefused(messages []string, c connection) bool {
-	client := fmt.Sprintf("client=%q", c.addr+" "+c.port)
-	return slices.ContainsFunc(messages, func(m string) bool {
-		return strings.Contains(m, "session refused") && strings.Contains(m, client)
-	})
-}
-
 // archiveDir is the first target that is a directory, "" when none is.
 func (h *Host) archiveDir() string {
 	for _, t := range h.Upload.Targets {
@@ -139,22 +131,6 @@ func (h *Host) archiveDir() string {
 		}
 	}
 	return ""
-}
-
-// notDirect is the guard's word for a recorder that sshd did not start itself:
-// there was a shell before it, which could have shown anything.
-var notDirect = regexp.MustCompile(`\bsession=(\S+).*\bstanding=(behind|outside|nested)\b`)
-
-// byHand lists the sessions whose recorder sshd did not start.
-func (h *Host) byHand(since time.Time) map[string]bool {
-	ids := map[string]bool{}
-	messages, _ := h.journal(since, "_SYSTEMD_UNIT=castgate-guard.service")
-	for _, m := range messages {
-		if f := notDirect.FindStringSubmatch(m); f != nil {
-			ids[f[1]] = true
-		}
-	}
-	return ids
 }
 
 // recordings counts by connection what is in the spool and in the archive. A

@@ -35,18 +35,46 @@ func effective(ctx context.Context, all []Account) (map[string]settings, error) 
 		if err != nil {
 			return nil, fmt.Errorf("%s", said(out, err))
 		}
-		found[a.Name] = parseSettings(out)
+		s := parseSettings(out)
+		if err := s.complete(); err != nil {
+			return nil, err
+		}
+		found[a.Name] = s
 	}
 	return found, nil
 }
 
+// parseSettings reads what sshd -T prints: keywords in lower case up to
+// OpenSSH 10.3, since then as sshd_config(5) writes them.
 func parseSettings(out string) settings {
 	s := settings{}
 	for line := range strings.Lines(out) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		key = strings.ToLower(key)
 		s[key] = append(s[key], value)
 	}
 	return s
+}
+
+// always are the keywords that the checks read and that sshd prints whatever
+// they are set to. Lists are not among them: sshd leaves an empty one out, since
+// 10.4 also AuthorizedKeysFile none.
+var always = []string{
+	"authenticationmethods", "authorizedkeyscommand", "authorizedkeyscommanduser", "authorizedprincipalscommand",
+	"forcecommand", "disableforwarding", "permittunnel", "x11forwarding", "allowagentforwarding",
+	"permitrootlogin", "passwordauthentication", "permitemptypasswords", "kbdinteractiveauthentication", "hostbasedauthentication",
+	"permituserrc", "permituserenvironment", "strictmodes", "clientaliveinterval", "loglevel",
+}
+
+// complete returns an error when one of them is missing. Without it a format
+// that is not understood would pass for a host where nothing is switched on.
+func (s settings) complete() error {
+	for _, key := range always {
+		if len(s[key]) == 0 {
+			return fmt.Errorf("what it prints has no line %q", key)
+		}
+	}
+	return nil
 }
 
 // version is OpenSSH's, as two numbers that compare.

@@ -57,6 +57,10 @@ const trialStatus = 42
 // people use has not read the change yet.
 func (s *Switch) try(ctx context.Context, account string) error {
 	if account == "" {
+		// No account to log in to is not the same as no list of them.
+		if _, err := accounts(ctx); err != nil {
+			return err
+		}
 		fmt.Fprintln(s.Out, "no trial login: there is no account to log in to")
 		return nil
 	}
@@ -65,8 +69,8 @@ func (s *Switch) try(ctx context.Context, account string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if out, err := output(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/key"); err != nil {
-		return fmt.Errorf("make a key for the trial login: %s", said(out, err))
+	if err := trialKey(ctx, dir, account); err != nil {
+		return fmt.Errorf("make a key for the trial login: %w", err)
 	}
 	port, stop, err := trialServer(ctx, dir)
 	if err != nil {
@@ -80,6 +84,19 @@ func (s *Switch) try(ctx context.Context, account string) error {
 		fmt.Fprintf(s.Out, "trial login of %s for %s: works\n", account, t.what)
 	}
 	return nil
+}
+
+// trialKey makes the key of the moment, and a keys.yaml by which castgate-keys
+// lets it into the account, as it does with an emergency key: without GitHub.
+func trialKey(ctx context.Context, dir, account string) error {
+	if err := os.Chmod(dir, 0o755); err != nil { // castgate-keys reads it
+		return err
+	}
+	if out, err := output(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/key"); err != nil {
+		return errors.New(said(out, err))
+	}
+	conf := fmt.Sprintf("github: {org: castgate-trial, token_file: %s/none}\nemergency: {%q: %s/key.pub}\n", dir, account, dir)
+	return write(dir+"/keys.yaml", []byte(conf), 0o644)
 }
 
 // trialServer runs sshd until stop is called. What stands on the command line
@@ -97,7 +114,7 @@ func trialServer(ctx context.Context, dir string) (port int, stop func(), err er
 	cmd := exec.CommandContext(ctx, sshdPath, "-D", "-e",
 		"-o", "Port="+strconv.Itoa(port), "-o", "ListenAddress=127.0.0.1", "-o", "PidFile=none",
 		// Only the key of the moment, whatever a Match block says of files.
-		"-o", "AuthorizedKeysCommand=/bin/cat "+dir+"/key.pub", "-o", "AuthorizedKeysCommandUser=root")
+		"-o", "AuthorizedKeysCommand="+keysPath+" -config "+dir+"/keys.yaml %u %t %k", "-o", "AuthorizedKeysCommandUser="+keysUser)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return 0, nil, err
@@ -154,14 +171,19 @@ func answers(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sshd -T: %s", said(out, err))
 	}
-	addrs := parseSettings(out)["listenaddress"]
-	for end := time.Now().Add(settle); ; time.Sleep(50 * time.Millisecond) {
+	return answersAt(ctx, parseSettings(out)["listenaddress"], settle)
+}
+
+// answersAt returns as soon as an SSH server answers at one of the addresses.
+func answersAt(ctx context.Context, addrs []string, within time.Duration) error {
+	err := errors.New("sshd -T names no address that sshd listens at")
+	for end := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
 		for _, addr := range addrs {
 			if err = banner(ctx, reachable(addr)); err == nil {
 				return nil
 			}
 		}
-		if err == nil || time.Now().After(end) {
+		if len(addrs) == 0 || time.Now().After(end) {
 			return err
 		}
 	}

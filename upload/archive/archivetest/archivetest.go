@@ -23,6 +23,8 @@ import (
 type Recording struct {
 	User, Host, Login, Command string
 
+	LoginID int64
+
 	Start  time.Time
 	Output []string // one event a second
 	NoTTY  bool
@@ -54,7 +56,7 @@ func (r *Recording) Session() asciicast.Session {
 		kind = asciicast.KindCommand
 	}
 	return asciicast.Session{
-		ID: r.ID(), Mode: "setgid", Host: r.Host, User: r.User, UID: 1001, Login: r.Login,
+		ID: r.ID(), Mode: "setgid", Host: r.Host, User: r.User, UID: 1001, Login: r.Login, LoginID: r.LoginID,
 		Client: "192.0.2.7 50514", Server: "192.0.2.1 22", TTY: !r.NoTTY, Kind: kind, Version: "castgate 1.0.0",
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"context"
 	"io"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +35,9 @@ type Archive interface {
 	Search(ctx context.Context, words string, q Query) ([]Hit, error)
 	// Verify checks hashes, signature and chain.
 	Verify(ctx context.Context, r Recording) (Proof, error)
+	// Unnamed counts, for each host, the recordings of sessions that began since
+	// then and that name no person.
+	Unnamed(ctx context.Context, since time.Time) (map[string]int, error)
 }
 
 // States of a recording.
@@ -68,6 +70,9 @@ func (e *Several) Error() string { return "more than one recording has that name
 
 // Arriving says that only parts are here, and no manifest yet.
 func (r Recording) Arriving() bool { return r.State == Live || r.State == Waiting }
+
+// Person is who opened the session, as far as the recording names anybody.
+func (r Recording) Person() manifest.Person { return r.Manifest.Session.Person() }
 
 // ID is the recording's id, which other hosts may have given, too.
 func (r Recording) ID() string { return r.Manifest.Session.ID }
@@ -124,45 +129,30 @@ type Check struct {
 
 // Query selects recordings. Empty fields select everything.
 type Query struct {
-	User, Login, Host, Client, Kind, State string
+	User  manifest.Account
+	Login manifest.Person
+
+	Host, Client, Kind, State string
 
 	Since, Until time.Time
 	Before       string // name of the last one of the page before
 	Limit        int
-	Scope        Scope // what the auditor may see
-}
-
-// Scope is what somebody may see: everything, or what these people did.
-type Scope struct {
-	All    bool
-	Logins []string // GitHub logins
-	Users  []string // accounts
-}
-
-// Allows reports whether r may be seen.
-func (s Scope) Allows(r Recording) bool {
-	session := r.Manifest.Session
-	return s.All ||
-		session.Login != "" && containsFold(s.Logins, session.Login) ||
-		slices.Contains(s.Users, session.User)
-}
-
-func containsFold(list []string, s string) bool {
-	return slices.ContainsFunc(list, func(v string) bool { return strings.EqualFold(v, s) })
+	Scope        archive.Scope // what the auditor may see
 }
 
 // Matches reports whether r is among what q selects, Before aside.
 func (q Query) Matches(r Recording) bool {
 	s := r.Manifest.Session
 	client, _, _ := strings.Cut(s.Client, " ")
-	for _, f := range [][2]string{{q.User, s.User}, {q.Kind, s.Kind}, {q.State, r.State}, {q.Client, client}} {
+	for _, f := range [][2]string{{q.Kind, s.Kind}, {q.State, r.State}, {q.Client, client}} {
 		if f[0] != "" && f[0] != f[1] {
 			return false
 		}
 	}
-	return (q.Login == "" || strings.EqualFold(q.Login, s.Login)) &&
+	return (q.User == "" || q.User == s.Account()) &&
+		(q.Login.IsZero() || q.Login.Is(s.Person())) &&
 		(q.Host == "" || q.Host == r.Host || q.Host == s.Host) &&
 		(q.Since.IsZero() || !r.Manifest.Start.Before(q.Since)) &&
 		(q.Until.IsZero() || r.Manifest.Start.Before(q.Until)) &&
-		q.Scope.Allows(r)
+		q.Scope.Allows(s.Person())
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"castgate/upload/archive"
+	"castgate/upload/manifest"
 )
 
 // archives opens the store in each of the ways there are.
@@ -61,7 +63,7 @@ func (s *sample) indexed() *Indexed {
 func TestArchives(t *testing.T) {
 	s := newSample(t)
 	ids := s.fill()
-	all := Scope{All: true}
+	all := archive.Everything()
 	for name, a := range s.archives() {
 		t.Run(name, func(t *testing.T) {
 			list := func(q Query) (got []string) {
@@ -98,7 +100,7 @@ func TestArchives(t *testing.T) {
 				want int
 			}{
 				"user":       {Query{User: "deploy", Scope: all}, 17},
-				"login":      {Query{Login: "ALICE-GH", Scope: all}, 18},
+				"login":      {Query{Login: manifest.NewPerson("ALICE-GH", 0), Scope: all}, 18},
 				"host":       {Query{Host: "web1.example.org", Scope: all}, 1},
 				"kind":       {Query{Kind: "command", Scope: all}, 16},
 				"sealed":     {Query{State: Sealed, Scope: all}, 1},
@@ -109,14 +111,20 @@ func TestArchives(t *testing.T) {
 				"since":      {Query{Since: sampleStart.Add(24 * time.Hour), Scope: all}, 33},
 				"until":      {Query{Until: sampleStart.Add(38 * time.Minute), Scope: all}, 1},
 				"nobody":     {Query{}, 0},
-				"own":        {Query{Scope: Scope{Users: []string{"mallory"}}}, 1},
-				"own login":  {Query{Scope: Scope{Logins: []string{"Octocat"}}}, 17},
-				"team":       {Query{Scope: Scope{Logins: []string{"octocat", "bob-gh"}}}, 35},
-				"own, other": {Query{User: "deploy", Scope: Scope{Users: []string{"mallory"}}}, 0},
+				"account":    {Query{Scope: sessionsOf("mallory")}, 0},
+				"own login":  {Query{Scope: sessionsOf("Octocat")}, 17},
+				"team":       {Query{Scope: sessionsOf("octocat", "bob-gh")}, 35},
+				"own, other": {Query{User: "alice", Scope: sessionsOf("octocat")}, 0},
+				"own, asked": {Query{Login: manifest.NewPerson("bob-gh", 0), Scope: sessionsOf("octocat")}, 0},
+				"no login":   {Query{Login: manifest.NewPerson("a b", 0), Scope: all}, 0},
 			} {
 				if got := list(tt.q); len(got) != tt.want {
 					t.Errorf("%s: %d recordings, want %d", what, len(got), tt.want)
 				}
+			}
+			unnamed, err := a.Unnamed(t.Context(), sampleStart.Add(24*time.Hour))
+			if want := map[string]int{"web1": 4, "web2": 2, "db1": 3}; err != nil || !maps.Equal(unnamed, want) {
+				t.Errorf("recordings that name nobody: %v, %v, want %v", unnamed, err, want)
 			}
 			testSearch(t, a, ids)
 			testGet(t, a, ids)
@@ -124,10 +132,18 @@ func TestArchives(t *testing.T) {
 	}
 }
 
+func sessionsOf(logins ...string) archive.Scope {
+	var people []manifest.Person
+	for _, l := range logins {
+		people = append(people, manifest.NewPerson(l, 0))
+	}
+	return archive.SessionsOf(people...)
+}
+
 func testSearch(t *testing.T, a Archive, ids map[string]string) {
 	t.Helper()
 	for words, want := range map[string]string{"sever_name": "main", "NGINX emerg": "main", "alert": "hostile", "zebra": "", "': --": ""} {
-		hits, err := a.Search(t.Context(), words, Query{Scope: Scope{All: true}, Limit: 50})
+		hits, err := a.Search(t.Context(), words, Query{Scope: archive.Everything(), Limit: 50})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,8 +156,8 @@ func testSearch(t *testing.T, a Archive, ids map[string]string) {
 			}
 		}
 	}
-	if hits, err := a.Search(t.Context(), "nginx", Query{Scope: Scope{Users: []string{"mallory"}}, Limit: 50}); err != nil || len(hits) != 0 {
-		t.Errorf("mallory finds %d lines of others, %v", len(hits), err)
+	if hits, err := a.Search(t.Context(), "nginx", Query{Scope: sessionsOf("bob-gh"), Limit: 50}); err != nil || len(hits) != 0 {
+		t.Errorf("bob finds %d lines of others, %v", len(hits), err)
 	}
 }
 

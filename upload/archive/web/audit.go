@@ -26,6 +26,18 @@ type Event struct {
 	Host   string    `json:"host,omitempty"`   // whose the id is
 	Detail string    `json:"detail,omitempty"` // words, filters, a file's kind
 	Client string    `json:"client"`
+
+	Login   string `json:"login,omitempty"` // GitHub login of who looked, where it is known
+	LoginID int64  `json:"login_id,omitempty"`
+}
+
+// by is the event with who it was.
+func (ev Event) by(a Auditor) Event {
+	ev.Who, ev.Role = a.Name, a.Role
+	if a.Person.Known() {
+		ev.Login, ev.LoginID = a.Person.Login(), a.Person.ID()
+	}
+	return ev
 }
 
 // Audit is the log of looks into the archive.
@@ -63,7 +75,7 @@ func (a *Audit) Write(ev Event) error {
 		return err
 	}
 	line = append(line, '\n')
-	a.log.Info("audit", "what", ev.What, "who", ev.Who, "role", ev.Role, "id", ev.ID, "host", ev.Host, "detail", ev.Detail, "client", ev.Client)
+	a.log.Info("audit", "what", ev.What, "who", ev.Who, "role", ev.Role, "login", ev.Login, "login_id", ev.LoginID, "id", ev.ID, "host", ev.Host, "detail", ev.Detail, "client", ev.Client)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	files := []string{auditLog}

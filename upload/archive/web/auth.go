@@ -11,7 +11,11 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
+
+	"castgate/upload/archive"
+	"castgate/upload/manifest"
 )
 
 // Auth is how auditors are told apart. Exactly one of its fields is set.
@@ -25,8 +29,7 @@ type Auth struct {
 type Tokens struct{ list []token }
 
 type token struct {
-	name string
-	role string
+	who  Auditor
 	hash [sha256.Size]byte
 }
 
@@ -34,7 +37,8 @@ type token struct {
 const minToken = 16
 
 // ReadTokens reads a token file. Each line is "TOKEN" or "NAME TOKEN", which
-// sees everything, or "NAME TOKEN own", which sees what the account NAME did.
+// sees everything, or "LOGIN TOKEN own", which sees what the person with that
+// GitHub login did; LOGIN may be login:id.
 func ReadTokens(path string) (*Tokens, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -59,16 +63,19 @@ func ReadTokens(path string) (*Tokens, error) {
 }
 
 func parseToken(f []string) (token, error) {
-	t := token{name: "local", role: RoleAll}
+	t := token{who: seesAll("local", manifest.Person{})}
 	secret := f[0]
 	switch {
-	case len(f) == 2, len(f) == 3 && (f[2] == RoleOwn || f[2] == RoleAll):
-		t.name, secret = f[0], f[1]
-		if len(f) == 3 {
-			t.role = f[2]
+	case len(f) == 2, len(f) == 3 && f[2] == RoleAll:
+		t.who, secret = seesAll(f[0], manifest.Person{}), f[1]
+	case len(f) == 3 && f[2] == RoleOwn:
+		p, err := manifest.ParsePerson(f[0])
+		if err != nil {
+			return t, fmt.Errorf("who sees their own sessions is named by GitHub login: %w", err)
 		}
+		t.who, secret = seesOwn(p.Login(), p), f[1]
 	case len(f) > 1:
-		return t, errors.New("want TOKEN, or NAME TOKEN, or NAME TOKEN own")
+		return t, errors.New("want TOKEN, or NAME TOKEN, or LOGIN TOKEN own")
 	}
 	if len(secret) < minToken {
 		return t, fmt.Errorf("a token has %d characters or more", minToken)
@@ -82,13 +89,8 @@ func (t *Tokens) check(secret string) (who Auditor, ok bool) {
 	sum := sha256.Sum256([]byte(secret))
 	for _, tok := range t.list {
 		if subtle.ConstantTimeCompare(sum[:], tok.hash[:]) == 1 {
-			who, ok = Auditor{Name: tok.name, Role: tok.role}, true
+			who, ok = tok.who, true
 		}
-	}
-	if who.Role == RoleOwn {
-		who.Scope.Users = []string{who.Name}
-	} else {
-		who.Scope.All = ok
 	}
 	return who, ok
 }
@@ -98,12 +100,18 @@ type Header struct {
 	Name     string
 	From     []netip.Prefix
 	Auditors []string // who sees everything; empty: everybody that the proxy lets in
+
+	// People says whose GitHub login a value of the header stands for. Without
+	// it the value is the login; with it nothing else is one, or somebody could
+	// choose another's login as their name at the proxy.
+	People map[string]manifest.Person
 }
 
-// NewHeader reads addresses and prefixes: 127.0.0.1, 192.0.2.0/24.
-func NewHeader(name string, from, auditors []string) (*Header, error) {
-	h := &Header{Name: name, Auditors: auditors}
-	for _, s := range from {
+// NewHeader reads the configuration. Addresses and prefixes are as in
+// 127.0.0.1, 192.0.2.0/24.
+func NewHeader(cfg *archive.HeaderAuditors) (*Header, error) {
+	h := &Header{Name: cfg.Name, Auditors: cfg.Auditors}
+	for _, s := range cfg.From {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
 			addr, err := netip.ParseAddr(s)
@@ -114,8 +122,18 @@ func NewHeader(name string, from, auditors []string) (*Header, error) {
 		}
 		h.From = append(h.From, p)
 	}
-	if name == "" || len(h.From) == 0 {
+	if h.Name == "" || len(h.From) == 0 {
 		return nil, errors.New("a header needs a name and the proxy's addresses")
+	}
+	for value, login := range cfg.People {
+		p, err := manifest.ParsePerson(login)
+		if err != nil {
+			return nil, fmt.Errorf("people: %q: %w", value, err)
+		}
+		if h.People == nil {
+			h.People = map[string]manifest.Person{}
+		}
+		h.People[lower(value)] = p
 	}
 	return h, nil
 }
@@ -126,15 +144,35 @@ func (h *Header) who(r *http.Request) (Auditor, error) {
 	if !h.trusted(r.RemoteAddr) {
 		return Auditor{}, errors.New("the connection does not come from the proxy")
 	}
-	names := r.Header.Values(h.Name)
-	if len(names) != 1 || names[0] == "" || strings.ContainsAny(names[0], ",\x00\r\n") {
+	values := r.Header.Values(h.Name)
+	if len(values) != 1 || values[0] == "" || strings.ContainsAny(values[0], ",\x00\r\n") {
 		return Auditor{}, errors.New("the proxy has not said who this is")
 	}
-	who := Auditor{Name: names[0], Role: RoleAll, Scope: Scope{All: true}}
-	if len(h.Auditors) > 0 && !containsFold(h.Auditors, who.Name) {
-		who.Role, who.Scope = RoleOwn, Scope{Users: []string{who.Name}, Logins: []string{who.Name}}
+	name := values[0]
+	named := func(auditor string) bool { return lower(auditor) == lower(name) }
+	if len(h.Auditors) == 0 || slices.ContainsFunc(h.Auditors, named) {
+		return seesAll(name, h.person(name)), nil
 	}
-	return who, nil
+	return seesOwn(name, h.person(name)), nil
+}
+
+// person is whose login the header's value is.
+func (h *Header) person(value string) manifest.Person {
+	if h.People == nil {
+		return manifest.NewPerson(value, 0)
+	}
+	return h.People[lower(value)]
+}
+
+// lower folds the letters from A to Z and no others: some of other alphabets
+// fold to these, and so a name of somebody else's choice to an auditor's.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r
+	}, s)
 }
 
 func (h *Header) trusted(remote string) bool {

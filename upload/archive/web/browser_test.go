@@ -36,6 +36,9 @@ func (s *sample) pageOf(archive Archive, auth Auth) *httptest.Server {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if now := s.now; !now.IsZero() {
+		page.now = func() time.Time { return now }
+	}
 	srv := httptest.NewServer(page)
 	s.t.Cleanup(srv.Close)
 	return srv
@@ -70,6 +73,7 @@ func TestBrowser(t *testing.T) {
 		t.Fatal("this test was built without the player: make web")
 	}
 	s := newSample(t)
+	s.now = sampleStart.AddDate(0, 0, 10)
 	ids := s.fill()
 	large := s.large(24<<20, func(n int) (time.Duration, string) {
 		return 10 * time.Millisecond, fmt.Sprintf("row %09d %s\r\n", n, strings.Repeat("lorem ipsum ", 70))
@@ -80,7 +84,7 @@ func TestBrowser(t *testing.T) {
 		shots = t.TempDir()
 	}
 	given, err := json.Marshal(map[string]any{
-		"url": s.page(tokenAuth(t, testToken)).URL, "token": testToken, "ids": ids, "shots": shots,
+		"url": s.page(tokenAuth(t, testToken+"\noctocat own-"+testToken+" own\n")).URL, "token": testToken, "own": "own-" + testToken, "ids": ids, "shots": shots,
 		"chromium": chromium, "only": os.Getenv("CASTGATE_ONLY"),
 	})
 	if err != nil {

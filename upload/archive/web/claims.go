@@ -3,6 +3,7 @@
 package web
 
 import (
+	"errors"
 	"io/fs"
 	"slices"
 
@@ -60,6 +61,10 @@ func pick(all []Recording, n archive.Name) (Recording, error) {
 			found = append(found, r)
 		}
 	}
+	return only(found)
+}
+
+func only(found []Recording) (Recording, error) {
 	switch len(found) {
 	case 0:
 		return Recording{}, fs.ErrNotExist
@@ -67,4 +72,17 @@ func pick(all []Recording, n archive.Name) (Recording, error) {
 		return found[0], nil
 	}
 	return Recording{}, &Several{found}
+}
+
+// allowed is what Archive.Get's answer is to somebody: what they may not see is
+// not there.
+func allowed(s archive.Scope, rec Recording, err error) (Recording, error) {
+	all := []Recording{rec}
+	var several *Several
+	if errors.As(err, &several) {
+		all = several.All
+	} else if err != nil {
+		return rec, err
+	}
+	return only(slices.DeleteFunc(all, func(r Recording) bool { return !s.Allows(r.Person()) }))
 }

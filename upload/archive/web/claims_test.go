@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"castgate/upload/archive"
 	"castgate/upload/manifest"
 )
 
@@ -119,6 +121,7 @@ var falseClaims = map[string]func(m *manifest.Manifest){
 	"exit":         func(m *manifest.Manifest) { exit := 99; m.Exit = &exit },
 	"end":          func(m *manifest.Manifest) { m.Exit, m.Complete, m.Ended = nil, false, manifest.EndedInterrupted },
 	"login":        func(m *manifest.Manifest) { m.Session.Login = "somebody" },
+	"login id":     func(m *manifest.Manifest) { m.Session.LoginID = 1 },
 	"command":      func(m *manifest.Manifest) { m.Command = "true" },
 	"terminal":     func(m *manifest.Manifest) { m.Term.Cols++ },
 }
@@ -138,7 +141,7 @@ func TestAnIDIsAHosts(t *testing.T) {
 	s.keep(evil("web2"))
 	s.live(bob)
 	for name, a := range s.archives() {
-		rows, err := a.List(t.Context(), Query{Scope: Scope{All: true}, Limit: 10})
+		rows, err := a.List(t.Context(), Query{Scope: archive.Everything(), Limit: 10})
 		if err != nil || len(rows) != 2 {
 			t.Fatalf("%s, while it goes on: %d rows, %v", name, len(rows), err)
 		}
@@ -147,7 +150,7 @@ func TestAnIDIsAHosts(t *testing.T) {
 	s.keep(evil("web3"))
 	for name, a := range s.archives() {
 		t.Run(name, func(t *testing.T) {
-			rows, err := a.List(t.Context(), Query{Scope: Scope{All: true}, Limit: 10})
+			rows, err := a.List(t.Context(), Query{Scope: archive.Everything(), Limit: 10})
 			if err != nil || len(rows) != 3 {
 				t.Fatalf("%d rows, %v", len(rows), err)
 			}
@@ -175,9 +178,37 @@ func TestAnIDIsAHosts(t *testing.T) {
 			if status != http.StatusMultipleChoices || strings.Count(page, `href="/r/`+id+"@web") != 3 {
 				t.Errorf("by the bare id: %d %s", status, page)
 			}
+			testClaimsOfOthers(t, s, a, id)
 			if _, found := v.get("/search?q=launch"); name != "directory" && !strings.Contains(found, id+"@web1") {
 				t.Errorf("search: %s", found)
 			}
 		})
+	}
+}
+
+// testClaimsOfOthers: a claimed id shows nobody the recordings of others.
+func testClaimsOfOthers(t *testing.T, s *sample, a Archive, id string) {
+	t.Helper()
+	srv := s.pageOf(a, tokenAuth(t, "alice-gh alice-token-of-this-test own\nbob-gh bob-token-of-this-test own\ncarol carol-token-of-this-test own\n"))
+	for who, sees := range map[string]struct {
+		status int
+		hosts  []string
+	}{
+		"alice": {http.StatusMultipleChoices, []string{"web2", "web3"}},
+		"bob":   {http.StatusOK, []string{"web1"}},
+		"carol": {http.StatusNotFound, nil},
+	} {
+		v := newVisitor(t, srv).signIn(who + "-token-of-this-test")
+		for _, p := range []string{"/r/" + id, "/?before=" + id} {
+			status, text := v.get(p)
+			if p == "/r/"+id && status != sees.status {
+				t.Errorf("%s, %s: %d", who, p, status)
+			}
+			for _, host := range []string{"web1", "web2", "web3"} {
+				if strings.Contains(text, "@"+host) && !slices.Contains(sees.hosts, host) {
+					t.Errorf("%s, %s: told of the one on %s", who, p, host)
+				}
+			}
+		}
 	}
 }

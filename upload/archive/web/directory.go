@@ -244,6 +244,7 @@ func (d *Directory) List(_ context.Context, q Query) ([]Recording, error) {
 	if err != nil {
 		return nil, err
 	}
+	all = slices.DeleteFunc(all, func(r Recording) bool { return !q.Scope.Allows(r.Person()) })
 	var rows []Recording
 	for _, rec := range all {
 		if q.Matches(rec) && (q.Before == "" || older(rec, q.Before, all)) {
@@ -260,6 +261,18 @@ func older(rec Recording, name string, all []Recording) bool {
 	n, ok := archive.ParseName(name)
 	last := slices.IndexFunc(all, func(r Recording) bool { return ok && n.Means(r.base) })
 	return slices.IndexFunc(all, func(r Recording) bool { return r.base == rec.base }) > last
+}
+
+// Unnamed implements Archive.
+func (d *Directory) Unnamed(_ context.Context, since time.Time) (map[string]int, error) {
+	all, err := d.all()
+	count := map[string]int{}
+	for _, rec := range all {
+		if rec.Person().IsZero() && !rec.Arriving() && !rec.Manifest.Start.Before(since) {
+			count[rec.Manifest.Session.Host]++
+		}
+	}
+	return count, err
 }
 
 // Get implements Archive.

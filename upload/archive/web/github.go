@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"castgate/upload/manifest"
 )
 
 // GitHub signs people in with GitHub's OAuth web flow
@@ -90,27 +92,37 @@ func (g *GitHub) signIn(ctx context.Context, code, redirect string) (Auditor, er
 	if err != nil {
 		return Auditor{}, err
 	}
-	var user struct{ Login string }
+	var user githubUser
 	if err := g.get(ctx, token, "/user", &user); err != nil {
 		return Auditor{}, fmt.Errorf("ask GitHub who this is: %w", err)
 	}
-	if !slug.MatchString(user.Login) {
-		return Auditor{}, fmt.Errorf("GitHub's login %q is none", user.Login)
+	if !slug.MatchString(user.Login) || user.ID <= 0 {
+		return Auditor{}, fmt.Errorf("GitHub's login %q with id %d is nobody's", user.Login, user.ID)
 	}
-	return g.scope(ctx, token, user.Login)
+	return g.auditor(ctx, token, user.person())
 }
 
-func (g *GitHub) scope(ctx context.Context, token, login string) (Auditor, error) {
-	who := Auditor{Name: login}
+// githubUser is what GitHub tells of somebody.
+type githubUser struct {
+	Login string
+	ID    int64
+}
+
+func (u githubUser) person() manifest.Person { return manifest.NewPerson(u.Login, u.ID) }
+
+// auditor asks for the memberships that decide what p sees.
+func (g *GitHub) auditor(ctx context.Context, token string, p manifest.Person) (Auditor, error) {
+	who := Auditor{Name: p.Login(), Person: p}
 	for _, team := range g.Teams {
-		if ok, err := g.active(ctx, token, "/orgs/"+g.Org+"/teams/"+team+"/memberships/"+login); err != nil || ok {
-			who.Role, who.Scope.All = RoleAll, ok
+		if ok, err := g.in(ctx, token, team, p); err != nil {
 			return who, err
+		} else if ok {
+			return seesAll(p.Login(), p), nil
 		}
 	}
-	who.Role = RoleOwn
+	leads, people := false, []manifest.Person{}
 	for lead, team := range g.Leads {
-		ok, err := g.active(ctx, token, "/orgs/"+g.Org+"/teams/"+lead+"/memberships/"+login)
+		ok, err := g.in(ctx, token, lead, p)
 		if err != nil {
 			return who, err
 		}
@@ -119,21 +131,25 @@ func (g *GitHub) scope(ctx context.Context, token, login string) (Auditor, error
 			if err != nil {
 				return who, err
 			}
-			who.Role, who.Scope.Logins = RoleTeam, append(who.Scope.Logins, members...)
+			leads, people = true, append(people, members...)
 		}
 	}
-	if who.Role == RoleTeam {
-		who.Scope.Logins = append(who.Scope.Logins, login)
-		return who, nil
+	if leads {
+		return seesTeam(p.Login(), p, people), nil
 	}
 	if g.Own {
-		ok, err := g.active(ctx, token, "/user/memberships/orgs/"+g.Org)
-		who.Scope.Logins = []string{login}
-		if err != nil || ok {
+		if ok, err := g.active(ctx, token, "/user/memberships/orgs/"+g.Org); err != nil {
 			return who, err
+		} else if ok {
+			return seesOwn(p.Login(), p), nil
 		}
 	}
 	return who, errNotMember
+}
+
+// in asks whether p is in a team.
+func (g *GitHub) in(ctx context.Context, token, team string, p manifest.Person) (bool, error) {
+	return g.active(ctx, token, "/orgs/"+g.Org+"/teams/"+team+"/memberships/"+p.Login())
 }
 
 // active asks for a membership: pending ones don't count.
@@ -150,19 +166,19 @@ func (g *GitHub) active(ctx context.Context, token, path string) (bool, error) {
 	return m.State == "active", nil
 }
 
-func (g *GitHub) members(ctx context.Context, token, team string) ([]string, error) {
-	var logins []string
+func (g *GitHub) members(ctx context.Context, token, team string) ([]manifest.Person, error) {
+	var people []manifest.Person
 	for page := 1; page <= maxMemberPages; page++ {
-		var list []struct{ Login string }
+		var list []githubUser
 		path := fmt.Sprintf("/orgs/%s/teams/%s/members?per_page=100&page=%d", g.Org, team, page)
 		if err := g.get(ctx, token, path, &list); err != nil {
 			return nil, fmt.Errorf("ask GitHub for the members of %q: %w", team, err)
 		}
 		for _, m := range list {
-			logins = append(logins, m.Login)
+			people = append(people, m.person())
 		}
 		if len(list) < 100 {
-			return logins, nil
+			return people, nil
 		}
 	}
 	return nil, fmt.Errorf("team %q has more than %d members", team, maxMemberPages*100)

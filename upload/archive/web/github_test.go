@@ -5,6 +5,7 @@ package web
 import (
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,6 +25,7 @@ type fakeGitHub struct {
 	member map[string]string // path of a membership -> state
 	codes  map[string]string // code -> redirect_uri, each good once
 	tokens map[string]string // token -> login
+	ids    map[string]int64  // login in lower case -> numeric id
 	broken bool
 }
 
@@ -78,9 +80,9 @@ func (g *fakeGitHub) api(w http.ResponseWriter, r *http.Request) {
 	case g.broken:
 		http.Error(w, "<html>", http.StatusBadGateway)
 	case path == "/user":
-		_ = json.NewEncoder(w).Encode(map[string]string{"login": login})
+		_ = json.NewEncoder(w).Encode(map[string]any{"login": login, "id": g.idOf(login)})
 	case path == "/orgs/acme/teams/developers/members":
-		_ = json.NewEncoder(w).Encode([]map[string]string{{"login": "octocat"}, {"login": "Alice-GH"}})
+		_ = json.NewEncoder(w).Encode([]map[string]any{{"login": "octocat", "id": g.idOf("octocat")}, {"login": "Alice-GH", "id": g.idOf("alice-gh")}})
 	default:
 		state, ok := g.member[path]
 		if !ok {
@@ -89,6 +91,14 @@ func (g *fakeGitHub) api(w http.ResponseWriter, r *http.Request) {
 		}
 		_ = json.NewEncoder(w).Encode(map[string]string{"state": state})
 	}
+}
+
+// idOf is a login's numeric id: the one that it was given, or one of its own.
+func (g *fakeGitHub) idOf(login string) int64 {
+	if id := g.ids[strings.ToLower(login)]; id != 0 {
+		return id
+	}
+	return int64(crc32.ChecksumIEEE([]byte(strings.ToLower(login)))) + 1
 }
 
 // come signs in at GitHub as login and returns where the page leads.
@@ -142,6 +152,10 @@ func TestGitHubSignIn(t *testing.T) {
 				t.Errorf("%s: %d for %s", tt.login, status, id)
 			}
 		}
+	}
+	g.ids = map[string]int64{"ghost": -1}
+	if resp, _ := g.come(t, newVisitor(t, srv), "ghost"); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("somebody without an id: %s", resp.Status)
 	}
 	delete(g.member, "/user/memberships/orgs/acme")
 	v := newVisitor(t, srv)

@@ -35,7 +35,7 @@ func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 		rows = x.matching(live, q)
 	} else {
 		last, err := x.Get(ctx, q.Before)
-		if err != nil {
+		if last, err = allowed(q.Scope, last, err); err != nil {
 			return nil, err
 		}
 		after = &last
@@ -122,14 +122,12 @@ func (x *Indexed) sameID(id string) (all []Recording) {
 
 // filter is the part of q that the index knows; Matches does the rest.
 func (q Query) filter() archive.Filter {
-	f := archive.Filter{User: q.User, Login: q.Login, Host: q.Host, Since: q.Since, Until: q.Until}
-	if !q.Scope.All && f.Login == "" && len(q.Scope.Logins) == 1 && len(q.Scope.Users) == 0 {
-		f.Login = q.Scope.Logins[0]
-	}
-	if !q.Scope.All && f.User == "" && len(q.Scope.Users) == 1 && len(q.Scope.Logins) == 0 {
-		f.User = q.Scope.Users[0]
-	}
-	return f
+	return archive.Filter{User: q.User, Login: q.Login, Scope: &q.Scope, Host: q.Host, Since: q.Since, Until: q.Until}
+}
+
+// Unnamed implements Archive.
+func (x *Indexed) Unnamed(_ context.Context, since time.Time) (map[string]int, error) {
+	return x.Index.Unnamed(since)
 }
 
 // Get implements Archive. What is not in the index yet is looked for where the

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"castgate/upload/manifest"
 )
 
 // pageSize is how many recordings a page lists.
@@ -24,6 +26,7 @@ func label(field string) string {
 
 type listData struct {
 	page
+	Note    string // what is not among the rows, and why
 	Filter  map[string]string
 	Any     bool // a filter is set
 	Wrong   string
@@ -51,6 +54,10 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 		Kinds: []string{"shell", "command", "transfer", "subsystem"}, States: []string{Live, Waiting, Delivered, Interrupted, Sealed},
 	}
 	set := filters(r)
+	if data.Note, err = s.leftOut(r.Context(), who(r), len(set) == 0 && q.Before == ""); err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	for _, f := range fields {
 		if data.Filter[f] = set.Get(f); data.Filter[f] != "" {
 			data.Any, data.Removed[f] = true, without(set, f)
@@ -95,8 +102,14 @@ func without(set url.Values, field string) string {
 func query(r *http.Request) (q Query, wrong string) {
 	v := r.URL.Query()
 	q = Query{
-		User: v.Get("user"), Login: v.Get("login"), Host: v.Get("host"), Client: v.Get("client"),
+		User: manifest.Account(v.Get("user")), Host: v.Get("host"), Client: v.Get("client"),
 		Kind: v.Get("kind"), State: v.Get("state"), Before: v.Get("before"), Scope: who(r).Scope,
+	}
+	if login := v.Get("login"); login != "" {
+		var err error
+		if q.Login, err = manifest.ParsePerson(login); err != nil {
+			q.Login, wrong = manifest.NewPerson(login, 0), "A GitHub login has letters, digits and hyphens, and may be followed by a colon and the person's id."
+		}
 	}
 	for field, at := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
 		if v.Get(field) == "" {

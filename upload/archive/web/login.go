@@ -72,7 +72,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 
 // enter starts a session under a new name and goes on to where they wanted.
 func (s *Server) enter(w http.ResponseWriter, r *http.Request, a Auditor, next string) {
-	if !s.note(w, r, Event{Who: a.Name, Role: a.Role, What: "sign-in"}) {
+	if !s.note(w, r, Event{What: "sign-in"}.by(a)) {
 		return
 	}
 	setCookie(w, secure(r), cookieName(secure(r)), s.sessions.begin(a), sessionMax)
@@ -82,7 +82,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, a Auditor, next s
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	name := cookieName(secure(r))
 	if c, err := r.Cookie(name); err == nil {
-		if a, ok := s.sessions.get(c.Value); ok && !s.note(w, r, Event{Who: a.Name, Role: a.Role, What: "sign-out"}) {
+		if a, ok := s.sessions.get(c.Value); ok && !s.note(w, r, Event{What: "sign-out"}.by(a)) {
 			return
 		}
 		s.sessions.end(c.Value)

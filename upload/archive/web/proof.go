@@ -112,7 +112,7 @@ func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error
 	if err != nil {
 		return err
 	}
-	own, before, after, follows := manifest.Hash(text), "", false, false
+	own, before, after, follows := manifest.Hash(text), false, false, false
 	store := d.store()
 	near := archive.Filter{Dir: r.Host, Since: m.Start.Add(-chainReach), Until: m.End.Add(chainReach)}
 	for e, err := range store.Walk(near) {
@@ -125,7 +125,7 @@ func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error
 		switch e.Manifest.Sequence {
 		case m.Sequence - 1:
 			if _, text, err := store.ReadManifest(e.Path); err == nil && manifest.Hash(text) == m.Previous {
-				before = e.Manifest.Session.ID
+				before = true
 			}
 		case m.Sequence + 1:
 			after, follows = true, follows || e.Manifest.Previous == own
@@ -136,8 +136,9 @@ func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error
 		p.add("chain", false, fmt.Sprintf("recording %d of this host was made after another manifest than this one", m.Sequence+1))
 	case m.Sequence == 1:
 		p.add("chain", true, "the first of this host")
-	case before != "":
-		p.add("chain", true, fmt.Sprintf("number %d of this host, made after %s", m.Sequence, before))
+	case before:
+		// Whose that one is, who sees this one need not know.
+		p.add("chain", true, fmt.Sprintf("number %d of this host, made after number %d", m.Sequence, m.Sequence-1))
 	default:
 		p.add("chain", true, fmt.Sprintf("number %d of this host; number %d is from another day", m.Sequence, m.Sequence-1))
 	}

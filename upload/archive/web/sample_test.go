@@ -28,6 +28,7 @@ type sample struct {
 	t      *testing.T
 	dir    string
 	n      int
+	now    time.Time // of the page; zero: the clock's
 	key    *manifest.Signer
 	chains map[string]*chainEnd // by host
 

@@ -7,13 +7,17 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"castgate/upload/archive"
+	"castgate/upload/manifest"
 )
 
 // Auditor is somebody who is signed in.
 type Auditor struct {
-	Name  string // as the page and the audit log show it
-	Role  string // own, team or all
-	Scope Scope
+	Name   string // as the page and the audit log show it
+	Role   string // own, team or all
+	Person manifest.Person
+	Scope  archive.Scope
 }
 
 // Roles.
@@ -22,6 +26,19 @@ const (
 	RoleTeam = "team"
 	RoleAll  = "all"
 )
+
+// What each role sees is in its Scope, which knows people only.
+func seesAll(name string, p manifest.Person) Auditor {
+	return Auditor{name, RoleAll, p, archive.Everything()}
+}
+
+func seesTeam(name string, p manifest.Person, members []manifest.Person) Auditor {
+	return Auditor{name, RoleTeam, p, archive.SessionsOf(append(members, p)...)}
+}
+
+func seesOwn(name string, p manifest.Person) Auditor {
+	return Auditor{name, RoleOwn, p, archive.SessionsOf(p)}
+}
 
 // A session ends after sessionIdle without a request and at the latest after
 // sessionMax, which is also how long somebody who left the team still sees

@@ -79,7 +79,7 @@ func facts(rec Recording) string {
 	for _, f := range [][2]string{
 		{"recording", rec.ID()},
 		{"account", s.User},
-		{"GitHub login", s.Login},
+		{"GitHub login", rec.Person().String()},
 		{"key", s.Key},
 		{"host", rec.Host},
 		{"client", s.Client},

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -132,9 +131,8 @@ func (s *Server) identify(r *http.Request) (Auditor, bool) {
 
 // note writes an audit event, and answers for the caller when that fails.
 func (s *Server) note(w http.ResponseWriter, r *http.Request, ev Event) bool {
-	a := who(r)
 	if ev.Who == "" {
-		ev.Who, ev.Role = a.Name, a.Role
+		ev = ev.by(who(r))
 	}
 	ev.Time, ev.Client = s.now().UTC(), clientOf(r)
 	if err := s.audit.Write(ev); err != nil {
@@ -161,19 +159,7 @@ func clientOf(r *http.Request) string {
 // that they may not see is answered as one that is not there.
 func (s *Server) recording(w http.ResponseWriter, r *http.Request) (Recording, bool) {
 	rec, err := s.archive.Get(r.Context(), r.PathValue("id"))
-	var several *Several
-	if errors.As(err, &several) { // of those that they may not see they learn nothing
-		several.All = slices.DeleteFunc(several.All, func(one Recording) bool { return !who(r).Scope.Allows(one) })
-		if len(several.All) == 1 {
-			rec, err = several.All[0], nil
-		} else if len(several.All) == 0 {
-			err = fs.ErrNotExist
-		}
-	}
-	if err == nil && !who(r).Scope.Allows(rec) {
-		err = fs.ErrNotExist
-	}
-	if err != nil {
+	if rec, err = allowed(who(r).Scope, rec, err); err != nil {
 		s.fail(w, r, err)
 		return rec, false
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"castgate/packaging/hosttest"
+	"castgate/upload/archive"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -29,6 +30,8 @@ type visitor struct {
 	t    *testing.T
 	base string
 	http *http.Client
+
+	always []string // headers of every request
 }
 
 func newVisitor(t *testing.T, srv *httptest.Server) *visitor {
@@ -37,7 +40,7 @@ func newVisitor(t *testing.T, srv *httptest.Server) *visitor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &visitor{t, srv.URL, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &visitor{t: t, base: srv.URL, http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 func (v *visitor) do(method, path, body string, header ...string) (*http.Response, string) {
@@ -50,6 +53,7 @@ func (v *visitor) do(method, path, body string, header ...string) (*http.Respons
 	if body != "" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	header = append(header, v.always...)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -249,20 +253,20 @@ func TestSessionsExpire(t *testing.T) {
 func TestOwnSeesTheirOwn(t *testing.T) {
 	s := newSample(t)
 	ids := s.fill()
-	v := newVisitor(t, s.page(tokenAuth(t, "mallory mallory-token-0123456789 own\naudit audit-token-0123456789\n"))).signIn("mallory-token-0123456789")
+	v := newVisitor(t, s.page(tokenAuth(t, "Bob-GH bob-token-0123456789 own\naudit audit-token-0123456789\n"))).signIn("bob-token-0123456789")
 	_, list := v.get("/")
-	if !strings.Contains(list, ids["hostile"]) || strings.Contains(list, ids["main"]) || strings.Contains(list, ids["live"]) {
-		t.Error("the list of mallory is not mallory's")
+	if !strings.Contains(list, ids["long"]) || strings.Contains(list, ids["main"]) || strings.Contains(list, ids["live"]) {
+		t.Error("the list of bob is not bob's")
 	}
 	if _, found := v.get("/search?q=nginx"); strings.Contains(found, ids["main"]) {
-		t.Error("mallory finds what deploy did")
+		t.Error("bob finds what deploy did")
 	}
 	for _, p := range []string{"", "/cast", "/play/index.json", "/play/outline.json", "/play/s0.json", "/live", "/verify", "/download/cast", "/download/json", "/download/txt"} {
 		if status, _ := v.get("/r/" + ids["main"] + p); status != http.StatusNotFound {
 			t.Errorf("deploy's %s: %d", p, status)
 		}
 	}
-	if status, _ := v.get("/r/" + ids["hostile"] + "/download/cast"); status != http.StatusOK {
+	if status, _ := v.get("/r/" + ids["long"] + "/download/cast"); status != http.StatusOK {
 		t.Errorf("own recording: %d", status)
 	}
 	if _, list := newVisitor(t, s.page(tokenAuth(t, "audit audit-token-0123456789"))).signIn("audit-token-0123456789").get("/"); !strings.Contains(list, ids["main"]) {
@@ -548,7 +552,7 @@ func TestFollowJoinsWithoutGap(t *testing.T) {
 }
 
 func TestHeader(t *testing.T) {
-	h, err := NewHeader("X-Remote-User", []string{"192.0.2.0/24", "127.0.0.1"}, []string{"Ann"})
+	h, err := NewHeader(&archive.HeaderAuditors{Name: "X-Remote-User", From: []string{"192.0.2.0/24", "127.0.0.1"}, Auditors: []string{"Ann", "Kim"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -560,6 +564,7 @@ func TestHeader(t *testing.T) {
 		{"192.0.2.7:1", []string{"ann"}, RoleAll},
 		{"127.0.0.1:1", []string{"bob"}, RoleOwn},
 		{"[::ffff:127.0.0.1]:1", []string{"bob"}, RoleOwn},
+		{"127.0.0.1:1", []string{"\u212aim"}, RoleOwn}, // folds to k
 		{"198.51.100.1:1", []string{"ann"}, ""},
 		{"192.0.2.7:1", nil, ""},
 		{"192.0.2.7:1", []string{""}, ""},
@@ -573,8 +578,13 @@ func TestHeader(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "x", "192.0.2.0/33"} {
-		if _, err := NewHeader("X", []string{bad}, nil); err == nil {
+		if _, err := NewHeader(&archive.HeaderAuditors{Name: "X", From: []string{bad}}); err == nil {
 			t.Errorf("%q is taken for an address", bad)
+		}
+	}
+	for value, login := range map[string]string{"ann@example.org": "", "bob@example.org": "bob@example.org", "": "a:x"} {
+		if _, err := NewHeader(&archive.HeaderAuditors{Name: "X", From: []string{"127.0.0.1"}, People: map[string]string{value: login}}); err == nil {
+			t.Errorf("%q is taken for a login", login)
 		}
 	}
 	s := newSample(t)
@@ -588,6 +598,8 @@ func TestReadTokens(t *testing.T) {
 	for text, ok := range map[string]bool{
 		testToken: true, "# who\n\nann " + testToken + "\nbob " + testToken + "x own\n": true,
 		"": false, "short": false, "ann short": false, "ann " + testToken + " root": false, "a b c d": false,
+		"ann:583231 " + testToken + " own": true, "ann@example.org " + testToken: true,
+		"ann@example.org " + testToken + " own": false, "ann:0 " + testToken + " own": false,
 	} {
 		p := filepath.Join(t.TempDir(), "token")
 		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {

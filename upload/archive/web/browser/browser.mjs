@@ -84,6 +84,23 @@ step('list: newest first, badges, pages', async () => {
   assert.equal(more, 22);
 });
 
+step('a list says what it leaves out', async () => {
+  await main.goto(`${url}/`);
+  assert.match(await main.innerText('.note'), /^\d+ recordings of the last 30 days name no person, on db1, web1, web2: /);
+  const own = await open();
+  await own.goto(`${url}/`);
+  await own.fill('#token', given.own);
+  await own.click('form[action="/login"] button');
+  await own.waitForSelector('table.list');
+  const users = await own.$$eval('table.list .what', (r) => [...new Set(r.map((x) => x.querySelector('.gh')?.textContent))]);
+  assert.deepEqual(users, ['@octocat']);
+  assert.match(await own.innerText('.note'), /^You see the sessions whose recordings name @octocat/);
+  await shot(own, 'own');
+  await own.evaluate(() => document.querySelector('.note').scrollIntoView());
+  await shot(own, 'own-note');
+  await own.context().close();
+});
+
 step('filter: in the address, removed one by one', async () => {
   await main.goto(`${url}/`);
   await main.fill('input[name=user]', 'deploy');

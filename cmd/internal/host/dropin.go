@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"castgate/cmd/internal/cli"
+)
+
+// dropIn is castgate's part of sshd's configuration for this host: the shipped
+// one, which keeps what the host had narrower already.
+func dropIn(ctx context.Context) ([]byte, error) {
+	text, err := os.ReadFile(Example)
+	if err != nil {
+		return nil, cli.Hint(err, "install the package again, or take the file from /usr/share/doc/castgate/examples")
+	}
+	out, err := output(ctx, sshdPath, "-T")
+	if err != nil {
+		return nil, fmt.Errorf("sshd -T: %s", said(out, err))
+	}
+	global := parseSettings(out)
+	if err := global.complete(); err != nil {
+		return nil, fmt.Errorf("sshd -T: %w", err)
+	}
+	root, err := effective(ctx, []Account{{Name: "root"}})
+	if err != nil {
+		return nil, err
+	}
+	return narrowed(text, global, root["root"]), nil
+}
+
+// narrowed writes into the shipped drop-in what is in force now and opens less.
+func narrowed(text []byte, global, root settings) []byte {
+	// The file that stays root's way in is opened only where it was read until now.
+	if files := root.get("authorizedkeysfile"); !slices.ContainsFunc(strings.Fields(files), usualFile) {
+		// Since OpenSSH 10.6 none is not printed.
+		text = replaceValue(text, `(?m)^    AuthorizedKeysFile .*$`, "    AuthorizedKeysFile "+cmp.Or(files, "none"))
+	}
+	// sshd reads one SetEnv line only.
+	var env []string
+	for _, value := range global["setenv"] {
+		if !strings.HasPrefix(value, "HOME=") {
+			env = append(env, ` "`+value+`"`)
+		}
+	}
+	text = replaceValue(text, `(?m)^SetEnv .*$`, "SetEnv HOME="+homePath+strings.Join(env, ""))
+	if seconds, err := strconv.Atoi(global.get("unusedconnectiontimeout")); err == nil && seconds > 0 && seconds < 30 {
+		text = replaceValue(text, `(?m)^UnusedConnectionTimeout .*$`, "UnusedConnectionTimeout "+strconv.Itoa(seconds))
+	}
+	return text
+}
+
+func replaceValue(text []byte, pattern, line string) []byte {
+	return regexp.MustCompile(pattern).ReplaceAllLiteral(text, []byte(line))
+}
+
+func usualFile(name string) bool {
+	return slices.Contains([]string{".ssh/authorized_keys", "%h/.ssh/authorized_keys", "/root/.ssh/authorized_keys"}, name)
+}
+
+// sessionHookLine is what enable adds to PAM's stack of sshd.
+const sessionHookLine = "session optional pam_exec.so quiet /usr/lib/castgate/castgate-guard session-hook # castgate enable\n"
+
+// pamWanted is PAM's file for sshd as castgate wants it: ~/.pam_environment is
+// left unread, and the session hook tells who came in, and with which key. hooked
+// says that another file of the stack has the hook already.
+func pamWanted(pam []byte, hooked bool) []byte {
+	pam = regexp.MustCompile(`(?m)^([^#\n]*pam_env\.so.*?)[ \t]+user_readenv=1`).ReplaceAll(pam, []byte("$1"))
+	if hooked || bytes.Contains(pam, []byte(sessionHookLine)) {
+		return pam
+	}
+	if len(pam) > 0 && pam[len(pam)-1] != '\n' {
+		pam = append(pam, '\n')
+	}
+	return append(pam, sessionHookLine...)
+}
+
+// pamEnabled lists the changes to PAM's file, with a copy of it for disable.
+func pamEnabled() (changes, error) {
+	now, err := newChange(pamSshd, nil)
+	if err != nil || now.before == nil {
+		return nil, err // no PAM
+	}
+	now.after = pamWanted(now.before, hasHook(pamStack(pamSshd)))
+	kept, err := newChange(pamKept, nil)
+	if err != nil {
+		return nil, err
+	}
+	kept.after = now.before
+	// The copy of an earlier enable, after which castgate alone has changed the file, stays.
+	if kept.before != nil && bytes.Equal(pamWanted(kept.before, false), now.after) {
+		kept.after = kept.before
+	}
+	if !now.needed() {
+		kept.after = kept.before
+	}
+	return changes{now, kept}, nil
+}
+
+// pamDisabled puts PAM's file back. What somebody changed since stays, but the
+// hook goes.
+func pamDisabled() (changes, error) {
+	now, err := newChange(pamSshd, nil)
+	if err != nil || now.before == nil {
+		return nil, err
+	}
+	now.after = bytes.ReplaceAll(now.before, []byte(sessionHookLine), nil)
+	kept, err := newChange(pamKept, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, hooked := range []bool{true, false} {
+		if kept.before != nil && bytes.Equal(now.before, pamWanted(kept.before, hooked)) {
+			now.after = kept.before
+		}
+	}
+	return changes{now, kept}, nil
+}
+
+func hasHook(stack []byte) bool { return bytes.Contains(stack, []byte("castgate-guard session-hook")) }

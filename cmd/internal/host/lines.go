@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"castgate/wrap/guard"
+)
+
+// guardUnit is what journald itself notes of the guard's lines. A recorder's
+// own are sent under its user's id, and any program of theirs could have sent
+// them: nothing that excuses a session may rest on these.
+const guardUnit = "_SYSTEMD_UNIT=castgate-guard.service"
+
+// told is what the guard's log says about sessions.
+type told struct {
+	byHand  map[string]bool    // whose recorder sshd did not start: a shell before it could have shown anything
+	refused map[connection]int // sessions of sshd's that castgate-wrap refused
+}
+
+// guardLog reads it. Without a guard there is none.
+func (h *Host) guardLog(since time.Time) told {
+	messages, _ := h.journal(since, guardUnit)
+	return understand(messages)
+}
+
+func understand(messages []string) told {
+	t := told{map[string]bool{}, map[connection]int{}}
+	for _, m := range messages {
+		f := logFields(m)
+		switch f["msg"] {
+		case "session":
+			if s := guard.Standing(f["standing"]); s != guard.Direct {
+				t.byHand[f["session"]] = true
+			}
+		case guard.LineRefused:
+			if addr, port, is := strings.Cut(f["client"], " "); is && !t.byHand[f["session"]] {
+				t.refused[connection{f["account"], addr, port}]++
+			}
+		}
+	}
+	return t
+}
+
+// logFields reads "key=value …", where what has anything unusual is quoted
+// (slog.TextHandler). What is in the quotes is never taken for a field.
+func logFields(line string) map[string]string {
+	all := map[string]string{}
+	for line != "" {
+		var key, value string
+		key, line = logWord(line, "=")
+		value, line = logWord(line, " ")
+		if _, twice := all[key]; !twice {
+			all[key] = value
+		}
+	}
+	return all
+}
+
+func logWord(line, end string) (word, rest string) {
+	quoted, err := strconv.QuotedPrefix(line)
+	if err != nil {
+		word, rest, _ = strings.Cut(line, end)
+		return word, rest
+	}
+	word, _ = strconv.Unquote(quoted)
+	return word, strings.TrimPrefix(line[len(quoted):], end)
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"castgate/cmd/internal/cli"
+	"castgate/wrap/restrict"
+)
+
+// widened says for which accounts castgate's configuration would allow more
+// than what is in force now. In sshd_config(5) the first value wins, and so a
+// ForceCommand for everybody (a menu, internal-sftp) gives way to castgate's.
+func widened(all []Account, before, after map[string]settings) error {
+	forced := map[string][]string{}
+	for _, a := range all {
+		was, is := before[a.Name], after[a.Name]
+		if command := was.get("forcecommand"); command != is.get("forcecommand") && command != "none" {
+			forced[command] = append(forced[command], a.Name)
+		}
+		for _, file := range strings.Fields(is.get("authorizedkeysfile")) {
+			if file != "none" && !slices.Contains(strings.Fields(was.get("authorizedkeysfile")), file) {
+				return cli.Hint(fmt.Errorf("keys in %s would open %s, and do not now", file, a.Name), "look for another Match block that names it")
+			}
+		}
+	}
+	for command, accounts := range forced {
+		return cli.Hint(fmt.Errorf("%s may run only %q now (%s), and would get a shell", names(accounts), command, from(configured(sshdMain), "forcecommand")),
+			"put that ForceCommand into a Match block of its own, for the accounts it is for: then it stays, and is not recorded")
+	}
+	return nil
+}
+
+// doubtful says which keys castgate could not hold to what they are restricted
+// to, with first in front of sshd's configuration: with the drop-in, before it
+// is there. hook says whether the session hook runs, note whether sshd tells
+// root's sessions with which key they began.
+func doubtful(all []Account, first []byte, hook, note bool) error {
+	conf := restrict.ReadFiles(sshdMain, first)
+	var errs []error
+	for _, a := range all {
+		account := a.restrict()
+		errs = append(errs, conf.Doubts(account)...)
+		lines, err := conf.Restricted(account)
+		if err != nil || hook || a.UID == 0 && note {
+			continue // the first has been said
+		}
+		for _, l := range lines {
+			errs = append(errs, fmt.Errorf("%s restricts a key, and nothing tells which key opened a session", l.Where()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (a Account) restrict() restrict.Account {
+	return restrict.Account{Name: a.Name, UID: a.UID, Home: func() (string, error) { return a.Home, nil }}
+}
+
+// restrictedKeys: a session is refused where it can't be told what its key is
+// restricted to.
+func (h *Host) restrictedKeys() []Finding {
+	const what = "keys and certificates restricted to a command"
+	if h.sshdErr != nil {
+		return nil // sshdConfig has said it
+	}
+	recorded := slices.DeleteFunc(slices.Clone(h.Accounts), func(a Account) bool { return !recorded(a, h.sshd[a.Name]) })
+	hook := hasHook(pamStack(pamSshd)) && h.global().get("usepam") == "yes"
+	err := doubtful(recorded, nil, hook, h.sshd["root"].get("exposeauthinfo") == "yes")
+	if err == nil {
+		return ok(what)
+	}
+	lines := strings.Split(err.Error(), "\n")
+	return failed(what, names(lines)+": such logins are refused",
+		"castgate enable switches on what tells the key; give each key one line; a Match block with a ForceCommand of its own leaves accounts to sshd")
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package host
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"castgate/cmd/internal/cli"
+	"castgate/wrap"
+)
+
+// shellChange gives an account of /etc/passwd another login shell.
+type shellChange struct{ account, before, after string }
+
+func (c shellChange) name() string   { return "the login shell of " + c.account }
+func (c shellChange) needed() bool   { return c.before != c.after }
+func (c shellChange) undone() change { return shellChange{c.account, c.after, c.before} }
+
+func (c shellChange) show(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "login shell of %s: %s -> %s\n", c.account, c.before, c.after)
+	return err
+}
+
+// apply leaves the lock and the writing of passwd(5) to usermod(8).
+func (c shellChange) apply() error {
+	if out, err := output(context.Background(), "/usr/sbin/usermod", "-s", c.after, c.account); err != nil {
+		return fmt.Errorf("usermod -s %s %s: %s", c.after, c.account, said(out, err))
+	}
+	return nil
+}
+
+// recorderAsShell makes the recorder the login shell of the accounts that
+// castgate-keys opens, and keeps their own shells in wrap.yaml. Behind
+// ForceCommand alone their own shell runs first, and any other process of theirs
+// can take it or its pipes before it has become the recorder.
+//
+// wrap.yaml comes first: what it says of an account whose shell is still its
+// own does nothing.
+func recorderAsShell(all []Account, opens func(account string) bool) (changes, error) {
+	conf, err := wrap.ReadConfig(wrap.ConfigPath)
+	if err != nil {
+		return nil, err
+	}
+	local, err := localAccounts()
+	if err != nil {
+		return nil, err
+	}
+	shells := maps.Clone(conf.Shells)
+	if shells == nil {
+		shells = map[string]string{}
+	}
+	var switched changes
+	for _, a := range all {
+		if !a.wantsRecorder(opens) || !slices.Contains(local, a) {
+			continue
+		}
+		shells[a.Name] = wrap.RealShell(wrap.Account{Name: a.Name, Shell: a.Shell}, nil, nil)
+		switched = append(switched, shellChange{a.Name, a.Shell, wrapPath})
+	}
+	kept, err := shellsKept(shells)
+	if err != nil {
+		return nil, err
+	}
+	return append(changes{kept}, switched...), nil
+}
+
+// wantsRecorder: root's own shell is the way in when the recorder is broken.
+func (a Account) wantsRecorder(opens func(account string) bool) bool {
+	return a.UID != 0 && a.canLogIn() && a.Shell != wrapPath && opens(a.Name)
+}
+
+// ownShells gives every account its own shell back, and then forgets it.
+func ownShells() (changes, error) {
+	conf, err := wrap.ReadConfig(wrap.ConfigPath)
+	if err != nil {
+		return nil, err
+	}
+	local, err := localAccounts()
+	if err != nil {
+		return nil, err
+	}
+	var all changes
+	shells := maps.Clone(conf.Shells)
+	for _, a := range local {
+		if a.Shell == wrapPath {
+			own := wrap.RealShell(wrap.Account{Name: a.Name, Shell: a.Shell}, conf.Shells, exists)
+			all = append(all, shellChange{a.Name, a.Shell, own})
+			delete(shells, a.Name)
+		}
+	}
+	kept, err := shellsKept(shells)
+	return append(all, kept), err
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// shellsKept is wrap.yaml with these shells.
+func shellsKept(shells map[string]string) (fileChange, error) {
+	c, err := newChange(wrap.ConfigPath, nil)
+	if err != nil {
+		return c, err
+	}
+	c.after, err = withShells(c.before, shells)
+	return c, err
+}
+
+// withShells is the text of wrap.yaml with these shells in the place of those
+// that it has. All else, the comments above all, stays as somebody wrote it.
+func withShells(text []byte, shells map[string]string) ([]byte, error) {
+	rest, old, err := cutShells(text)
+	if err != nil || maps.Equal(old, shells) {
+		return text, err
+	}
+	if len(shells) == 0 {
+		return rest, nil
+	}
+	var b strings.Builder
+	b.Write(rest)
+	if len(rest) > 0 && rest[len(rest)-1] != '\n' {
+		b.WriteByte('\n')
+	}
+	b.WriteString("shells:\n")
+	for _, name := range slices.Sorted(maps.Keys(shells)) {
+		fmt.Fprintf(&b, "  %q: %q\n", name, shells[name])
+	}
+	_, now, err := cutShells([]byte(b.String()))
+	if err == nil && !maps.Equal(now, shells) {
+		err = cli.Hint(fmt.Errorf("read %q: no place for the shells of accounts", wrap.ConfigPath), "write %q as a key of its own, with its accounts on lines below it", "shells")
+	}
+	return []byte(b.String()), err
+}
+
+// cutShells takes the key "shells", with what is below it, out of wrap.yaml.
+func cutShells(text []byte) (rest []byte, shells map[string]string, err error) {
+	conf, err := wrap.ParseConfig(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %q: %w", wrap.ConfigPath, err)
+	}
+	below := false
+	for line := range strings.Lines(string(text)) {
+		// Only a line that begins at the margin, and is no comment, ends it.
+		if first := line[0]; first != ' ' && first != '\t' && first != '\n' && first != '#' {
+			below = strings.HasPrefix(line, "shells:")
+		}
+		if !below || strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
+			rest = append(rest, line...)
+		}
+	}
+	left, err := wrap.ParseConfig(rest)
+	if err == nil && len(left.Shells) > 0 {
+		err = fmt.Errorf("read %q: the key %q is not at the beginning of a line", wrap.ConfigPath, "shells")
+	}
+	return rest, conf.Shells, err
+}

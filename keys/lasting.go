@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Lasting is an account that people open on a yes that GitHub has not repeated
+// for longer than ttl. max_stale is what ends it.
+type Lasting struct {
+	Account string
+	Logins  []string
+	Age     time.Duration // of the oldest yes
+	Left    time.Duration // until that one ends
+}
+
+// String is what an administrator reads.
+func (l Lasting) String() string {
+	return fmt.Sprintf("%s opens to %s, as GitHub said %s ago and not since; max_stale ends it in %s",
+		l.Account, strings.Join(l.Logins, ", "), l.Age.Truncate(time.Second), l.Left.Truncate(time.Second))
+}
+
+// Lasting lists them, from the cache alone. The error is about single accounts.
+func (s *Service) Lasting() (all []Lasting, err error) {
+	if s.Cache == nil {
+		return nil, s.cacheErr
+	}
+	for _, account := range s.candidates() {
+		g, why, gerr := s.grantFor(account)
+		if err = errors.Join(err, gerr); gerr != nil || why != "" {
+			continue
+		}
+		l := Lasting{Account: account}
+		people, _ := s.stored(g, s.usable)
+		for _, f := range people {
+			if _, in := f.in(f.teams, Active); in && !f.Suspended && f.how.source == "stale" {
+				l.Logins = append(l.Logins, f.Login)
+				l.Age = max(l.Age, f.how.age)
+			}
+		}
+		if l.Left = s.Config.Cache.MaxStale - l.Age; len(l.Logins) > 0 {
+			all = append(all, l)
+		}
+	}
+	return all, err
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package guard
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A person may stop what runs under their uid, and that is sshd's process of
+// their connection and the recorder, too. Stopped, the first does not see that
+// the client has gone, and the second not that sshd has: the session would have
+// no end, and nothing would be swept. Nothing stops these two but a signal that
+// somebody sent, or the freezer of a cgroup, which they can have their own
+// systemd move them into: the first time they are continued, and who does it
+// again, or has frozen them, ends the session.
+const maxStops = 2
+
+// unstop looks at the processes that the sessions hang from.
+func (g *Guard) unstop() {
+	for _, s := range g.bySSHD() {
+		if p, err := readProcess(s.peer.pid); err != nil || !p.same(s.peer) || p.dead() {
+			// A child that it was just making may hold the connection open.
+			s.hangUp()
+			continue
+		}
+		var held []process
+		for _, p := range []process{s.place.session, s.peer} {
+			if stopped(p) || frozen(p.pid) && !frozen(s.place.monitor.pid) {
+				held = append(held, p)
+			}
+		}
+		if len(held) > 0 {
+			s.stops++
+		}
+		for _, p := range held {
+			g.free(s, p, s.stops >= maxStops)
+		}
+	}
+}
+
+// bySSHD lists the sessions that sshd started and that go on.
+func (g *Guard) bySSHD() []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var list []*session
+	for _, s := range g.sessions {
+		if s.started && s.place.bySSHD() {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func stopped(p process) bool {
+	now, err := readProcess(p.pid)
+	return err == nil && now.same(p) && now.state == 'T'
+}
+
+// cgroupRoot is where the unified hierarchy of cgroups(7) is.
+const cgroupRoot = "/sys/fs/cgroup"
+
+// frozen says that the cgroup of a process is. The monitor, which is root's,
+// tells whether that is the host's doing.
+func frozen(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return false
+	}
+	_, path, unified := strings.Cut("\n"+string(b), "\n0::")
+	path, _, _ = strings.Cut(path, "\n")
+	if !unified {
+		return false
+	}
+	events, err := os.ReadFile(cgroupRoot + path + "/cgroup.events")
+	return err == nil && strings.Contains(string(events), "frozen 1")
+}
+
+// free continues p, or ends it. What is root's is only continued.
+func (g *Guard) free(s *session, p process, end bool) {
+	sig := unix.SIGCONT
+	if u, err := readUIDs(p.pid); err == nil && u[0] != 0 && end {
+		sig = unix.SIGKILL
+	}
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		return // it has ended
+	}
+	defer unix.Close(fd)
+	if now, err := readProcess(p.pid); err != nil || !now.same(p) {
+		return
+	}
+	if unix.PidfdSendSignal(fd, sig, nil, 0) == nil {
+		// Nobody's session is looked at later because syslog is slow.
+		go g.Log.Warn("session was stopped", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
+			"stopped", p.pid, "stopped name", p.comm, "sent", unix.SignalName(sig))
+	}
+}

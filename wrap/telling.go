@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package wrap
+
+import (
+	"context"
+	"log/slog"
+
+	"castgate/wrap/guard"
+)
+
+// telling is the session's log. Its lines go through the guard where there is
+// one: what this process sends to syslog itself is sent as the person, and any
+// program of theirs could have sent it.
+type telling struct {
+	slog.Handler // of this process
+	session      *session
+}
+
+func (t telling) Handle(ctx context.Context, r slog.Record) error {
+	if c := t.session.guard.Load(); c != nil && c.Say(lineOf(r)) == nil {
+		return nil
+	}
+	return t.Handler.Handle(ctx, r)
+}
+
+func lineOf(r slog.Record) guard.Line {
+	l := guard.Line{Level: r.Level, Msg: r.Message}
+	r.Attrs(func(a slog.Attr) bool {
+		l.Fields = append(l.Fields, a.Key, a.Value.String())
+		return true
+	})
+	return l
+}
