@@ -3,6 +3,7 @@
 package archive
 
 import (
+	"cmp"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -77,8 +78,8 @@ CREATE TABLE recordings (
 	stored TEXT NOT NULL,
 	done INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX by_id ON recordings(id);
-CREATE INDEX by_claim ON recordings(claimed) WHERE claimed = 1;
+CREATE INDEX by_id ON recordings(id, place, path);
+CREATE INDEX by_claim ON recordings(id) WHERE claimed = 1;
 CREATE INDEX by_start ON recordings(start);
 CREATE INDEX by_user ON recordings(user, start, host, login, stop);
 CREATE INDEX by_login ON recordings(login, start, user, host, stop, login_id);
@@ -305,27 +306,20 @@ func (ix *Index) Open(s *Store, n Name) (io.ReadCloser, error) {
 	if !IsID(n.ID) {
 		return nil, fs.ErrNotExist
 	}
-	var found []Entry
-	for r, err := range ix.List(Filter{ID: n.ID, Dir: n.Host}) {
-		if err != nil {
+	found, err := fewOf(ix.db, n)
+	for i := range found.entries {
+		e := &found.entries[i]
+		if *e, _, err = s.ReadManifest(e.Path); err != nil {
 			return nil, err
 		}
-		if r.ID != n.ID {
-			continue
-		}
-		e, _, err := s.ReadManifest(r.Path)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, e)
 	}
-	switch len(found) {
+	switch len(found.entries) {
 	case 0:
-		return nil, fs.ErrNotExist
+		return nil, cmp.Or(err, fs.ErrNotExist)
 	case 1:
-		return s.Open(found[0], nil)
+		return s.Open(found.entries[0], nil)
 	}
-	return nil, severalError(n.String(), found)
+	return nil, found.several(n.String())
 }
 
 // Count returns how many recordings there are, and how many of those that can

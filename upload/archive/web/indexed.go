@@ -90,7 +90,8 @@ func (x *Indexed) arriving(id string) []Recording {
 func (x *Indexed) matching(live []Recording, q Query) (rows []Recording) {
 	for _, rec := range live {
 		if q.Matches(rec) {
-			x.claims(&rec, archive.Row{Claimed: true}, live)
+			rec.mark(x.named(archive.Name{ID: rec.ID()}))
+			x.claims(&rec, archive.Row{}, live)
 			rows = append(rows, rec)
 		}
 	}
@@ -101,19 +102,18 @@ func (x *Indexed) matching(live []Recording, q Query) (rows []Recording) {
 // claims marks a recording whose id others have. The index knows of those that
 // it has seen.
 func (x *Indexed) claims(rec *Recording, row archive.Row, live []Recording) {
+	rec.Claimed = rec.Claimed || row.Claimed
 	rec.mark(live)
-	if row.Claimed || rec.Claimed {
-		rec.mark(x.sameID(rec.ID()))
+	if rec.Claimed { // does its host have several?
+		rec.mark(x.named(archive.Name{ID: rec.ID(), Host: rec.Host}))
 	}
 }
 
-// sameID returns what the index has of an id.
-func (x *Indexed) sameID(id string) (all []Recording) {
-	for row, err := range x.Index.List(archive.Filter{ID: id}) {
-		if err != nil {
-			continue
-		}
-		if rec, err := x.read(row.Path); err == nil {
+// named returns what the index has of a name: two recordings of each host at most.
+func (x *Indexed) named(n archive.Name) (all []Recording) {
+	paths, _ := x.Index.Named(n)
+	for _, p := range paths {
+		if rec, err := x.read(p); err == nil {
 			all = append(all, rec)
 		}
 	}
@@ -137,11 +137,10 @@ func (x *Indexed) Get(_ context.Context, name string) (Recording, error) {
 	if err != nil {
 		return Recording{}, err
 	}
-	all := append(x.sameID(n.ID), x.arriving(n.ID)...)
+	all := append(x.named(n), x.arriving(n.ID)...)
 	rec, err := pick(all, n)
 	if err != nil || n.Host == "" {
-		found, _ := x.Store.Named(n)
-		for _, e := range found {
+		for _, e := range x.Store.Named(n, true) {
 			if r, err := x.read(e.Path); err == nil {
 				all = append(all, r)
 			}
@@ -151,7 +150,7 @@ func (x *Indexed) Get(_ context.Context, name string) (Recording, error) {
 	var several *Several
 	switch {
 	case err == nil:
-		rec.mark(all)
+		rec.mark(append(all, x.named(archive.Name{ID: n.ID})...))
 	case errors.As(err, &several):
 		markAll(several.All)
 	}
