@@ -25,15 +25,13 @@ type Indexed struct {
 	Store *archive.Store
 }
 
-// List implements Archive. Live recordings, which are in no index, come first.
+// List implements Archive. Live recordings, which are in no index, have their
+// places among the others: whatever their hosts say that their start was, each
+// is on one page, and takes nobody else's place.
 func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 	f := q.filter()
-	var rows []Recording
 	var after *Recording
-	live := x.arriving("*")
-	if q.Before == "" {
-		rows = x.matching(live, q)
-	} else {
+	if q.Before != "" {
 		last, err := x.Get(ctx, q.Before)
 		if last, err = allowed(q.Scope, last, err); err != nil {
 			return nil, err
@@ -43,18 +41,31 @@ func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 			f.Until = end
 		}
 	}
-	found, err := x.list(ctx, q, f, after, live)
-	if err == nil && len(found) == 0 && strings.Contains(q.Host, ".") {
+	live := x.arriving("*")
+	rows, err := x.list(ctx, q, f, after, live)
+	if err == nil && len(rows) == 0 && strings.Contains(q.Host, ".") {
 		// A host may have called itself by its short name.
 		f.Host, _, _ = strings.Cut(q.Host, ".")
-		found, err = x.list(ctx, q, f, after, live)
+		rows, err = x.list(ctx, q, f, after, live)
 	}
-	rows = append(rows, found...)
-	return rows[:min(len(rows), q.Limit)], err
+	for _, rec := range live {
+		if q.Matches(rec) && (after == nil || newestFirst(rec, *after) > 0) {
+			rows = append(rows, rec)
+		}
+	}
+	slices.SortFunc(rows, newestFirst)
+	rows = rows[:min(len(rows), q.Limit)]
+	for i := range rows {
+		if rows[i].Arriving() {
+			x.claimsLive(&rows[i], live)
+		}
+	}
+	return rows, err
 }
 
-// list reads the index from after on: starts are whole seconds, and the rows of
-// one second are in the order of their ids and paths.
+// list reads the index from after on, in the order of newestFirst: starts are
+// whole seconds, and the rows of one second are in the order of their ids and
+// paths.
 func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Recording, live []Recording) (rows []Recording, err error) {
 	for row, err := range x.Index.List(f) {
 		if err != nil || ctx.Err() != nil {
@@ -87,18 +98,6 @@ func (x *Indexed) arriving(id string) []Recording {
 	})
 }
 
-func (x *Indexed) matching(live []Recording, q Query) (rows []Recording) {
-	for _, rec := range live {
-		if q.Matches(rec) {
-			rec.mark(x.named(archive.Name{ID: rec.ID()}))
-			x.claims(&rec, archive.Row{}, live)
-			rows = append(rows, rec)
-		}
-	}
-	slices.SortFunc(rows, newestFirst)
-	return rows
-}
-
 // claims marks a recording whose id others have. The index knows of those that
 // it has seen.
 func (x *Indexed) claims(rec *Recording, row archive.Row, live []Recording) {
@@ -107,6 +106,12 @@ func (x *Indexed) claims(rec *Recording, row archive.Row, live []Recording) {
 	if rec.Claimed { // does its host have several?
 		rec.mark(x.named(archive.Name{ID: rec.ID(), Host: rec.Host}))
 	}
+}
+
+// claimsLive is claims for one that is in no index.
+func (x *Indexed) claimsLive(rec *Recording, live []Recording) {
+	rec.mark(x.named(archive.Name{ID: rec.ID()}))
+	x.claims(rec, archive.Row{}, live)
 }
 
 // named returns what the index has of a name: two recordings of each host at most.
