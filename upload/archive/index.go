@@ -108,7 +108,7 @@ func OpenIndex(path string, create bool) (*Index, error) {
 	}
 	ix, err := openIndex(path)
 	if errors.Is(err, errOldSchema) && create {
-		return RenewIndex(path, create)
+		return renewOld(path)
 	}
 	if err != nil {
 		return nil, &hintError{fmt.Errorf("open the index %q: %w", path, err), "the index is derived: delete it, and \"castgate index\" makes it anew"}
@@ -347,15 +347,4 @@ func (ix *Index) Unnamed(since time.Time) (map[string]int, error) {
 		count[host] = n
 	}
 	return count, rows.Err()
-}
-
-// RemoveIndex deletes an index; a missing one is no error.
-func RemoveIndex(path string) error {
-	var errs []error
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + suffix); !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
