@@ -93,4 +93,3 @@ func Heads(path string) (known []manifest.Known, err error) {
 	}
 	return known, err
 }
-

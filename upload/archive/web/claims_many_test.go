@@ -3,6 +3,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -11,14 +12,15 @@ import (
 	"castgate/upload/archive"
 )
 
-// manifestReads counts the manifests that are opened.
-type manifestReads struct {
+// opens counts what is opened whose path contains part.
+type opens struct {
 	fs.FS
-	n int
+	part string
+	n    int
 }
 
-func (c *manifestReads) Open(name string) (fs.File, error) {
-	if strings.HasSuffix(name, ".json") {
+func (c *opens) Open(name string) (fs.File, error) {
+	if strings.Contains(name, c.part) {
 		c.n++
 	}
 	return c.FS.Open(name)
@@ -38,7 +40,7 @@ func TestManyClaimsAreNotReadForEach(t *testing.T) {
 		s.keep(k)
 	}
 	x := s.indexed()
-	read := &manifestReads{FS: x.objects}
+	read := &opens{FS: x.objects, part: ".json"}
 	x.objects = read
 	rows, err := x.List(t.Context(), Query{Scope: archive.Everything(), Limit: 10})
 	if err != nil || len(rows) != 10 || read.n > n/2 {
@@ -51,5 +53,20 @@ func TestManyClaimsAreNotReadForEach(t *testing.T) {
 	}
 	if got, err := x.Get(t.Context(), id+"@web1"); err != nil || !got.Claimed || got.Host != "web1" || read.n > n {
 		t.Errorf("bob's: %+v, %d manifests read, %v", got, read.n, err)
+	}
+}
+
+// TestWhatIsNotThereIsLookedForNearby: to ask for ids that nobody has costs the
+// page no walk through the archive.
+func TestWhatIsNotThereIsLookedForNearby(t *testing.T) {
+	s := newSample(t)
+	s.keep(s.take("bob", "web1", "bob-gh").typed("true", "").end(0))
+	x := s.indexed()
+	walk := &opens{FS: x.Store.FS, part: "/2026/"}
+	x.Store.FS = walk
+	for _, name := range []string{"00d5d3f7-0000-7000-8000-000000000001", "00d5d3f7-0000-7000-8000-000000000001@web1"} {
+		if _, err := x.Get(t.Context(), name); !errors.Is(err, fs.ErrNotExist) || walk.n > 0 {
+			t.Errorf("%s: %v, %d directories looked at", name, err, walk.n)
+		}
 	}
 }
