@@ -40,11 +40,12 @@ func TestANewerRecorderIsNoLiar(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := archivetest.Recording{User: "deploy", Host: "web1", Start: start, Output: []string{"x"}}
-			m, text, _ := r.Objects()
+			_, text, _ := r.Objects()
 			cast := strings.Replace(string(r.Cast()), `"version":"castgate`, tt.header+`"version":"castgate`, 1)
 			stored := enc.EncodeAll([]byte(cast), nil)
 			text = []byte(strings.Replace(string(text), `"version": "castgate`, tt.claimed+`"version": "castgate`, 1))
-			if m, err = manifest.Parse(text); err != nil {
+			m, err := manifest.Parse(text)
+			if err != nil {
 				t.Fatal(err)
 			}
 			m.Cast = manifest.Object{Bytes: int64(len(cast)), SHA256: manifest.Hash([]byte(cast))}

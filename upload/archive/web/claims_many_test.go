@@ -10,17 +10,18 @@ import (
 	"testing"
 
 	"castgate/upload/archive"
+	"castgate/upload/manifest"
 )
 
-// opens counts what is opened whose path contains part.
+// opens counts what is opened that it counts.
 type opens struct {
 	fs.FS
-	part string
-	n    int
+	counts func(name string) bool
+	n      int
 }
 
 func (c *opens) Open(name string) (fs.File, error) {
-	if strings.Contains(name, c.part) {
+	if c.counts(name) {
 		c.n++
 	}
 	return c.FS.Open(name)
@@ -40,7 +41,7 @@ func TestManyClaimsAreNotReadForEach(t *testing.T) {
 		s.keep(k)
 	}
 	x := s.indexed()
-	read := &opens{FS: x.objects, part: ".json"}
+	read := &opens{FS: x.objects, counts: func(name string) bool { return strings.HasSuffix(name, manifest.JSONSuffix) }}
 	x.objects = read
 	rows, err := x.List(t.Context(), Query{Scope: archive.Everything(), Limit: 10})
 	if err != nil || len(rows) != 10 || read.n > n/2 {
@@ -62,7 +63,7 @@ func TestWhatIsNotThereIsLookedForNearby(t *testing.T) {
 	s := newSample(t)
 	s.keep(s.take("bob", "web1", "bob-gh").typed("true", "").end(0))
 	x := s.indexed()
-	walk := &opens{FS: x.Store.FS, part: "/2026/"}
+	walk := &opens{FS: x.Store.FS, counts: func(name string) bool { return strings.Contains(name, "/2026/") }}
 	x.Store.FS = walk
 	for _, name := range []string{"00d5d3f7-0000-7000-8000-000000000001", "00d5d3f7-0000-7000-8000-000000000001@web1"} {
 		if _, err := x.Get(t.Context(), name); !errors.Is(err, fs.ErrNotExist) || walk.n > 0 {
