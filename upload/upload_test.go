@@ -52,7 +52,7 @@ func newBench(t testing.TB) *bench {
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-func testID(n int) string { return fmt.Sprintf("01935b7e-0000-7000-8000-%012x", n) }
+func testID(n int) string { return fmt.Sprintf("01a1ee56-5e00-7000-8000-%012x", n) }
 
 // header returns the header of recording n as castgate-wrap writes it.
 func header(n int) asciicast.Header {

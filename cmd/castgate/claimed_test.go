@@ -55,6 +55,12 @@ func TestAnIDIsAHosts(t *testing.T) {
 		if _, out, _ := f.run(t, "ls"); strings.Count(out, "id claimed") != 2 || strings.Count(out, "\n") != 5 {
 			t.Errorf("indexed %v: ls: %s", indexed, out)
 		}
+		if _, out, _ := f.run(t, "ls", "-json", id+"@evil~mallory~2026-11-20"); strings.Count(out, "\n") != 1 {
+			t.Errorf("indexed %v: ls ID@HOST~PLACE: %s", indexed, out)
+		}
+		if _, out, _ := f.run(t, "ls", "-json", id+"@evil~mallory~2026-11-21"); out != "" {
+			t.Errorf("indexed %v: ls of another place: %s", indexed, out)
+		}
 		if _, out, _ := f.run(t, "ls", "-json", id+"@web1"); strings.Count(out, "\n") != 1 || !strings.Contains(out, `"user":"deploy"`) {
 			t.Errorf("indexed %v: ls ID@HOST: %s", indexed, out)
 		}

@@ -36,11 +36,11 @@ func indexCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		if err != nil {
 			return err
 		}
-		open := archive.OpenIndex
+		open := func(path string) (*archive.Index, error) { return archive.OpenIndex(path, true) }
 		if *again {
 			open = archive.RenewIndex
 		}
-		ix, err := open(cfg.Index, true)
+		ix, err := open(cfg.Index)
 		if err != nil {
 			return explain(err)
 		}

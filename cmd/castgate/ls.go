@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"castgate/cmd/internal/cli"
@@ -18,6 +19,7 @@ import (
 type lsFlags struct {
 	config        func() (archive.Config, error)
 	filter        archive.Filter
+	name          archive.Name
 	since, until  string
 	spool         string
 	json, noPager bool
@@ -68,7 +70,7 @@ func lsCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 			if !ok {
 				return cli.Usage("%q is not the beginning of an id", fs.Arg(0))
 			}
-			f.filter.ID, f.filter.Dir = name.ID, name.Host
+			f.name, f.filter.ID, f.filter.Dir = name, name.ID, name.Host
 		}
 		if err := times(&f.filter, f.since, f.until, time.Now()); err != nil {
 			return err
@@ -95,6 +97,9 @@ func (f *lsFlags) list(env *cli.Env, w io.Writer, cfg archive.Config) error {
 		if err != nil {
 			bad++
 			env.Complain(err)
+			continue
+		}
+		if f.name.Place != "" && !f.name.Means(strings.TrimSuffix(r.Path, manifest.JSONSuffix)) {
 			continue
 		}
 		if n++; n == 1 && !f.json {

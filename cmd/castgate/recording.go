@@ -90,9 +90,8 @@ func (r *recordingFlags) find(arg string) (source, error) {
 // elsewhere is an error when another host has delivered a recording with the id
 // of one of the spool.
 func elsewhere(store *archive.Store, here archive.Name) error {
-	found, _ := store.Named(archive.Name{ID: here.ID})
 	names := []string{here.String()}
-	for _, e := range found {
+	for _, e := range store.Named(archive.Name{ID: here.ID}, false) {
 		if n := e.Name(); n.Host != here.Host {
 			names = append(names, n.String())
 		}

@@ -111,6 +111,29 @@ func TestAnIDHidesNobody(t *testing.T) {
 	}
 }
 
+// TestACopyHidesNobody has host evil keep a copy of web1's manifest, with nothing
+// beside it.
+func TestACopyHidesNobody(t *testing.T) {
+	dir := t.TempDir()
+	real := archivetest.Recording{User: "deploy", Host: "web1", Start: noon, Output: []string{"x"}}
+	if _, _, err := real.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, dir, "evil", real)
+	if err := os.Remove(filepath.Join(dir, "deploy/evil/2026/11/20", real.ID()+manifest.CastSuffix)); err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, dir, "web1.example.org", real) // the same by another way
+	_, s, _ := indexOf(t, dir)
+	var claimed *ClaimedError
+	if _, err := s.Find(real.ID()); !errors.As(err, &claimed) || len(claimed.Names) != 2 {
+		t.Errorf("the bare id: %v", err)
+	}
+	if e, err := s.Find(real.ID() + "@web1"); err != nil || manifest.HostOf(e.Path) != "web1" {
+		t.Errorf("web1's: %v", err)
+	}
+}
+
 // TestNumbersTakeNobodysPlace has manifests claim a start in the year 4203, of
 // which the document's number would be that of today's, and more recordings of
 // one second than there are numbers.

@@ -94,7 +94,7 @@ type HeaderAuditors struct {
 	From []string `yaml:"from"`
 
 	Auditors []string          `yaml:"auditors"` // who sees every recording, others their own; none named: all do
-	People   map[string]string `yaml:"people"`   // the header's value -> GitHub login, or login:id; none: the value is the login
+	People   map[string]string `yaml:"people"`   // the header's value -> GitHub login, or login:id; nil: the value is the login
 }
 
 // Defaults is the configuration without a file: the local archive.
@@ -104,6 +104,16 @@ func Defaults() Config {
 		Index: "/var/lib/castgate/index.sqlite",
 		Keys:  "/etc/castgate/allowed_signers",
 		Web:   WebConfig{Listen: "127.0.0.1:8022"},
+	}
+}
+
+// Written tells an empty map of people, of whom none is known, from none at all,
+// with which everybody is who they are called: decoded they are alike.
+func (c *Config) Written(all map[string]any) {
+	auditors, _ := all["auditors"].(map[string]any)
+	header, _ := auditors["header"].(map[string]any)
+	if _, there := header["people"]; there && c.Auditors.Header != nil && c.Auditors.Header.People == nil {
+		c.Auditors.Header.People = map[string]string{}
 	}
 }
 

@@ -3,6 +3,7 @@
 package archive
 
 import (
+	"cmp"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -77,8 +78,8 @@ CREATE TABLE recordings (
 	stored TEXT NOT NULL,
 	done INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX by_id ON recordings(id);
-CREATE INDEX by_claim ON recordings(claimed) WHERE claimed = 1;
+CREATE INDEX by_id ON recordings(id, place, path);
+CREATE INDEX by_claim ON recordings(id) WHERE claimed = 1;
 CREATE INDEX by_start ON recordings(start);
 CREATE INDEX by_user ON recordings(user, start, host, login, stop);
 CREATE INDEX by_login ON recordings(login, start, user, host, stop, login_id);
@@ -107,7 +108,7 @@ func OpenIndex(path string, create bool) (*Index, error) {
 	}
 	ix, err := openIndex(path)
 	if errors.Is(err, errOldSchema) && create {
-		return RenewIndex(path, create)
+		return renewOld(path)
 	}
 	if err != nil {
 		return nil, &hintError{fmt.Errorf("open the index %q: %w", path, err), "the index is derived: delete it, and \"castgate index\" makes it anew"}
@@ -305,27 +306,20 @@ func (ix *Index) Open(s *Store, n Name) (io.ReadCloser, error) {
 	if !IsID(n.ID) {
 		return nil, fs.ErrNotExist
 	}
-	var found []Entry
-	for r, err := range ix.List(Filter{ID: n.ID, Dir: n.Host}) {
-		if err != nil {
+	found, err := fewOf(ix.db, n)
+	for i := range found.entries {
+		e := &found.entries[i]
+		if *e, _, err = s.ReadManifest(e.Path); err != nil {
 			return nil, err
 		}
-		if r.ID != n.ID {
-			continue
-		}
-		e, _, err := s.ReadManifest(r.Path)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, e)
 	}
-	switch len(found) {
+	switch len(found.entries) {
 	case 0:
-		return nil, fs.ErrNotExist
+		return nil, cmp.Or(err, fs.ErrNotExist)
 	case 1:
-		return s.Open(found[0], nil)
+		return s.Open(found.entries[0], nil)
 	}
-	return nil, severalError(n.String(), found)
+	return nil, found.several(n.String())
 }
 
 // Count returns how many recordings there are, and how many of those that can
@@ -353,15 +347,4 @@ func (ix *Index) Unnamed(since time.Time) (map[string]int, error) {
 		count[host] = n
 	}
 	return count, rows.Err()
-}
-
-// RemoveIndex deletes an index; a missing one is no error.
-func RemoveIndex(path string) error {
-	var errs []error
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + suffix); !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }

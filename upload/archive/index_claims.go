@@ -7,60 +7,109 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"castgate/upload/manifest"
 )
 
-// markClaims marks the recordings that have id, when there are several.
-func markClaims(tx *sql.Tx, id string) (claimed *ClaimedError, err error) {
-	rows, err := tx.Query("SELECT path, hash, claimed FROM recordings WHERE id = ? ORDER BY path", id)
+// All recordings of an id are marked alike, so that one of them tells what the
+// others are: a host may give an id as often as it likes, and each time costs the
+// same.
+
+// markClaims marks the recordings that have id, when there are several. The same
+// manifest twice is one that came by two ways.
+func markClaims(tx *sql.Tx, id string, was bool) (several bool, err error) {
+	err = tx.QueryRow(`SELECT EXISTS(SELECT 1 FROM recordings WHERE id = ?1
+		AND hash <> (SELECT hash FROM recordings WHERE id = ?1 LIMIT 1))`, id).Scan(&several)
+	if err == nil && several != was {
+		_, err = tx.Exec("UPDATE recordings SET claimed = ? WHERE id = ?", several, id)
+	}
+	return several, err
+}
+
+// querier is the index, or a transaction on it.
+type querier interface {
+	Query(query string, args ...any) (*sql.Rows, error)
+}
+
+// fewOf returns recordings of a name whose id is whole: of each host the first.
+func fewOf(q querier, n Name) (found few, err error) {
+	if base := n.base(); base != "" {
+		err = addTo(&found, q, "path = ?", base+manifest.JSONSuffix)
+		return found, err
+	}
+	if n.Host != "" {
+		err = addTo(&found, q, "id = ? AND place = ?", n.ID, n.Host)
+		return found, err
+	}
+	for last := ""; !found.full(); {
+		err = addTo(&found, q, "id = ?1 AND place = (SELECT min(place) FROM recordings WHERE id = ?1 AND place > ?2)", n.ID, last)
+		if err != nil || len(found.entries) == 0 {
+			return found, err
+		}
+		at := manifest.HostOf(found.entries[len(found.entries)-1].Path)
+		if at == last {
+			return found, nil
+		}
+		last = at
+	}
+	return found, nil
+}
+
+// addTo reads one more of a host than there is room for, which tells that there
+// are more.
+func addTo(found *few, q querier, where string, args ...any) error {
+	rows, err := q.Query("SELECT path, hash FROM recordings WHERE "+where+" ORDER BY path LIMIT ?", append(args, maxPerHost+1)...)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("read the index: %w", err)
 	}
 	defer rows.Close()
-	var all []Entry
-	several, marked := false, 0
 	for rows.Next() {
-		e, was := Entry{}, 0
-		if err := rows.Scan(&e.Path, &e.Hash, &was); err != nil {
-			return nil, err
+		var e Entry
+		if err := rows.Scan(&e.Path, &e.Hash); err != nil {
+			return fmt.Errorf("read the index: %w", err)
 		}
-		all, marked = append(all, e), marked+was
-		several = several || e.Hash != all[0].Hash // the same manifest came by two ways
+		found.add(e)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, err
+	return rows.Err()
+}
+
+// Named returns the paths of manifests that n, whose id is whole, means: two of
+// each host at most.
+func (ix *Index) Named(n Name) (paths []string, err error) {
+	found, err := fewOf(ix.db, n)
+	for _, e := range found.entries {
+		paths = append(paths, e.Path)
 	}
-	if !several && marked == 0 {
-		return nil, nil
-	}
-	if _, err := tx.Exec("UPDATE recordings SET claimed = ? WHERE id = ?", several, id); err != nil || !several {
-		return nil, err
-	}
-	return &ClaimedError{id, names(all)}, nil
+	return paths, err
 }
 
 // Claims returns the ids that several recordings have.
 func (ix *Index) Claims() (all []*ClaimedError, err error) {
-	rows, err := ix.db.Query("SELECT id, path FROM recordings WHERE claimed = 1 ORDER BY id, path")
+	ids, err := ix.claimedIDs()
+	for _, id := range ids {
+		found, err := fewOf(ix.db, Name{ID: id})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found.claim(id))
+	}
+	return all, err
+}
+
+func (ix *Index) claimedIDs() (ids []string, err error) {
+	rows, err := ix.db.Query("SELECT DISTINCT id FROM recordings WHERE claimed = 1 ORDER BY id")
 	if err != nil {
 		return nil, fmt.Errorf("read the index: %w", err)
 	}
 	defer rows.Close()
-	of := map[string][]Entry{}
-	var ids []string
 	for rows.Next() {
-		var id, path string
-		if err := rows.Scan(&id, &path); err != nil {
+		var id string
+		if err := rows.Scan(&id); err != nil {
 			return nil, fmt.Errorf("read the index: %w", err)
 		}
-		if of[id] == nil {
-			ids = append(ids, id)
-		}
-		of[id] = append(of[id], Entry{Path: path})
+		ids = append(ids, id)
 	}
-	for _, id := range ids {
-		all = append(all, &ClaimedError{id, names(of[id])})
-	}
-	return all, rows.Err()
+	return ids, rows.Err()
 }
 
 // Claims returns the ids that several recordings have in the index at path; none

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"castgate/upload/manifest"
@@ -93,32 +92,4 @@ func Heads(path string) (known []manifest.Known, err error) {
 		known = append(known, h.Known)
 	}
 	return known, err
-}
-
-// RenewIndex makes the index anew, with what the old one, of whatever version,
-// remembers of the ends of the chains, which is not derived. An old one that
-// can't be read is forgotten.
-func RenewIndex(path string, create bool) (*Index, error) {
-	var ends []head
-	if _, err := os.Stat(path); err == nil {
-		if old, err := connect(path); err == nil {
-			ends, _ = heads(old)
-			old.Close()
-		}
-	}
-	if err := RemoveIndex(path); err != nil {
-		return nil, err
-	}
-	ix, err := OpenIndex(path, create)
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range ends {
-		if _, err := ix.db.Exec("INSERT INTO heads(sha256, host, sequence, id, path, start) VALUES(?,?,?,?,?,?)",
-			h.SHA256, h.Host, h.sequence, h.ID, h.Path, h.At.Unix()); err != nil {
-			ix.Close()
-			return nil, err
-		}
-	}
-	return ix, nil
 }

@@ -157,13 +157,21 @@ func insert(tx *sql.Tx, e Entry, dir int64) (claimed *ClaimedError, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(`INSERT INTO recordings(n, id, place, path, hash, dir, user, host, login, login_id, key, client, kind, tty, command, start, stop, duration,
-		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		n, r.ID, manifest.HostOf(r.Path), r.Path, e.Hash, dir, r.User, r.Host, r.Login, r.LoginID, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), nanoseconds(r.End), int64(r.Duration),
+	was := false
+	if err := tx.QueryRow("SELECT claimed FROM recordings WHERE id = ? LIMIT 1", r.ID).Scan(&was); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	if _, err := tx.Exec(`INSERT INTO recordings(n, id, place, path, hash, claimed, dir, user, host, login, login_id, key, client, kind, tty, command, start, stop, duration,
+		exit, complete, ended, events, bytes, sha256, sealed, stored, done) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		n, r.ID, manifest.HostOf(r.Path), r.Path, e.Hash, was, dir, r.User, r.Host, r.Login, r.LoginID, r.Key, r.Client, r.Kind, r.TTY, r.Command, r.Start.Unix(), nanoseconds(r.End), int64(r.Duration),
 		exit, r.Complete, r.Ended, r.Events, r.Bytes, r.SHA256, r.Sealed, e.Stored(), r.Sealed || r.Kind == "transfer"); err != nil {
 		return nil, err
 	}
-	return markClaims(tx, r.ID)
+	if several, err := markClaims(tx, r.ID, was); err != nil || !several {
+		return nil, err
+	}
+	found, err := fewOf(tx, Name{ID: r.ID})
+	return found.claim(r.ID), err
 }
 
 // freeNumber is the number of a recording that began at start. Neither a start
@@ -202,7 +210,8 @@ const (
 
 func forget(tx *sql.Tx, n int64) error {
 	var id string
-	if err := tx.QueryRow("SELECT id FROM recordings WHERE n = ?", n).Scan(&id); err != nil {
+	var was bool
+	if err := tx.QueryRow("SELECT id, claimed FROM recordings WHERE n = ?", n).Scan(&id, &was); err != nil {
 		return err
 	}
 	for _, stmt := range []string{
@@ -214,7 +223,7 @@ func forget(tx *sql.Tx, n int64) error {
 			return err
 		}
 	}
-	_, err := markClaims(tx, id)
+	_, err := markClaims(tx, id, was)
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"castgate/upload/manifest"
@@ -59,9 +60,50 @@ func (n Name) Means(base string) bool {
 	return strings.HasPrefix(at.ID, n.ID) && (n.Host == "" || n.Host == at.Host) && (n.Place == "" || n.Place == at.Place)
 }
 
-// names are the shortest names that tell entries apart.
-func names(all []Entry) []string {
-	var out []string
+// base is where the objects of the one recording that n means begin; "" where n
+// has no place.
+func (n Name) base() string {
+	i := strings.LastIndex(n.Place, "~")
+	if i < 0 {
+		return ""
+	}
+	return path.Join(n.Place[:i], n.Host, strings.ReplaceAll(n.Place[i+1:], "-", "/"), n.ID)
+}
+
+// few stands for all the recordings that one name has: a host may give an id as
+// often as it likes, and must neither take every place nor keep anybody waiting.
+type few struct {
+	entries []Entry
+	more    bool // there are others
+}
+
+const (
+	maxNamed   = 8
+	maxPerHost = 2
+)
+
+func (f *few) add(e Entry) {
+	n := 0
+	for _, o := range f.entries {
+		if manifest.HostOf(o.Path) == manifest.HostOf(e.Path) {
+			n++
+		}
+	}
+	if n == maxPerHost || len(f.entries) == maxNamed {
+		f.more = true
+		return
+	}
+	f.entries = append(f.entries, e)
+}
+
+// full says that to add anything changes nothing.
+func (f *few) full() bool { return f.more && len(f.entries) == maxNamed }
+
+func (f *few) claim(id string) *ClaimedError { return &ClaimedError{id, f.names(), f.more} }
+
+// names are the shortest names that tell the entries apart.
+func (f *few) names() (out []string) {
+	all := f.entries
 	for _, e := range all {
 		n := e.Name()
 		for _, o := range all {
@@ -78,11 +120,19 @@ func names(all []Entry) []string {
 // hosts have made it up.
 type ClaimedError struct {
 	ID    string
-	Names []string
+	Names []string // two of each host at most
+	More  bool     // there are others
 }
 
 func (e *ClaimedError) Error() string {
-	return fmt.Sprintf("id %s is claimed by several recordings: %s", e.ID, strings.Join(e.Names, ", "))
+	return fmt.Sprintf("id %s is claimed by several recordings: %s", e.ID, listed(e.Names, e.More))
+}
+
+func listed(names []string, more bool) string {
+	if more {
+		names = append(slices.Clone(names), "and more")
+	}
+	return strings.Join(names, ", ")
 }
 
 // Hint returns the advice, which package cli prints.

@@ -59,6 +59,13 @@ type Entry struct {
 // base is the path of its objects without their suffix.
 func (e Entry) base() string { return strings.TrimSuffix(e.Path, manifest.JSONSuffix) }
 
+// sameAs says that e and o are one recording, which came by two ways: the same
+// manifest in two places of its host's. In another host's it is a copy, that may
+// have nothing beside it.
+func (e Entry) sameAs(o Entry) bool {
+	return e.Hash == o.Hash && e.Manifest.Belongs(e.Path) && o.Manifest.Belongs(o.Path)
+}
+
 // Name is what it is called: by its place, never by what its manifest says.
 func (e Entry) Name() Name {
 	if e.Path == "" { // it is not delivered yet
@@ -245,57 +252,65 @@ func (s *Store) Find(name string) (Entry, error) {
 	if !ok {
 		return Entry{}, &hintError{fmt.Errorf("%q is no recording's id", name), "castgate ls lists the ids"}
 	}
-	found, err := s.Named(n)
-	switch {
+	found, err := s.named(n)
+	switch all := found.entries; {
 	case err != nil:
 		return Entry{}, fmt.Errorf("recording %q: %w", name, err)
-	case len(found) == 0:
+	case len(all) == 0:
 		return Entry{}, &hintError{fmt.Errorf("recording %q is not in the archive %q", name, s.Name), "castgate ls lists what is there"}
-	case len(found) == 1:
-		return found[0], nil
+	case len(all) == 1 && !found.more:
+		return all[0], nil
 	}
-	return Entry{}, severalError(name, found)
+	return Entry{}, found.several(name)
 }
 
-func severalError(name string, found []Entry) error {
-	one := found[0].Manifest.Session.ID
-	if !slices.ContainsFunc(found, func(e Entry) bool { return e.Manifest.Session.ID != one }) {
-		return &ClaimedError{one, names(found)}
+// several is the error of a name that is not one recording's.
+func (f *few) several(name string) error {
+	one := f.entries[0].Manifest.Session.ID
+	if !slices.ContainsFunc(f.entries, func(e Entry) bool { return e.Manifest.Session.ID != one }) {
+		return f.claim(one)
 	}
-	return &hintError{fmt.Errorf("recording %q: more than one id begins so: %s", name, strings.Join(names(found), ", ")), "write more of the id"}
+	return &hintError{fmt.Errorf("recording %q: more than one id begins so: %s", name, listed(f.names(), f.more)), "write more of the id"}
 }
 
-// maxNamed is how many recordings of one name are told apart.
-const maxNamed = 16
-
-// Named returns the recordings of a name. An id begins with the time at which it
+// named returns recordings of a name. An id begins with the time at which it
 // was made; only when nothing is found thereabouts is the whole store gone
-// through. The same manifest in two places is one recording that came by two
-// ways. The error is why nothing was found, where that is not all.
-func (s *Store) Named(n Name) (found []Entry, err error) {
+// through. The error is why nothing was found, where that is not all.
+func (s *Store) named(n Name) (found few, err error) {
 	for _, near := range []bool{true, false} {
-		for e, failed := range s.Walk(Filter{ID: n.ID, Dir: n.Host, near: near}) {
-			switch {
-			case failed != nil:
-				err = failed
-			case n.Means(e.base()) && !slices.ContainsFunc(found, func(o Entry) bool { return o.Hash == e.Hash }):
-				found = append(found, e)
-			}
-			if len(found) == maxNamed {
-				break
-			}
-		}
-		if len(found) > 0 {
+		if found, err = s.search(n, near); len(found.entries) > 0 {
 			return found, nil
 		}
 	}
-	return nil, err
+	return found, err
+}
+
+// Named returns recordings of a name, two of each host at most: near are those
+// that began when the time within the id says.
+func (s *Store) Named(n Name, near bool) []Entry {
+	found, _ := s.search(n, near)
+	return found.entries
+}
+
+func (s *Store) search(n Name, near bool) (found few, err error) {
+	for e, failed := range s.Walk(Filter{ID: n.ID, Dir: n.Host, near: near}) {
+		switch {
+		case failed != nil:
+			err = failed
+		case n.Means(e.base()) && !slices.ContainsFunc(found.entries, e.sameAs):
+			found.add(e)
+		}
+		if found.full() {
+			break
+		}
+	}
+	return found, err
 }
 
 // SameID returns the other recordings that have the id of e, wherever they are.
 func (s *Store) SameID(e Entry) (others []Entry) {
 	for o, err := range s.Walk(Filter{ID: e.Manifest.Session.ID}) {
-		if err == nil && o.Hash != e.Hash {
+		if err == nil && o.Path != e.Path && !o.sameAs(e) {
 			others = append(others, o)
 		}
 	}

@@ -85,10 +85,13 @@ type Stored struct {
 // opens that layer.
 type Layer []string
 
-// Session is the castgate object of a header. Unlike the manifest's own keys,
-// those that are not known are ignored, as every reader of a header does: the
-// recorder of a newer host may have added some.
+// Session is the castgate object of a header, whole: unlike the manifest's own
+// keys, those that are not known are kept. The recorder of a newer host may have
+// added some, or castgate-upload may be older than the recorder.
 type Session asciicast.Session
+
+// MarshalJSON implements json.Marshaler.
+func (s Session) MarshalJSON() ([]byte, error) { return asciicast.Session(s).MarshalJSON() }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (s *Session) UnmarshalJSON(p []byte) error {

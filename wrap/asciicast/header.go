@@ -22,6 +22,8 @@
 //     recorder was killed between the two reads.
 package asciicast
 
+import "encoding/json"
+
 // Version is the asciicast version that castgate writes.
 const Version = 3
 
@@ -94,6 +96,8 @@ type Session struct {
 	Holders  []string `json:"holders,omitempty"`  // processes that had the terminal open before the session, "name pid uid"
 
 	Version string `json:"version"` // of the recorder: "castgate 1.0.0"
+
+	More map[string]json.RawMessage `json:"-"` // keys of a newer recorder, session_more.go
 }
 
 // Kinds of session, Session.Kind.

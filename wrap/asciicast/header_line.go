@@ -88,6 +88,10 @@ func (o *object) session(s *Session) {
 	o.some("standing", s.Standing)
 	o.list("holders", s.Holders)
 	o.text("version", s.Version)
+	for _, k := range slices.Sorted(maps.Keys(s.More)) {
+		o.key(k)
+		o.b = append(o.b, s.More[k]...)
+	}
 }
 
 // object is a JSON object that is being written.

@@ -91,7 +91,8 @@ func (r *remembered) Decode(b []byte, into map[string]any) error {
 	return yaml.Unmarshal(b, &into)
 }
 
-// check refuses keys that into doesn't know, and what its Validate refuses.
+// check refuses keys that into doesn't know, and what its Validate refuses. Its
+// Written sees what decoding loses.
 func check(path string, all map[string]any, into any) error {
 	var md mapstructure.Metadata
 	c := &mapstructure.DecoderConfig{Result: reflect.New(reflect.TypeOf(into).Elem()).Interface(), WeaklyTypedInput: true}
@@ -110,6 +111,9 @@ func check(path string, all map[string]any, into any) error {
 			Path: path, Err: fmt.Errorf("key %q is not known", last(key)),
 			hint: suggest(last(key), append(md.Keys, md.Unset...)),
 		}
+	}
+	if w, ok := into.(interface{ Written(all map[string]any) }); ok {
+		w.Written(all)
 	}
 	if val, ok := into.(interface{ Validate() error }); ok {
 		if err := val.Validate(); err != nil {

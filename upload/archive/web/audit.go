@@ -12,10 +12,12 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"castgate/upload/manifest"
 )
 
 // Event is one look into the archive. It is kept before the answer is sent: in
-// audit.log, in the system's log, and for a recording in watched/<id>@<host>,
+// audit.log, in the system's log, and for a recording in a file of its own,
 // which its page shows.
 type Event struct {
 	Time   time.Time `json:"time"`
@@ -24,6 +26,7 @@ type Event struct {
 	What   string    `json:"what"` // sign-in, sign-in refused, sign-out, list, search, view, play, read, follow, download
 	ID     string    `json:"id,omitempty"`
 	Host   string    `json:"host,omitempty"`   // whose the id is
+	Path   string    `json:"path,omitempty"`   // the recording's, without its suffix: its host may have given the id twice
 	Detail string    `json:"detail,omitempty"` // words, filters, a file's kind
 	Client string    `json:"client"`
 
@@ -75,12 +78,12 @@ func (a *Audit) Write(ev Event) error {
 		return err
 	}
 	line = append(line, '\n')
-	a.log.Info("audit", "what", ev.What, "who", ev.Who, "role", ev.Role, "login", ev.Login, "login_id", ev.LoginID, "id", ev.ID, "host", ev.Host, "detail", ev.Detail, "client", ev.Client)
+	a.log.Info("audit", "what", ev.What, "who", ev.Who, "role", ev.Role, "login", ev.Login, "login_id", ev.LoginID, "id", ev.ID, "host", ev.Host, "path", ev.Path, "detail", ev.Detail, "client", ev.Client)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	files := []string{auditLog}
 	if ev.ID != "" {
-		files = append(files, watchedDir+"/"+ev.ID+"@"+ev.Host)
+		files = append(files, watchedFile(ev.ID, ev.Path))
 	}
 	for _, name := range files {
 		if err := a.append(name, line); err != nil {
@@ -88,6 +91,12 @@ func (a *Audit) Write(ev Event) error {
 		}
 	}
 	return nil
+}
+
+// watchedFile is the file of the recording at base. An id tells nobody's, and a
+// path may be longer than a file's name.
+func watchedFile(id, base string) string {
+	return watchedDir + "/" + id + "~" + manifest.Hash([]byte(base))
 }
 
 func (a *Audit) append(name string, line []byte) error {
@@ -103,19 +112,20 @@ func (a *Audit) append(name string, line []byte) error {
 const maxWatched = 50
 
 // Watched returns the latest events of a recording, newest first. Those of
-// before hosts were noted are kept by the id alone.
+// before hosts were noted are kept by the id alone: of an id that others have,
+// too, nobody knows which of the recordings was looked at.
 func (a *Audit) Watched(r Recording) ([]Event, error) {
-	all, err := a.watched(r.ID() + "@" + r.Host)
-	if err != nil {
-		return nil, err
+	all, err := a.watched(watchedFile(r.ID(), r.base))
+	if err != nil || r.Claimed {
+		return all, err
 	}
-	older, err := a.watched(r.ID())
+	older, err := a.watched(watchedDir + "/" + r.ID())
 	all = append(all, older...)
 	return all[:min(len(all), maxWatched)], err
 }
 
 func (a *Audit) watched(name string) ([]Event, error) {
-	f, err := a.root.Open(watchedDir + "/" + name)
+	f, err := a.root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -125,13 +125,13 @@ func NewHeader(cfg *archive.HeaderAuditors) (*Header, error) {
 	if h.Name == "" || len(h.From) == 0 {
 		return nil, errors.New("a header needs a name and the proxy's addresses")
 	}
+	if cfg.People != nil {
+		h.People = map[string]manifest.Person{}
+	}
 	for value, login := range cfg.People {
 		p, err := manifest.ParsePerson(login)
 		if err != nil {
 			return nil, fmt.Errorf("people: %q: %w", value, err)
-		}
-		if h.People == nil {
-			h.People = map[string]manifest.Person{}
 		}
 		h.People[lower(value)] = p
 	}

@@ -15,11 +15,17 @@ import (
 // its name, which has the host, and where others have its id, too, it is shown
 // as such: which of them made it up only the hosts know.
 
-// mark notes that others have the id of r. The same manifest in another place is
-// the same recording, which came by two ways.
+// sameAs says that r and o are one recording, which came by two ways: the same
+// manifest in two places of its host's.
+func (r Recording) sameAs(o Recording) bool {
+	belongs := func(r Recording) bool { return r.Manifest.Belongs(r.base + manifest.JSONSuffix) }
+	return r.base == o.base || r.hash != "" && r.hash == o.hash && belongs(r) && belongs(o)
+}
+
+// mark notes that others have the id of r.
 func (r *Recording) mark(others []Recording) {
 	for _, o := range others {
-		if o.base == r.base || o.ID() != r.ID() || o.hash != "" && o.hash == r.hash {
+		if o.ID() != r.ID() || o.sameAs(*r) {
 			continue
 		}
 		r.Claimed = true
@@ -51,7 +57,7 @@ func wholeName(s string) (archive.Name, error) {
 func pick(all []Recording, n archive.Name) (Recording, error) {
 	var found []Recording
 	for _, r := range all {
-		if n.Means(r.base) && !slices.ContainsFunc(found, func(o Recording) bool { return o.base == r.base || o.hash != "" && o.hash == r.hash }) {
+		if n.Means(r.base) && !slices.ContainsFunc(found, r.sameAs) {
 			found = append(found, r)
 		}
 	}

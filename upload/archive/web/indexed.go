@@ -25,15 +25,13 @@ type Indexed struct {
 	Store *archive.Store
 }
 
-// List implements Archive. Live recordings, which are in no index, come first.
+// List implements Archive. Live recordings, which are in no index, have their
+// places among the others: whatever their hosts say that their start was, each
+// is on one page, and takes nobody else's place.
 func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 	f := q.filter()
-	var rows []Recording
 	var after *Recording
-	live := x.arriving("*")
-	if q.Before == "" {
-		rows = x.matching(live, q)
-	} else {
+	if q.Before != "" {
 		last, err := x.Get(ctx, q.Before)
 		if last, err = allowed(q.Scope, last, err); err != nil {
 			return nil, err
@@ -43,18 +41,31 @@ func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 			f.Until = end
 		}
 	}
-	found, err := x.list(ctx, q, f, after, live)
-	if err == nil && len(found) == 0 && strings.Contains(q.Host, ".") {
+	live := x.arriving("*")
+	rows, err := x.list(ctx, q, f, after, live)
+	if err == nil && len(rows) == 0 && strings.Contains(q.Host, ".") {
 		// A host may have called itself by its short name.
 		f.Host, _, _ = strings.Cut(q.Host, ".")
-		found, err = x.list(ctx, q, f, after, live)
+		rows, err = x.list(ctx, q, f, after, live)
 	}
-	rows = append(rows, found...)
-	return rows[:min(len(rows), q.Limit)], err
+	for _, rec := range live {
+		if q.Matches(rec) && (after == nil || newestFirst(rec, *after) > 0) {
+			rows = append(rows, rec)
+		}
+	}
+	slices.SortFunc(rows, newestFirst)
+	rows = rows[:min(len(rows), q.Limit)]
+	for i := range rows {
+		if rows[i].Arriving() {
+			x.claimsLive(&rows[i], live)
+		}
+	}
+	return rows, err
 }
 
-// list reads the index from after on: starts are whole seconds, and the rows of
-// one second are in the order of their ids and paths.
+// list reads the index from after on, in the order of newestFirst: starts are
+// whole seconds, and the rows of one second are in the order of their ids and
+// paths.
 func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Recording, live []Recording) (rows []Recording, err error) {
 	for row, err := range x.Index.List(f) {
 		if err != nil || ctx.Err() != nil {
@@ -87,33 +98,27 @@ func (x *Indexed) arriving(id string) []Recording {
 	})
 }
 
-func (x *Indexed) matching(live []Recording, q Query) (rows []Recording) {
-	for _, rec := range live {
-		if q.Matches(rec) {
-			x.claims(&rec, archive.Row{Claimed: true}, live)
-			rows = append(rows, rec)
-		}
-	}
-	slices.SortFunc(rows, newestFirst)
-	return rows
-}
-
 // claims marks a recording whose id others have. The index knows of those that
 // it has seen.
 func (x *Indexed) claims(rec *Recording, row archive.Row, live []Recording) {
+	rec.Claimed = rec.Claimed || row.Claimed
 	rec.mark(live)
-	if row.Claimed || rec.Claimed {
-		rec.mark(x.sameID(rec.ID()))
+	if rec.Claimed { // does its host have several?
+		rec.mark(x.named(archive.Name{ID: rec.ID(), Host: rec.Host}))
 	}
 }
 
-// sameID returns what the index has of an id.
-func (x *Indexed) sameID(id string) (all []Recording) {
-	for row, err := range x.Index.List(archive.Filter{ID: id}) {
-		if err != nil {
-			continue
-		}
-		if rec, err := x.read(row.Path); err == nil {
+// claimsLive is claims for one that is in no index.
+func (x *Indexed) claimsLive(rec *Recording, live []Recording) {
+	rec.mark(x.named(archive.Name{ID: rec.ID()}))
+	x.claims(rec, archive.Row{}, live)
+}
+
+// named returns what the index has of a name: two recordings of each host at most.
+func (x *Indexed) named(n archive.Name) (all []Recording) {
+	paths, _ := x.Index.Named(n)
+	for _, p := range paths {
+		if rec, err := x.read(p); err == nil {
 			all = append(all, rec)
 		}
 	}
@@ -137,11 +142,10 @@ func (x *Indexed) Get(_ context.Context, name string) (Recording, error) {
 	if err != nil {
 		return Recording{}, err
 	}
-	all := append(x.sameID(n.ID), x.arriving(n.ID)...)
+	all := append(x.named(n), x.arriving(n.ID)...)
 	rec, err := pick(all, n)
 	if err != nil || n.Host == "" {
-		found, _ := x.Store.Named(n)
-		for _, e := range found {
+		for _, e := range x.Store.Named(n, true) {
 			if r, err := x.read(e.Path); err == nil {
 				all = append(all, r)
 			}
@@ -151,7 +155,7 @@ func (x *Indexed) Get(_ context.Context, name string) (Recording, error) {
 	var several *Several
 	switch {
 	case err == nil:
-		rec.mark(all)
+		rec.mark(append(all, x.named(archive.Name{ID: n.ID})...))
 	case errors.As(err, &several):
 		markAll(several.All)
 	}
