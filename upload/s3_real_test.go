@@ -23,7 +23,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
 	"castgate/upload/archive/receive"
+	"castgate/upload/bucket"
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 )
 
@@ -58,7 +63,7 @@ func buildVersitygw(t *testing.T) string {
 }
 
 // realS3 starts the server with a bucket "recordings", locked or not.
-func realS3(t *testing.T, b *bench, locked bool) *s3Target {
+func realS3(t *testing.T, b *bench, locked bool) *realBucket {
 	t.Helper()
 	program := buildVersitygw(t)
 	for _, dir := range []string{"s3", "s3-versions"} {
@@ -98,29 +103,43 @@ func realS3(t *testing.T, b *bench, locked bool) *s3Target {
 	if locked {
 		c.Retain = time.Hour
 	}
-	target, err := newS3Target(c)
+	direct, err := minio.New(addr, &minio.Options{Creds: credentials.NewStaticV4("testkey", "testsecret", "")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s3 := target.(*s3Target)
-	h := http.Header{}
-	if locked {
-		h.Set("X-Amz-Bucket-Object-Lock-Enabled", "true")
+	if err := direct.MakeBucket(t.Context(), c.Bucket, minio.MakeBucketOptions{ObjectLocking: locked}); err != nil {
+		t.Fatalf("make the bucket: %v", err)
 	}
-	answer, err := s3.send(context.Background(), s3Request{method: http.MethodPut, header: h, sha256: emptySHA256})
-	if err != nil || answer.status != http.StatusOK {
-		t.Fatalf("make the bucket: %v %+v", err, answer)
+	store, err := c.open()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s3
+	return &realBucket{&s3Target{store}, c, direct}
 }
 
-func (t *s3Target) fetch(ctx context.Context, key string) ([]byte, error) {
-	var b bytes.Buffer
-	answer, err := t.send(ctx, s3Request{method: http.MethodGet, key: key, sha256: emptySHA256, into: &b})
-	if err == nil && answer.status != http.StatusOK {
-		err = answer.failure("get " + key)
+// realBucket is a bucket of a real server, and another way to it.
+type realBucket struct {
+	*s3Target
+	c      S3Config
+	direct *minio.Client
+}
+
+func (r *realBucket) fetch(ctx context.Context, key string) ([]byte, error) {
+	o, err := r.direct.GetObject(ctx, r.c.Bucket, key, minio.GetObjectOptions{})
+	if err != nil {
+		return nil, err
 	}
-	return b.Bytes(), err
+	defer o.Close()
+	return io.ReadAll(o)
+}
+
+// lock checks that an object is locked.
+func (r *realBucket) lock(t *testing.T, key string) {
+	t.Helper()
+	info, err := r.direct.StatObject(t.Context(), r.c.Bucket, key, minio.StatObjectOptions{})
+	if got := info.Metadata.Get("X-Amz-Object-Lock-Mode"); err != nil || got != "COMPLIANCE" {
+		t.Errorf("lock: %q, %v", got, err)
+	}
 }
 
 func TestTheRealS3TakesIt(t *testing.T) {
@@ -148,17 +167,14 @@ func TestTheRealS3TakesIt(t *testing.T) {
 			}
 			other := *d.Manifest
 			o := inMemory("", []byte("other bytes"))
-			if _, err := s3.store(t.Context(), "pre fix/é/"+other.Path(manifest.CastSuffix), o); !isRefused(err) {
+			if _, err := s3.bucket.Store(t.Context(), other.Path(manifest.CastSuffix), o.Object); !client.IsRefused(err) {
 				t.Errorf("other bytes: %v", err)
 			}
 			if locked {
-				answer, err := s3.send(t.Context(), s3Request{method: http.MethodHead, key: "pre fix/é/" + d.Manifest.Path(manifest.CastSuffix), sha256: emptySHA256})
-				if err != nil || answer.header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" {
-					t.Errorf("lock: %v, %v", answer.header, err)
-				}
+				s3.lock(t, "pre fix/é/"+d.Manifest.Path(manifest.CastSuffix))
 			}
 			b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=wrong\n")
-			if _, err := s3.Deliver(t.Context(), d); err == nil || isRefused(err) {
+			if _, err := s3.Deliver(t.Context(), d); err == nil || client.IsRefused(err) {
 				t.Errorf("wrong secret: %v", err)
 			}
 		})
@@ -170,18 +186,22 @@ func TestTheRealS3TakesAVirtualHost(t *testing.T) {
 	b := newBench(t)
 	path := realS3(t, b, false)
 	c := path.c
-	c.PathStyle, c.Endpoint = false, strings.Replace(c.Endpoint, "127.0.0.1", "localhost", 1)
-	target, err := newS3Target(c)
+	u, err := url.Parse(c.Endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s3 := target.(*s3Target)
-	if s3.url.Hostname() != "recordings.localhost" || s3.url.Path != "" {
-		t.Fatalf("the bucket is %v", s3.url)
+	c.PathStyle, c.Endpoint = false, strings.Replace(c.Endpoint, "127.0.0.1", "localhost", 1)
+	store, err := c.open()
+	if err != nil {
+		t.Fatal(err)
 	}
-	s3.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", path.url.Host)
+	if want := "recordings.localhost:" + u.Port() + "/pre fix/é"; store.String() != want {
+		t.Fatalf("the bucket is %v", store)
 	}
+	store.Client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", u.Host)
+	}}}
+	s3 := &s3Target{store}
 	d := b.packed(1, whole(1))
 	if _, err := s3.Deliver(t.Context(), d); err != nil {
 		t.Fatal(err)
@@ -195,33 +215,33 @@ func TestTheRealS3TakesParts(t *testing.T) {
 	b := newBench(t)
 	s3 := realS3(t, b, false)
 	const each = 5 << 20 // the least that S3 takes
-	s3.parts = partSizes{from: each, each: each}
+	s3.bucket.Parts = bucket.Parts{From: each, Each: each}
 	data := make([]byte, 3*each+1234)
 	_, _ = rand.Read(data)
-	o := inMemory("", data)
+	o := inMemory("", data).Object
 	// The third part is cut off.
 	broken := o
 	opens := 0
-	broken.open = func() (io.ReadSeekCloser, error) {
+	broken.Open = func() (io.ReadSeekCloser, error) {
 		if opens++; opens == 4 { // once for the sums, then part by part
 			return nil, errors.New("cut")
 		}
-		return o.open()
+		return o.Open()
 	}
-	if _, err := s3.store(t.Context(), "big", broken); err == nil {
+	if _, err := s3.bucket.Store(t.Context(), "big", broken); err == nil {
 		t.Fatal("the cut try says that all is well")
 	}
-	if _, err := s3.store(t.Context(), "big", o); err != nil {
+	if _, err := s3.bucket.Store(t.Context(), "big", o); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s3.fetch(t.Context(), "big")
+	got, err := s3.fetch(t.Context(), "pre fix/é/big")
 	if err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	if _, err := s3.store(t.Context(), "big", o); err != nil {
+	if _, err := s3.bucket.Store(t.Context(), "big", o); err != nil {
 		t.Errorf("again: %v", err)
 	}
-	if _, err := s3.store(t.Context(), "big", inMemory("", data[1:])); !isRefused(err) {
+	if _, err := s3.bucket.Store(t.Context(), "big", inMemory("", data[1:]).Object); !client.IsRefused(err) {
 		t.Errorf("other bytes: %v", err)
 	}
 }
@@ -236,7 +256,7 @@ func TestTheRealS3TakesTickets(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := serveArchiveWith(t, b, "web1", dir, func(s *receive.Server) http.Handler {
-		s.Tickets = &Tickets{signs}
+		s.Tickets = signs.bucket
 		return s
 	})
 	c.Ticket = &a
@@ -259,18 +279,15 @@ func TestTheRealS3TakesTickets(t *testing.T) {
 	if err != nil || manifest.Hash(got) != d.Manifest.Stored.SHA256 {
 		t.Errorf("%v, SHA-256 %s", err, manifest.Hash(got))
 	}
-	answer, err := signs.send(t.Context(), s3Request{method: http.MethodHead, key: key, sha256: emptySHA256})
-	if err != nil || answer.header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" {
-		t.Errorf("lock: %v, %v", answer.header, err)
-	}
+	signs.lock(t, key)
 	ticket := target.(*ticketTarget)
-	if _, err := ticket.store(t.Context(), d.Manifest, inMemory(manifest.CastSuffix, []byte("other bytes"))); !isRefused(err) {
+	if _, err := ticket.store(t.Context(), d.Manifest, inMemory(manifest.CastSuffix, []byte("other bytes"))); !client.IsRefused(err) {
 		t.Errorf("other bytes: %v", err)
 	}
 	// And in parts, of the least size that S3 takes.
 	const each = 5 << 20
-	signs.parts = partSizes{from: each, each: each}
-	ticket.bucket.parts = signs.parts
+	signs.bucket.Parts = bucket.Parts{From: each, Each: each}
+	ticket.bucket.Parts = signs.bucket.Parts
 	data := make([]byte, 2*each+1234)
 	_, _ = rand.Read(data)
 	m := *d.Manifest
@@ -284,7 +301,7 @@ func TestTheRealS3TakesTickets(t *testing.T) {
 	if got, err := signs.fetch(t.Context(), "pre fix/é/"+m.Path(manifest.CastSuffix)); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	if _, err := ticket.store(t.Context(), &m, inMemory(manifest.CastSuffix, data[1:])); !isRefused(err) {
+	if _, err := ticket.store(t.Context(), &m, inMemory(manifest.CastSuffix, data[1:])); !client.IsRefused(err) {
 		t.Errorf("other bytes in parts: %v", err)
 	}
 }
@@ -313,7 +330,7 @@ func TestTheRealS3LosesLiveParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	bucket := &BucketFS{s3}
+	bucket := s3.bucket
 	other := "[" + text[1:]
 	if tidied, err := bucket.TidyLive(t.Context(), finished{testID(1): other}.open); tidied != 0 || err == nil {
 		t.Errorf("another recording: %d, %v", tidied, err)
@@ -323,12 +340,19 @@ func TestTheRealS3LosesLiveParts(t *testing.T) {
 			t.Errorf("%d, %v; want %d", tidied, err, want)
 		}
 	}
-	if size, err := s3.liveSize(t.Context(), "web1", testID(1)); size != 0 || err != nil {
+	if size, err := s3.bucket.LiveSize(t.Context(), "web1", testID(1)); size != 0 || err != nil {
 		t.Errorf("%d bytes, %v", size, err)
 	}
-	var versions struct{ Version []struct{ Size int64 } }
-	q := url.Values{"versions": {""}, "prefix": {s3.liveKey("web1", testID(1), "")}}
-	if err := s3.ask(t.Context(), s3Request{method: http.MethodGet, query: q, sha256: emptySHA256}, &versions); err != nil || len(versions.Version) != 2 {
-		t.Errorf("versions: %+v, %v", versions, err)
+	versions := 0
+	for o := range s3.direct.ListObjectsIter(t.Context(), s3.c.Bucket, minio.ListObjectsOptions{Prefix: "pre fix/é/.castgate/live/web1/" + testID(1), Recursive: true, WithVersions: true}) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		if !o.IsDeleteMarker {
+			versions++
+		}
+	}
+	if versions != 2 {
+		t.Errorf("%d versions", versions)
 	}
 }
