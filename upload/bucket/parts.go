@@ -150,7 +150,7 @@ func (b *Bucket) resume(ctx context.Context, key string) (id string, have []mini
 		list, err = b.core.ListMultipartUploads(ctx, b.config.Bucket, key, "", "", "", 0)
 		return err
 	})
-	if err != nil {
+	if err != nil && !absent(err) { // where there is none, some servers say so like this
 		return "", nil, err
 	}
 	for _, u := range list.Uploads {
