@@ -37,7 +37,9 @@ var arrows = map[string][]string{
 	"wrap":                {"wrap/asciicast", "wrap/guard", "wrap/nearest", "wrap/restrict", "wrap/spool"},
 	"wrap/once":           {"wrap", "wrap/asciicast"},
 	"upload/manifest":     {"wrap/asciicast"}, // the format that upload writes and the archive reads
-	"upload":              {"upload/manifest", "wrap/asciicast", "wrap/spool"},
+	"upload/client":       {},
+	"upload/bucket":       {"upload/client", "upload/manifest"},
+	"upload":              {"upload/bucket", "upload/client", "upload/manifest", "wrap/asciicast", "wrap/spool"},
 	"upload/archive":      {"upload/archive/", "upload/manifest", "wrap/asciicast"},
 }
 

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 )
 
@@ -41,14 +42,14 @@ type archiveTarget struct {
 }
 
 func newArchiveTarget(c ArchiveConfig) (Target, error) {
-	u, err := checkURL("archive.url", c.URL)
+	u, err := client.CheckURL("archive.url", c.URL)
 	if err != nil {
 		return nil, err
 	}
 	if c.CertFile == "" || c.KeyFile == "" || c.CAFile == "" {
 		return nil, errors.New("archive: wants ca_file, cert_file and key_file")
 	}
-	return &archiveTarget{u, newClient(tlsFiles{c.CAFile, c.CertFile, c.KeyFile, u.Hostname()}), c.CertFile}, nil
+	return &archiveTarget{u, client.New(client.TLS{CA: c.CAFile, Cert: c.CertFile, Key: c.KeyFile, Host: u.Hostname()}), c.CertFile}, nil
 }
 
 func (t *archiveTarget) Name() string { return "archive:" + t.url.String() }
@@ -112,7 +113,7 @@ func (t *archiveTarget) at(m *manifest.Manifest, suffix string) string {
 }
 
 func (t *archiveTarget) put(ctx context.Context, m *manifest.Manifest, o object) (Receipt, error) {
-	body, err := o.open()
+	body, err := o.Open()
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -122,22 +123,22 @@ func (t *archiveTarget) put(ctx context.Context, m *manifest.Manifest, o object)
 		return Receipt{}, err
 	}
 	r.ContentLength = o.Bytes
-	r.GetBody = func() (io.ReadCloser, error) { return o.open() }
+	r.GetBody = func() (io.ReadCloser, error) { return o.Open() }
 	sum, _ := hex.DecodeString(o.SHA256)
 	r.Header.Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
-	resp, err := do(ctx, t.client, r)
+	resp, err := client.Do(ctx, t.client, r)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("send %s: %w", o.suffix, err)
 	}
 	defer resp.Body.Close()
-	text := readAnswer(resp)
+	text := client.ReadAnswer(resp)
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusCreated:
 		return archiveReceipt(text, o, t.url)
 	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge:
-		return Receipt{}, &Refused{notTaken(resp, text, time.Now())}
+		return Receipt{}, &Refused{Err: client.NotTaken(resp, text, time.Now())}
 	}
-	return Receipt{}, notTaken(resp, text, time.Now())
+	return Receipt{}, client.NotTaken(resp, text, time.Now())
 }
 
 func archiveReceipt(text []byte, o object, at *url.URL) (Receipt, error) {

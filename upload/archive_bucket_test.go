@@ -22,24 +22,26 @@ import (
 	"castgate/upload/archive"
 	"castgate/upload/archive/receive"
 	"castgate/upload/archive/web"
+	"castgate/upload/bucket"
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 )
 
 // bucketBench is a bucket on the strict stand-in, for servers of the archive.
-func bucketBench(t *testing.T, b *bench) (*s3Server, *BucketFS) {
+func bucketBench(t *testing.T, b *bench) (*s3Server, *bucket.Bucket) {
 	t.Helper()
 	srv := newS3Server()
 	srv.lock = true
 	h := httptest.NewServer(lister{srv})
 	t.Cleanup(h.Close)
 	b.put("s3-credentials", "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n")
-	bucket, err := Bucket(S3Config{
+	made, err := bucket.Open(bucket.Config{
 		Endpoint: h.URL, Bucket: "recordings", Prefix: "pre fix", CredentialsFile: b.path("s3-credentials"), Retain: time.Hour, PathStyle: true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return srv, bucket
+	return srv, made
 }
 
 // sharedLog is what several servers log to.
@@ -61,10 +63,10 @@ func (l *sharedLog) String() string {
 }
 
 // door is one of the servers before the bucket.
-func door(t *testing.T, b *bench, bucket *BucketFS) (c ArchiveConfig, side string) {
+func door(t *testing.T, b *bench, store *bucket.Bucket) (c ArchiveConfig, side string) {
 	t.Helper()
 	side = t.TempDir()
-	dir, err := receive.OpenBucket(side, bucket)
+	dir, err := receive.OpenBucket(side, store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +138,7 @@ func TestServersBeforeOneBucket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := target.Deliver(t.Context(), d); !isRefused(err) || !strings.Contains(err.Error(), "409") {
+	if _, err := target.Deliver(t.Context(), d); !client.IsRefused(err) || !strings.Contains(err.Error(), "409") {
 		t.Errorf("other bytes: %v", err)
 	}
 	if got := string(srv.objects[key]); got != "other" {
@@ -161,7 +163,7 @@ func TestBucketThatFails(t *testing.T) {
 	}
 	d := b.packed(1, whole(1))
 	srv.secret = "another"
-	if _, err := target.Deliver(t.Context(), d); err == nil || isRefused(err) || !strings.Contains(err.Error(), "500") {
+	if _, err := target.Deliver(t.Context(), d); err == nil || client.IsRefused(err) || !strings.Contains(err.Error(), "500") {
 		t.Errorf("without access to the bucket: %v", err)
 	}
 	if strings.Contains(b.served.String(), "what=stored") || len(srv.objects) > 0 || len(filesIn(t, side)) > 0 {
@@ -177,7 +179,7 @@ func TestPutNeverReplaces(t *testing.T) {
 	b := newBench(t)
 	srv, bucket := bucketBench(t, b)
 	put := func(name, text string) (bool, error) {
-		return bucket.Put(name, int64(len(text)), sha256.Sum256([]byte(text)), inMemory("", []byte(text)).open)
+		return bucket.Put(name, int64(len(text)), sha256.Sum256([]byte(text)), inMemory("", []byte(text)).Open)
 	}
 	if created, err := put("a/b", "one"); !created || err != nil {
 		t.Errorf("new: %v, %v", created, err)
@@ -188,7 +190,7 @@ func TestPutNeverReplaces(t *testing.T) {
 	if created, err := put("a/b", "two"); created || !errors.Is(err, fs.ErrExist) {
 		t.Errorf("other bytes: %v, %v", created, err)
 	}
-	if created, err := bucket.Put("a/c", 3, sha256.Sum256([]byte("two")), inMemory("", []byte("one")).open); created || err == nil {
+	if created, err := bucket.Put("a/c", 3, sha256.Sum256([]byte("two")), inMemory("", []byte("one")).Open); created || err == nil {
 		t.Errorf("bytes of another hash: %v, %v", created, err)
 	}
 	for _, name := range []string{"../x", ".", "/x", ""} {

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 )
 
@@ -57,7 +58,7 @@ var installID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 var errPaced = errors.New("waiting for its turn")
 
 func newAsciinemaTarget(c AsciinemaConfig) (Target, error) {
-	u, err := checkURL("asciinema.url", c.URL)
+	u, err := client.CheckURL("asciinema.url", c.URL)
 	switch {
 	case err != nil:
 		return nil, err
@@ -66,7 +67,7 @@ func newAsciinemaTarget(c AsciinemaConfig) (Target, error) {
 	case !slices.Contains([]string{"", "public", "unlisted", "private"}, c.Visibility):
 		return nil, fmt.Errorf("asciinema.visibility: %q is not public, unlisted or private", c.Visibility)
 	}
-	return &asciinemaTarget{url: u, idFile: c.InstallIDFile, visible: c.Visibility, client: newClient(tlsFiles{}), userAgent: "castgate-upload/1"}, nil
+	return &asciinemaTarget{url: u, idFile: c.InstallIDFile, visible: c.Visibility, client: client.New(client.TLS{}), userAgent: "castgate-upload/1"}, nil
 }
 
 func (t *asciinemaTarget) Name() string { return "asciinema:" + t.url.String() }
@@ -90,7 +91,7 @@ func (t *asciinemaTarget) turn(now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Before(t.next) {
-		return &Later{errPaced, t.next}
+		return &Later{Err: errPaced, At: t.next}
 	}
 	if u := t.url.Hostname(); u != "127.0.0.1" {
 		t.next = now.Add(pace)
@@ -126,7 +127,7 @@ func (t *asciinemaTarget) upload(ctx context.Context, d *Delivery) (Receipt, err
 		return Receipt{}, err
 	}
 	var sum *manifest.Hasher
-	body, end := piped(func(w io.Writer) error {
+	body, end := client.Piped(func(w io.Writer) error {
 		sum = manifest.NewHasher(w)
 		return form.write(w, sum)
 	})
@@ -139,13 +140,13 @@ func (t *asciinemaTarget) upload(ctx context.Context, d *Delivery) (Receipt, err
 	r.Header.Set("Content-Type", form.contentType)
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", t.userAgent)
-	resp, err := do(ctx, t.client, r)
+	resp, err := client.Do(ctx, t.client, r)
 	if err != nil {
 		_ = end()
 		return Receipt{}, fmt.Errorf("upload: %w", err)
 	}
 	defer resp.Body.Close()
-	where, err := asciinemaAnswer(resp, readAnswer(resp))
+	where, err := asciinemaAnswer(resp, client.ReadAnswer(resp))
 	if sent := end(); err == nil && sent != nil {
 		err = fmt.Errorf("the server answers before it has all: %w", sent)
 	}
@@ -161,11 +162,11 @@ func asciinemaAnswer(resp *http.Response, text []byte) (where string, err error)
 	case http.StatusOK, http.StatusCreated:
 		return asciinemaURL(resp, text)
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return "", fmt.Errorf("%w: %w", errNoSuchPath, notTaken(resp, text, time.Now()))
+		return "", fmt.Errorf("%w: %w", errNoSuchPath, client.NotTaken(resp, text, time.Now()))
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusUnsupportedMediaType:
-		return "", &Refused{notTaken(resp, text, time.Now())}
+		return "", &Refused{Err: client.NotTaken(resp, text, time.Now())}
 	}
-	return "", notTaken(resp, text, time.Now())
+	return "", client.NotTaken(resp, text, time.Now())
 }
 
 func asciinemaURL(resp *http.Response, text []byte) (string, error) {
@@ -179,7 +180,7 @@ func asciinemaURL(resp *http.Response, text []byte) (string, error) {
 	if s := strings.TrimSpace(string(text)); strings.HasPrefix(s, "http") { // before 2.0
 		return s, nil
 	}
-	return "", fmt.Errorf("the server answers %s without the recording's URL%s", resp.Status, said(text))
+	return "", fmt.Errorf("the server answers %s without the recording's URL%s", resp.Status, client.Said(text))
 }
 
 // form is the multipart body of an upload: its length is known beforehand,

@@ -100,8 +100,9 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
+		w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
-		w.Header().Set("X-Amz-Checksum-Sha256", toBase64(sum))
+		w.Header().Set("X-Amz-Checksum-Sha256", base64Sum(sum))
 		return
 	}
 	h := sha256.New()
@@ -195,7 +196,7 @@ func bigDelivery(t *testing.T, b *bench) *Delivery {
 // ticketSigner is an archive that signs for the bucket.
 func ticketSigner(t *testing.T, b *bench, c S3Config) ArchiveConfig {
 	t.Helper()
-	tickets, err := NewTickets(c)
+	tickets, err := c.open()
 	if err != nil {
 		t.Fatal(err)
 	}

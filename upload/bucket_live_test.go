@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"castgate/upload/bucket"
 )
 
 // finished has the recordings that came whole.
@@ -42,7 +44,7 @@ func TestPartsGoWhenTheRecordingHasThem(t *testing.T) {
 		{"more than the recording", map[int]string{0: text, len(text): body}, text, 2, "is not in the recording"},
 		{"beyond its end", map[int]string{0: text, len(text) + 7: body}, text, 2, "is not in the recording"},
 		{"overlapping", map[int]string{0: text[:100], 50: text[50:100]}, text, 2, "not the next part"},
-		{"a part too large for one", map[int]string{0: text + strings.Repeat(" ", streamPart)}, text + strings.Repeat(" ", streamPart), 1, "the bytes differ"},
+		{"a part too large for one", map[int]string{0: text + strings.Repeat(" ", bucket.LivePart)}, text + strings.Repeat(" ", bucket.LivePart), 1, "the bytes differ"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t)
@@ -108,8 +110,8 @@ func TestPartsGoWhenTheRecordingHasThem(t *testing.T) {
 		for id := range done {
 			srv.objects["pre fix/é/.castgate/live/web1/"+id+"/"+strings.Repeat("0", 20)] = []byte(text)
 		}
-		bucket, opened := &BucketFS{p.Target.(*s3Target)}, 0
-		tidied, err := bucket.TidyLive(t.Context(), func(host, id string) (io.ReadCloser, error) { opened++; return done.open(host, id) })
+		store, opened := p.Target.(*s3Target).bucket, 0
+		tidied, err := store.TidyLive(t.Context(), func(host, id string) (io.ReadCloser, error) { opened++; return done.open(host, id) })
 		if tidied != 0 || err == nil || !strings.Contains(err.Error(), "AccessDenied") || len(srv.objects) != 2 {
 			t.Errorf("%d, %v", tidied, err)
 		}

@@ -3,12 +3,15 @@
 package upload
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,7 +19,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"castgate/upload/bucket"
+	"castgate/upload/client"
 )
 
 // lister adds ListObjectsV2, in pages of three, to the stand-in for S3.
@@ -28,7 +35,9 @@ func (l lister) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.s3Server.ServeHTTP(w, r)
 		return
 	}
-	if code := l.authorize(r, time.Now()); code != "" {
+	now := time.Now().Add(l.skew)
+	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	if code := l.authorize(r, now); code != "" {
 		l.fail(w, 403, code)
 		return
 	}
@@ -94,7 +103,7 @@ func TestBucketIsAFileSystem(t *testing.T) {
 		if err := os.WriteFile(creds, []byte("[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		fsys, err := Bucket(S3Config{Endpoint: h.URL, Bucket: "recordings", Prefix: prefix, CredentialsFile: creds, PathStyle: true})
+		fsys, err := bucket.Open(bucket.Config{Endpoint: h.URL, Bucket: "recordings", Prefix: prefix, CredentialsFile: creds, PathStyle: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,5 +153,63 @@ func TestBucketIsAFileSystem(t *testing.T) {
 		if _, err := io.ReadAll(dir); err == nil {
 			t.Error("a directory was read as a file")
 		}
+	}
+}
+
+// TestABucketIsReadByItsOwnClock asks a server whose clock, or ours, is an hour
+// off: whichever request comes first, it is sent again by the server's clock.
+func TestABucketIsReadByItsOwnClock(t *testing.T) {
+	for name, ask := range map[string]func(b *bucket.Bucket) error{
+		"list": func(b *bucket.Bucket) error { _, err := fs.ReadDir(b, "u"); return err },
+		"read": func(b *bucket.Bucket) error { _, err := fs.ReadFile(b, "u/x"); return err },
+		"stat": func(b *bucket.Bucket) error { _, err := fs.Stat(b, "u/x"); return err },
+		"put":  func(b *bucket.Bucket) error { return putText(b, "u/y", "new") },
+		"tidy": func(b *bucket.Bucket) error { _, err := b.TidyLive(t.Context(), finished{}.open); return err },
+	} {
+		for _, skew := range []time.Duration{time.Hour, -time.Hour} {
+			srv, b := bucketBench(t, newBench(t))
+			srv.objects["pre fix/u/x"] = []byte("x")
+			srv.skew = skew
+			if err := ask(b); err != nil {
+				t.Errorf("%s, %v: %v", name, skew, err)
+			}
+		}
+	}
+}
+
+func putText(b *bucket.Bucket, name, text string) error {
+	o := inMemory("", []byte(text))
+	_, err := b.Put(name, o.Bytes, sha256.Sum256([]byte(text)), o.Open)
+	return err
+}
+
+// TestAStalledBucketIsLeft has a server that stops in the middle of an answer.
+func TestAStalledBucketIsLeft(t *testing.T) {
+	for name, ask := range map[string]func(b *bucket.Bucket) error{
+		"list": func(b *bucket.Bucket) error { _, err := fs.ReadDir(b, "u"); return err },
+		"stat": func(b *bucket.Bucket) error { _, err := fs.Stat(b, "u"); return err },
+		"read": func(b *bucket.Bucket) error { _, err := fs.ReadFile(b, "u/x"); return err },
+	} {
+		creds := filepath.Join(t.TempDir(), "credentials")
+		if err := os.WriteFile(creds, []byte("aws_access_key_id = testkey\naws_secret_access_key = testsecret\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			b, err := bucket.Open(bucket.Config{Endpoint: "http://127.0.0.1", Bucket: "recordings", CredentialsFile: creds, PathStyle: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Client = pipeClient(func(c net.Conn) {
+				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nLast-Modified: Fri, 20 Nov 2026 10:00:00 GMT\r\nContent-Length: 1000\r\n\r\n<ListBucketResult>")
+				}
+			})
+			defer b.Client.CloseIdleConnections()
+			began := time.Now()
+			err = ask(b)
+			if took := time.Since(began); !errors.Is(err, client.ErrStalled) || took > 2*time.Minute {
+				t.Errorf("%s: %v after %v", name, err, took)
+			}
+		})
 	}
 }

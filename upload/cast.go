@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -105,7 +106,7 @@ func (c *cast) scan(w io.Writer) (facts, error) {
 	rd, err := asciicast.NewReader(io.TeeReader(c.open(false), sum))
 	switch {
 	case errors.Is(err, io.EOF):
-		return f, refuse("it has no header: its recorder died before the session began")
+		return f, client.Refuse("it has no header: its recorder died before the session began")
 	case err != nil:
 		return f, unreadable(err)
 	}
@@ -136,7 +137,7 @@ func (c *cast) scan(w io.Writer) (facts, error) {
 func unreadable(err error) error {
 	var syntax *asciicast.SyntaxError
 	if errors.As(err, &syntax) || errors.Is(err, asciicast.ErrTorn) {
-		return refuse("it is no recording: %w", err)
+		return client.Refuse("it is no recording: %w", err)
 	}
 	return fmt.Errorf("read the recording: %w", err)
 }
@@ -146,29 +147,29 @@ func unreadable(err error) error {
 func (c *cast) check(h asciicast.Header, uidOf func(user string) (int, bool)) error {
 	s := h.Session
 	if s == nil {
-		return refuse("its header has no castgate object: castgate-wrap did not write it")
+		return client.Refuse("its header has no castgate object: castgate-wrap did not write it")
 	}
 	if s.ID != c.id {
-		return refuse("its header says id %q", s.ID)
+		return client.Refuse("its header says id %q", s.ID)
 	}
 	info, err := c.Stat()
 	if err != nil {
 		return err
 	}
 	if st := info.Sys().(*syscall.Stat_t); int(st.Uid) != s.UID {
-		return refuse("its header says uid %d, but uid %d wrote it", s.UID, st.Uid)
+		return client.Refuse("its header says uid %d, but uid %d wrote it", s.UID, st.Uid)
 	}
 	if uid, ok := uidOf(s.User); ok && uid != s.UID {
-		return refuse("its header says user %q with uid %d, but that account has uid %d", s.User, s.UID, uid)
+		return client.Refuse("its header says user %q with uid %d, but that account has uid %d", s.User, s.UID, uid)
 	}
 	if _, err := manifest.Element(s.User); err != nil {
-		return refuse("user: %w", err)
+		return client.Refuse("user: %w", err)
 	}
 	if _, err := manifest.Element(s.Host); err != nil {
-		return refuse("host: %w", err)
+		return client.Refuse("host: %w", err)
 	}
 	if y := time.Unix(h.Timestamp, 0).UTC().Year(); h.Timestamp <= 0 || y > 9999 {
-		return refuse("its header says it began at %d", h.Timestamp)
+		return client.Refuse("its header says it began at %d", h.Timestamp)
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"castgate/upload/client"
 )
 
 // TestConformance holds every target to the same. What else each must bear:
@@ -98,7 +100,7 @@ func conform(t *testing.T, build func(*testing.T, *bench) place) {
 		t.Run("wrong credentials", func(t *testing.T) {
 			_, p, d := conforming(t, build)
 			p.wrong()
-			if r, err := p.Deliver(t.Context(), d); err == nil || isRefused(err) {
+			if r, err := p.Deliver(t.Context(), d); err == nil || client.IsRefused(err) {
 				t.Errorf("got %+v, %v", r, err)
 			}
 			p.has(t, d, 0)
@@ -148,7 +150,7 @@ func conformServer(t *testing.T, build func(*testing.T, *bench) place) {
 			}
 			p.faults.then(mode)
 			r, err := p.Deliver(t.Context(), d)
-			if err == nil || isRefused(err) {
+			if err == nil || client.IsRefused(err) {
 				t.Fatalf("got %+v, %v", r, err)
 			}
 			var later *Later
@@ -194,16 +196,16 @@ func TestTLSFailuresAreRetried(t *testing.T) {
 		{TargetConfig{TTYSpy: &TTYSpyConfig{stranger.URL + "/transcript", b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}}, "certificate"},
 		{TargetConfig{TTYSpy: &TTYSpyConfig{tomorrow.URL + "/transcript", b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}}, "not yet valid"},
 		{TargetConfig{Asciinema: &AsciinemaConfig{URL: stranger.URL, InstallIDFile: b.path("install-id")}}, "certificate"},
-		{TargetConfig{S3: &S3Config{Endpoint: stranger.URL, Bucket: "b", PathStyle: true, CredentialsFile: b.path("s3-credentials")}}, "certificate"},
-		{TargetConfig{S3: &S3Config{Endpoint: stranger.URL, Bucket: "b", PathStyle: true, Ticket: &unknown}}, "certificate"},
-		{TargetConfig{S3: &S3Config{Endpoint: stranger.URL, Bucket: "b", PathStyle: true, Ticket: &early}}, "not yet valid"},
+		{TargetConfig{S3: &S3Config{Endpoint: stranger.URL, Bucket: "rec", PathStyle: true, CredentialsFile: b.path("s3-credentials")}}, "certificate"},
+		{TargetConfig{S3: &S3Config{Endpoint: stranger.URL, Bucket: "rec", PathStyle: true, Ticket: &unknown}}, "certificate"},
+		{TargetConfig{S3: &S3Config{Endpoint: stranger.URL, Bucket: "rec", PathStyle: true, Ticket: &early}}, "not yet valid"},
 	} {
 		target, err := tt.target()
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = target.Deliver(t.Context(), d)
-		if err == nil || isRefused(err) || !strings.Contains(err.Error(), tt.says) {
+		if err == nil || client.IsRefused(err) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v", target.Name(), err)
 		}
 	}

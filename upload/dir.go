@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 )
 
@@ -125,7 +126,7 @@ func storeFile(dir *os.Root, name string, o object) error {
 }
 
 func writeFile(root *os.Root, name string, o object) (err error) {
-	in, err := o.open()
+	in, err := o.Open()
 	if err != nil {
 		return err
 	}
@@ -161,7 +162,7 @@ func alreadyThere(root *os.Root, name string, o object) (bool, error) {
 		return false, fmt.Errorf("read what is in the archive: %w", err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != o.SHA256 {
-		return false, refuse("the archive has another %q (SHA-256 %s, not %s)", name, got, o.SHA256)
+		return false, client.Refuse("the archive has another %q (SHA-256 %s, not %s)", name, got, o.SHA256)
 	}
 	return true, nil
 }

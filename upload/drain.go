@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"castgate/upload/client"
 	"castgate/wrap/spool"
 )
 
@@ -222,7 +223,7 @@ func (u *Uploader) deliver(ctx context.Context, id string, open []string) (progr
 // notPacked deals with a recording that can't be taken from the spool.
 func (u *Uploader) notPacked(id string, err error) bool {
 	switch {
-	case isRefused(err):
+	case client.IsRefused(err):
 		return u.putAside(id, err.Error())
 	case errors.Is(err, fs.ErrNotExist):
 		u.schedule.forget(id) // somebody else took it
@@ -243,7 +244,7 @@ func (u *Uploader) hand(ctx context.Context, id string, p *parcel, name string) 
 	receipt, err := u.targets[name].Deliver(ctx, u.delivery(id, p))
 	if err == nil {
 		err = u.journal.add(entry{Op: opReceipt, ID: id, Target: name, Receipt: &receipt})
-	} else if isRefused(err) {
+	} else if client.IsRefused(err) {
 		err = errors.Join(err, u.journal.add(entry{Op: opRefused, ID: id, Target: name, Why: err.Error()}))
 	}
 	u.schedule.result(id, name, err)
@@ -254,7 +255,7 @@ func (u *Uploader) hand(ctx context.Context, id string, p *parcel, name string) 
 	switch {
 	case err == nil:
 		log.Info("delivered", "where", receipt.Where, "sha256", receipt.SHA256, "took", time.Since(began).Round(time.Millisecond))
-	case isRefused(err):
+	case client.IsRefused(err):
 		log.Error("refused for good", "why", err)
 	case errors.Is(err, errPaced):
 		return false

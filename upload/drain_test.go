@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 )
 
@@ -112,7 +113,7 @@ func TestOneFailingTargetDoesNotHoldUpTheOther(t *testing.T) {
 func TestARefusedRecordingGoesToBadWhenTheOthersHaveIt(t *testing.T) {
 	b := newBench(t)
 	b.incoming(1, whole(1))
-	up, picky := &fake{name: "up"}, &fake{name: "picky", deliver: func(context.Context, *Delivery) error { return refuse("too ugly") }}
+	up, picky := &fake{name: "up"}, &fake{name: "picky", deliver: func(context.Context, *Delivery) error { return client.Refuse("too ugly") }}
 	u := b.open().with(picky, up)
 	if left, err := u.Once(t.Context()); left != 0 || err != nil {
 		t.Fatalf("%d left, %v", left, err)
@@ -212,7 +213,7 @@ func TestTheServersTimeIsObeyed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSchedule(time.Now, []string{"t"})
 		_, _ = s.begin("a", true, []string{"t"})
-		s.result("a", "t", &Later{errors.New("busy"), time.Now().Add(time.Hour)})
+		s.result("a", "t", &Later{Err: errors.New("busy"), At: time.Now().Add(time.Hour)})
 		s.end("a", nil)
 		for range 59 {
 			time.Sleep(time.Minute)

@@ -4,11 +4,15 @@ package upload
 
 import (
 	"bufio"
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
+
+	"castgate/upload/client"
 )
 
 // faulty stands before a server and breaks what the test asks for, as often as
@@ -123,3 +127,12 @@ type deaf struct {
 func (d *deaf) Header() http.Header         { return d.header }
 func (d *deaf) Write(p []byte) (int, error) { return len(p), nil }
 func (d *deaf) WriteHeader(int)             {}
+
+// pipeClient is a client whose server is at the other end of a pipe.
+func pipeClient(serve func(c net.Conn)) *http.Client {
+	return &http.Client{Transport: &client.Bounded{Next: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go serve(theirs)
+		return ours, nil
+	}}}}
+}

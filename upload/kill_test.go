@@ -217,7 +217,7 @@ func newKilling(t *testing.T) *killing {
 		k.places[name] = places[name](t, b)
 	}
 	k.cinema = k.places["asciinema"].faults.Handler.(*asciinemaServer)
-	s3, ticket := k.places["s3"].Target.(*s3Target).c, k.places[byTicket].Target.(*ticketTarget).bucket.c
+	s3, ticket := k.places["s3"].s3, k.places[byTicket].s3
 	b.config.Targets = append(b.config.Targets,
 		TargetConfig{Archive: &ArchiveConfig{strings.TrimPrefix(k.places["archive"].Name(), "archive:"), b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}},
 		TargetConfig{S3: &s3},

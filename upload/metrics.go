@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"castgate/upload/client"
 )
 
 // counters count what happened with a target since the state directory was
@@ -37,7 +39,7 @@ func (t *tally) add(target string, bytes int64, err error) {
 	case err == nil:
 		c.Delivered++
 		c.Bytes += bytes
-	case isRefused(err):
+	case client.IsRefused(err):
 		c.Refused++
 	default:
 		c.Failed++

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"castgate/upload/archive"
+	"castgate/upload/bucket"
 	"castgate/upload/manifest"
 	"castgate/wrap/spool"
 )
@@ -36,7 +37,7 @@ func TestLiveRecordingsAreStreamedToABucket(t *testing.T) {
 	p := s3Place(t, b)
 	srv := p.faults.Handler.(*s3Server)
 	target := p.Target.(*s3Target)
-	b.config.Targets = []TargetConfig{{S3: &target.c}}
+	b.config.Targets = []TargetConfig{{S3: &p.s3}}
 	b.config.Stream = true
 	if err := b.config.Validate(); err != nil {
 		t.Fatal(err)
@@ -102,7 +103,7 @@ func TestLiveRecordingsAreStreamedToABucket(t *testing.T) {
 		t.Errorf("%d finished, %d parts", final, parts)
 	}
 	p.faults.Handler = lister{srv}
-	b.tidy(&BucketFS{target})
+	b.tidy(target.bucket)
 	if _, parts := srv.liveBytes(testID(1)); parts != 0 || len(srv.objects) != 2 { // the recording and its manifest
 		t.Errorf("%d parts, %d objects are left", parts, len(srv.objects))
 	}
@@ -122,22 +123,22 @@ func TestTwoHostsDoNotMeetInABucket(t *testing.T) {
 }
 
 // tidy does with a bucket what castgate index does.
-func (b *bench) tidy(bucket *BucketFS) {
+func (b *bench) tidy(from *bucket.Bucket) {
 	b.t.Helper()
-	store := &archive.Store{FS: bucket, Name: "bucket"}
+	store := &archive.Store{FS: from, Name: "bucket"}
 	ix, err := archive.OpenIndex(b.path("index.sqlite"), true)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer ix.Close()
 	open := func(host, id string) (io.ReadCloser, error) { return ix.Open(store, archive.Name{ID: id, Host: host}) }
-	if tidied, err := bucket.TidyLive(b.t.Context(), open); tidied != 0 || err != nil {
+	if tidied, err := from.TidyLive(b.t.Context(), open); tidied != 0 || err != nil {
 		b.t.Errorf("before the index has it: %d, %v", tidied, err)
 	}
 	if err := ix.Update(b.t.Context(), store, false, func(err error) { b.t.Error(err) }); err != nil {
 		b.t.Fatal(err)
 	}
-	if tidied, err := bucket.TidyLive(b.t.Context(), open); tidied != 1 || err != nil {
+	if tidied, err := from.TidyLive(b.t.Context(), open); tidied != 1 || err != nil {
 		b.t.Errorf("%d, %v", tidied, err)
 	}
 }

@@ -11,177 +11,86 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/minio/minio-go/v7"
 
 	"castgate/upload/archive/receive"
+	"castgate/upload/bucket"
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 )
 
-// versitygw is a real S3 server, from the module proxy. It is built once, into
-// .build/ of the repository, which takes some minutes (.ci/test has them spent
-// beside the fuzz targets).
-const versitygw = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
-
-func buildVersitygw(t *testing.T) string {
-	t.Helper()
-	dir, err := filepath.Abs("../.build")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "versitygw")
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	if os.Getenv("CASTGATE_TEST_ALL") != "1" {
-		t.Skip("the S3 server is not built: make test does, in some minutes")
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "install", versitygw)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=-mod=mod", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build versitygw: %v\n%s", err, out)
-	}
-	return path
-}
-
-// realS3 starts the server with a bucket "recordings", locked or not.
-func realS3(t *testing.T, b *bench, locked bool) *s3Target {
-	t.Helper()
-	program := buildVersitygw(t)
-	for _, dir := range []string{"s3", "s3-versions"} {
-		if err := os.Mkdir(b.path(dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	cmd := exec.Command(program, "--port", addr, "--virtual-domain", "localhost", "posix", "--versioning-dir", b.path("s3-versions"), b.path("s3"))
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=testkey", "ROOT_SECRET_KEY=testsecret")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("versitygw: %.4000s", out.String())
+func TestTheRealS3TakesIt(t *testing.T) {
+	onRealS3(t, func(t *testing.T, s realServer) {
+		realS3TakesIt(t, s, false)
+		if s.locks {
+			realS3TakesIt(t, s, true)
 		}
 	})
-	for range 300 {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			c.Close()
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	b.put("s3-credentials", "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n")
-	c := S3Config{Endpoint: "http://" + addr, Bucket: "recordings", Prefix: "pre fix/é", CredentialsFile: b.path("s3-credentials"), PathStyle: true}
-	if locked {
-		c.Retain = time.Hour
-	}
-	target, err := newS3Target(c)
+}
+
+func realS3TakesIt(t *testing.T, s realServer, locked bool) {
+	b := newBench(t)
+	b.config.SigningKey = b.path("key")
+	newKey(t, b.config.SigningKey)
+	s3 := s.start(t, b, locked)
+	h := header(1)
+	h.Session.User = `CORP\bob é+x`
+	d := b.packed(1, recording(h, body))
+	first, err := s3.Deliver(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s3 := target.(*s3Target)
-	h := http.Header{}
+	if again, err := s3.Deliver(t.Context(), d); err != nil || again != first {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	for _, o := range d.objects() {
+		got, err := s3.fetch(t.Context(), "pre fix/é/"+d.Manifest.Path(o.suffix))
+		if err != nil || manifest.Hash(got) != o.SHA256 {
+			t.Errorf("%s: %v, SHA-256 %s", o.suffix, err, manifest.Hash(got))
+		}
+	}
+	other := *d.Manifest
+	o := inMemory("", []byte("other bytes"))
+	if _, err := s3.bucket.Store(t.Context(), other.Path(manifest.CastSuffix), o.Object); !client.IsRefused(err) {
+		t.Errorf("other bytes: %v", err)
+	}
 	if locked {
-		h.Set("X-Amz-Bucket-Object-Lock-Enabled", "true")
+		s3.lock(t, "pre fix/é/"+d.Manifest.Path(manifest.CastSuffix))
 	}
-	answer, err := s3.send(context.Background(), s3Request{method: http.MethodPut, header: h, sha256: emptySHA256})
-	if err != nil || answer.status != http.StatusOK {
-		t.Fatalf("make the bucket: %v %+v", err, answer)
-	}
-	return s3
-}
-
-func (t *s3Target) fetch(ctx context.Context, key string) ([]byte, error) {
-	var b bytes.Buffer
-	answer, err := t.send(ctx, s3Request{method: http.MethodGet, key: key, sha256: emptySHA256, into: &b})
-	if err == nil && answer.status != http.StatusOK {
-		err = answer.failure("get " + key)
-	}
-	return b.Bytes(), err
-}
-
-func TestTheRealS3TakesIt(t *testing.T) {
-	for _, locked := range []bool{false, true} {
-		t.Run(fmt.Sprintf("locked %v", locked), func(t *testing.T) {
-			b := newBench(t)
-			b.config.SigningKey = b.path("key")
-			newKey(t, b.config.SigningKey)
-			s3 := realS3(t, b, locked)
-			h := header(1)
-			h.Session.User = `CORP\bob é+x`
-			d := b.packed(1, recording(h, body))
-			first, err := s3.Deliver(t.Context(), d)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if again, err := s3.Deliver(t.Context(), d); err != nil || again != first {
-				t.Errorf("again: %+v, %v", again, err)
-			}
-			for _, o := range d.objects() {
-				got, err := s3.fetch(t.Context(), "pre fix/é/"+d.Manifest.Path(o.suffix))
-				if err != nil || manifest.Hash(got) != o.SHA256 {
-					t.Errorf("%s: %v, SHA-256 %s", o.suffix, err, manifest.Hash(got))
-				}
-			}
-			other := *d.Manifest
-			o := inMemory("", []byte("other bytes"))
-			if _, err := s3.store(t.Context(), "pre fix/é/"+other.Path(manifest.CastSuffix), o); !isRefused(err) {
-				t.Errorf("other bytes: %v", err)
-			}
-			if locked {
-				answer, err := s3.send(t.Context(), s3Request{method: http.MethodHead, key: "pre fix/é/" + d.Manifest.Path(manifest.CastSuffix), sha256: emptySHA256})
-				if err != nil || answer.header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" {
-					t.Errorf("lock: %v, %v", answer.header, err)
-				}
-			}
-			b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=wrong\n")
-			if _, err := s3.Deliver(t.Context(), d); err == nil || isRefused(err) {
-				t.Errorf("wrong secret: %v", err)
-			}
-		})
+	b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=wrong\n")
+	if _, err := s3.Deliver(t.Context(), d); err == nil || client.IsRefused(err) {
+		t.Errorf("wrong secret: %v", err)
 	}
 }
 
 // TestTheRealS3TakesAVirtualHost has the bucket in the host's name.
 func TestTheRealS3TakesAVirtualHost(t *testing.T) {
 	b := newBench(t)
-	path := realS3(t, b, false)
+	path := realServers[0].start(t, b, false)
 	c := path.c
-	c.PathStyle, c.Endpoint = false, strings.Replace(c.Endpoint, "127.0.0.1", "localhost", 1)
-	target, err := newS3Target(c)
+	u, err := url.Parse(c.Endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s3 := target.(*s3Target)
-	if s3.url.Hostname() != "recordings.localhost" || s3.url.Path != "" {
-		t.Fatalf("the bucket is %v", s3.url)
+	c.PathStyle, c.Endpoint = false, strings.Replace(c.Endpoint, "127.0.0.1", "localhost", 1)
+	store, err := c.open()
+	if err != nil {
+		t.Fatal(err)
 	}
-	s3.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", path.url.Host)
+	if want := "recordings.localhost:" + u.Port() + "/pre fix/é"; store.String() != want {
+		t.Fatalf("the bucket is %v", store)
 	}
+	store.Client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", u.Host)
+	}}}
+	s3 := &s3Target{store}
 	d := b.packed(1, whole(1))
 	if _, err := s3.Deliver(t.Context(), d); err != nil {
 		t.Fatal(err)
@@ -191,53 +100,57 @@ func TestTheRealS3TakesAVirtualHost(t *testing.T) {
 	}
 }
 
-func TestTheRealS3TakesParts(t *testing.T) {
+func TestTheRealS3TakesParts(t *testing.T) { onRealS3(t, realS3TakesParts) }
+
+func realS3TakesParts(t *testing.T, s realServer) {
 	b := newBench(t)
-	s3 := realS3(t, b, false)
+	s3 := s.start(t, b, false)
 	const each = 5 << 20 // the least that S3 takes
-	s3.parts = partSizes{from: each, each: each}
+	s3.bucket.Parts = bucket.Parts{From: each, Each: each}
 	data := make([]byte, 3*each+1234)
 	_, _ = rand.Read(data)
-	o := inMemory("", data)
+	o := inMemory("", data).Object
 	// The third part is cut off.
 	broken := o
 	opens := 0
-	broken.open = func() (io.ReadSeekCloser, error) {
+	broken.Open = func() (io.ReadSeekCloser, error) {
 		if opens++; opens == 4 { // once for the sums, then part by part
 			return nil, errors.New("cut")
 		}
-		return o.open()
+		return o.Open()
 	}
-	if _, err := s3.store(t.Context(), "big", broken); err == nil {
+	if _, err := s3.bucket.Store(t.Context(), "big", broken); err == nil {
 		t.Fatal("the cut try says that all is well")
 	}
-	if _, err := s3.store(t.Context(), "big", o); err != nil {
+	if _, err := s3.bucket.Store(t.Context(), "big", o); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s3.fetch(t.Context(), "big")
+	got, err := s3.fetch(t.Context(), "pre fix/é/big")
 	if err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	if _, err := s3.store(t.Context(), "big", o); err != nil {
+	if _, err := s3.bucket.Store(t.Context(), "big", o); err != nil {
 		t.Errorf("again: %v", err)
 	}
-	if _, err := s3.store(t.Context(), "big", inMemory("", data[1:])); !isRefused(err) {
+	if _, err := s3.bucket.Store(t.Context(), "big", inMemory("", data[1:]).Object); !client.IsRefused(err) {
 		t.Errorf("other bytes: %v", err)
 	}
 }
 
-func TestTheRealS3TakesTickets(t *testing.T) {
+func TestTheRealS3TakesTickets(t *testing.T) { onRealS3(t, realS3TakesTickets) }
+
+func realS3TakesTickets(t *testing.T, s realServer) {
 	b := newBench(t)
-	signs := realS3(t, b, true)
+	signs := s.start(t, b, s.locks)
 	c := signs.c
 	c.CredentialsFile, c.Retain = "", 0
 	dir, err := receive.OpenDir(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := serveArchiveWith(t, b, "web1", dir, func(s *receive.Server) http.Handler {
-		s.Tickets = &Tickets{signs}
-		return s
+	a := serveArchiveWith(t, b, "web1", dir, func(r *receive.Server) http.Handler {
+		r.Tickets = signs.bucket
+		return r
 	})
 	c.Ticket = &a
 	target, err := newS3Target(c)
@@ -259,18 +172,20 @@ func TestTheRealS3TakesTickets(t *testing.T) {
 	if err != nil || manifest.Hash(got) != d.Manifest.Stored.SHA256 {
 		t.Errorf("%v, SHA-256 %s", err, manifest.Hash(got))
 	}
-	answer, err := signs.send(t.Context(), s3Request{method: http.MethodHead, key: key, sha256: emptySHA256})
-	if err != nil || answer.header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" {
-		t.Errorf("lock: %v, %v", answer.header, err)
+	if s.locks {
+		signs.lock(t, key)
 	}
 	ticket := target.(*ticketTarget)
-	if _, err := ticket.store(t.Context(), d.Manifest, inMemory(manifest.CastSuffix, []byte("other bytes"))); !isRefused(err) {
+	if _, err := ticket.store(t.Context(), d.Manifest, inMemory(manifest.CastSuffix, []byte("other bytes"))); !client.IsRefused(err) {
 		t.Errorf("other bytes: %v", err)
+	}
+	if !s.locks { // nor does it list the sums of parts, by which the archive knows what is missing
+		return
 	}
 	// And in parts, of the least size that S3 takes.
 	const each = 5 << 20
-	signs.parts = partSizes{from: each, each: each}
-	ticket.bucket.parts = signs.parts
+	signs.bucket.Parts = bucket.Parts{From: each, Each: each}
+	ticket.bucket.Parts = signs.bucket.Parts
 	data := make([]byte, 2*each+1234)
 	_, _ = rand.Read(data)
 	m := *d.Manifest
@@ -284,14 +199,16 @@ func TestTheRealS3TakesTickets(t *testing.T) {
 	if got, err := signs.fetch(t.Context(), "pre fix/é/"+m.Path(manifest.CastSuffix)); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	if _, err := ticket.store(t.Context(), &m, inMemory(manifest.CastSuffix, data[1:])); !isRefused(err) {
+	if _, err := ticket.store(t.Context(), &m, inMemory(manifest.CastSuffix, data[1:])); !client.IsRefused(err) {
 		t.Errorf("other bytes in parts: %v", err)
 	}
 }
 
-func TestTheRealS3TakesLiveParts(t *testing.T) {
+func TestTheRealS3TakesLiveParts(t *testing.T) { onRealS3(t, realS3TakesLiveParts) }
+
+func realS3TakesLiveParts(t *testing.T, s realServer) {
 	b := newBench(t)
-	s3 := realS3(t, b, true)
+	s3 := s.start(t, b, s.locks)
 	for _, step := range []struct {
 		offset, want int64
 		data         string
@@ -304,16 +221,18 @@ func TestTheRealS3TakesLiveParts(t *testing.T) {
 
 // TestTheRealS3LosesLiveParts tidies a bucket that locks everything: what was
 // deleted is still there for who asks for its version.
-func TestTheRealS3LosesLiveParts(t *testing.T) {
+func TestTheRealS3LosesLiveParts(t *testing.T) { onRealS3(t, realS3LosesLiveParts) }
+
+func realS3LosesLiveParts(t *testing.T, s realServer) {
 	b := newBench(t)
-	s3 := realS3(t, b, true)
+	s3 := s.start(t, b, s.locks)
 	text := recording(header(1), strings.Repeat(body, 20))
 	for _, at := range []int{0, 100} {
 		if _, err := s3.putLive(t.Context(), "web1", testID(1), int64(at), []byte(text[at:at+100])); err != nil {
 			t.Fatal(err)
 		}
 	}
-	bucket := &BucketFS{s3}
+	bucket := s3.bucket
 	other := "[" + text[1:]
 	if tidied, err := bucket.TidyLive(t.Context(), finished{testID(1): other}.open); tidied != 0 || err == nil {
 		t.Errorf("another recording: %d, %v", tidied, err)
@@ -323,12 +242,22 @@ func TestTheRealS3LosesLiveParts(t *testing.T) {
 			t.Errorf("%d, %v; want %d", tidied, err, want)
 		}
 	}
-	if size, err := s3.liveSize(t.Context(), "web1", testID(1)); size != 0 || err != nil {
+	if size, err := s3.bucket.LiveSize(t.Context(), "web1", testID(1)); size != 0 || err != nil {
 		t.Errorf("%d bytes, %v", size, err)
 	}
-	var versions struct{ Version []struct{ Size int64 } }
-	q := url.Values{"versions": {""}, "prefix": {s3.liveKey("web1", testID(1), "")}}
-	if err := s3.ask(t.Context(), s3Request{method: http.MethodGet, query: q, sha256: emptySHA256}, &versions); err != nil || len(versions.Version) != 2 {
-		t.Errorf("versions: %+v, %v", versions, err)
+	if !s.locks {
+		return
+	}
+	versions := 0
+	for o := range s3.direct.ListObjectsIter(t.Context(), s3.c.Bucket, minio.ListObjectsOptions{Prefix: "pre fix/é/.castgate/live/web1/" + testID(1), Recursive: true, WithVersions: true}) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		if !o.IsDeleteMarker {
+			versions++
+		}
+	}
+	if versions != 2 {
+		t.Errorf("%d versions", versions)
 	}
 }

@@ -108,7 +108,7 @@ func (s *s3Server) fail(w http.ResponseWriter, status int, code string) {
 }
 
 func (s *s3Server) put(w http.ResponseWriter, r *http.Request, key string, body []byte) {
-	sum := toBase64(manifest.Hash(body))
+	sum := base64Sum(manifest.Hash(body))
 	if got := r.Header.Get("X-Amz-Checksum-Sha256"); got != sum {
 		s.fail(w, 400, "BadDigest")
 		return
@@ -133,7 +133,7 @@ func (s *s3Server) locked(w http.ResponseWriter, r *http.Request, key string) bo
 		return true
 	}
 	until, err := time.Parse(time.RFC3339, r.Header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
-	if r.Header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" || err != nil || !until.After(time.Now()) {
+	if r.Header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" || err != nil || !until.After(time.Now().Add(s.skew)) {
 		s.fail(w, 400, "InvalidRequest")
 		return false
 	}
@@ -171,6 +171,7 @@ func (s *s3Server) get(w http.ResponseWriter, r *http.Request, key string) {
 	if r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && s.sums[key] != "" {
 		w.Header().Set("X-Amz-Checksum-Sha256", s.sums[key])
 	}
+	w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method == "GET" {
 		_, _ = w.Write(body)
@@ -185,7 +186,7 @@ func (s *s3Server) putPart(w http.ResponseWriter, r *http.Request, key string, q
 		s.fail(w, 404, "NoSuchUpload")
 	case err != nil || n < 1 || n > 10000:
 		s.fail(w, 400, "InvalidArgument")
-	case r.Header.Get("X-Amz-Checksum-Sha256") != toBase64(manifest.Hash(body)):
+	case r.Header.Get("X-Amz-Checksum-Sha256") != base64Sum(manifest.Hash(body)):
 		s.fail(w, 400, "BadDigest")
 	default:
 		u.parts[n] = body
@@ -197,7 +198,10 @@ func (s *s3Server) putPart(w http.ResponseWriter, r *http.Request, key string, q
 func (s *s3Server) complete(w http.ResponseWriter, r *http.Request, key, id string, body []byte) {
 	u := s.uploads[id]
 	var order struct {
-		Part []part
+		Part []struct {
+			PartNumber           int
+			ETag, ChecksumSHA256 string
+		}
 	}
 	if err := xml.Unmarshal(body, &order); err != nil || u == nil || u.key != key || len(order.Part) != len(u.parts) {
 		s.fail(w, 400, "InvalidPart")
@@ -210,17 +214,17 @@ func (s *s3Server) complete(w http.ResponseWriter, r *http.Request, key, id stri
 	var all []byte
 	var sums []string
 	for i, p := range order.Part {
-		data := u.parts[p.Number]
-		if p.Number != i+1 || p.ETag != fmt.Sprintf("%q", manifest.Hash(data)[:32]) || p.Checksum != toBase64(manifest.Hash(data)) {
+		data := u.parts[p.PartNumber]
+		if p.PartNumber != i+1 || strings.Trim(p.ETag, `"`) != manifest.Hash(data)[:32] || p.ChecksumSHA256 != base64Sum(manifest.Hash(data)) {
 			s.fail(w, 400, "InvalidPart")
 			return
 		}
 		all = append(all, data...)
-		sums = append(sums, p.Checksum)
+		sums = append(sums, p.ChecksumSHA256)
 	}
 	s.objects[key], s.sums[key] = all, composite(sums)
 	delete(s.uploads, id)
-	fmt.Fprint(w, "<CompleteMultipartUploadResult></CompleteMultipartUploadResult>")
+	fmt.Fprint(w, "<CompleteMultipartUploadResult><Bucket>recordings</Bucket></CompleteMultipartUploadResult>")
 }
 
 func (s *s3Server) listUploads(w http.ResponseWriter, prefix string) {
@@ -250,7 +254,7 @@ func (s *s3Server) listParts(w http.ResponseWriter, q url.Values) {
 	for _, n := range numbers {
 		data := u.parts[n]
 		fmt.Fprintf(w, "<Part><PartNumber>%d</PartNumber><ETag>&quot;%s&quot;</ETag><Size>%d</Size><ChecksumSHA256>%s</ChecksumSHA256></Part>",
-			n, manifest.Hash(data)[:32], len(data), toBase64(manifest.Hash(data)))
+			n, manifest.Hash(data)[:32], len(data), base64Sum(manifest.Hash(data)))
 		after = n
 	}
 	fmt.Fprintf(w, "<IsTruncated>%v</IsTruncated><NextPartNumberMarker>%d</NextPartNumberMarker></ListPartsResult>", cut, after)
@@ -314,7 +318,7 @@ func (s *s3Server) authorizeTicket(r *http.Request, now time.Time) string {
 			return "TestWantsSigned-" + must
 		}
 	}
-	text := strings.Join([]string{"AWS4-HMAC-SHA256", q.Get("X-Amz-Date"), strings.Join(scope[1:], "/"), manifest.Hash([]byte(canonicalRequest(r, signed, unsignedPayload)))}, "\n")
+	text := strings.Join([]string{"AWS4-HMAC-SHA256", q.Get("X-Amz-Date"), strings.Join(scope[1:], "/"), manifest.Hash([]byte(canonicalRequest(r, signed, "UNSIGNED-PAYLOAD")))}, "\n")
 	key := []byte("AWS4" + s.secret)
 	for _, part := range scope[1:] {
 		key = mac(key, part)
@@ -361,4 +365,21 @@ func mac(key []byte, text string) []byte {
 func sumOf(p []byte) string {
 	s := sha256.Sum256(p)
 	return base64.StdEncoding.EncodeToString(s[:])
+}
+
+// base64Sum is a sum in hex as S3's headers have it.
+func base64Sum(hexSum string) string {
+	sum, _ := hex.DecodeString(hexSum)
+	return base64.StdEncoding.EncodeToString(sum)
+}
+
+// composite is the checksum of an object in parts: that of their checksums, and
+// how many they are.
+func composite(sums []string) string {
+	h := sha256.New()
+	for _, s := range sums {
+		raw, _ := base64.StdEncoding.DecodeString(s)
+		h.Write(raw)
+	}
+	return base64.StdEncoding.EncodeToString(h.Sum(nil)) + "-" + strconv.Itoa(len(sums))
 }

@@ -8,13 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"path"
 	"strings"
 	"time"
 
+	"castgate/upload/bucket"
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 )
 
@@ -24,11 +23,11 @@ import (
 // it is too large for one, of the part that is missing next. After the PUT it
 // asks again: the archive has looked at the bucket, and its word is the receipt.
 type ticketTarget struct {
-	bucket  *s3Target // where tickets must lead to; it has no credential
+	bucket  *bucket.Bucket // where tickets must lead to; it has no credential
 	archive *archiveTarget
 }
 
-func newTicketTarget(c S3Config, bucket *s3Target) (Target, error) {
+func newTicketTarget(c S3Config, b *bucket.Bucket) (Target, error) {
 	if c.CredentialsFile != "" || c.Retain != 0 {
 		return nil, errors.New("s3.ticket: excludes credentials_file and retain, which are the archive's")
 	}
@@ -36,10 +35,10 @@ func newTicketTarget(c S3Config, bucket *s3Target) (Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("s3.ticket: %w", err)
 	}
-	return &ticketTarget{bucket, a.(*archiveTarget)}, nil
+	return &ticketTarget{b, a.(*archiveTarget)}, nil
 }
 
-func (t *ticketTarget) Name() string { return t.bucket.Name() }
+func (t *ticketTarget) Name() string { return "s3:" + t.bucket.String() }
 
 // Deliver implements Target.
 func (t *ticketTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
@@ -53,16 +52,16 @@ func (t *ticketTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error
 			return Receipt{}, err
 		}
 		if where == "" {
-			where = "s3://" + t.bucket.c.Bucket + "/" + path.Join(t.bucket.c.Prefix, at)
+			where = t.bucket.Where(at)
 		}
 	}
 	return Receipt{d.Manifest.Stored.SHA256, d.Manifest.Stored.Bytes, where}, nil
 }
 
 func (t *ticketTarget) store(ctx context.Context, m *manifest.Manifest, o object) (at string, err error) {
-	parts, err := t.parts(o)
+	parts, err := t.bucket.Parts.Sums(o.Object)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%s: %w", o.suffix, err)
 	}
 	for last := -1; ; {
 		answer, err := t.ask(ctx, m, o, parts)
@@ -77,17 +76,6 @@ func (t *ticketTarget) store(ctx context.Context, m *manifest.Manifest, o object
 		}
 		last = answer.Part
 	}
-}
-
-// parts returns the sums of an object's parts; none when it goes whole.
-func (t *ticketTarget) parts(o object) ([]string, error) {
-	switch n := t.bucket.parts.count(o.Bytes); {
-	case n == 0:
-		return nil, nil
-	case n > maxParts:
-		return nil, errTooManyParts(o)
-	}
-	return partSums(o, t.bucket.parts.each)
 }
 
 // ticketQuestion asks for a ticket.
@@ -120,19 +108,19 @@ func (t *ticketTarget) ask(ctx context.Context, m *manifest.Manifest, o object, 
 	if err != nil {
 		return answer, err
 	}
-	resp, err := do(ctx, t.archive.client, r)
+	resp, err := client.Do(ctx, t.archive.client, r)
 	if err != nil {
 		return answer, fmt.Errorf("ask for a ticket: %w", err)
 	}
 	defer resp.Body.Close()
-	said := readAnswer(resp)
+	said := client.ReadAnswer(resp)
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusCreated:
 		return t.read(said, o, len(parts))
 	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge:
-		return answer, &Refused{fmt.Errorf("ask for a ticket: %w", notTaken(resp, said, time.Now()))}
+		return answer, &Refused{Err: fmt.Errorf("ask for a ticket: %w", client.NotTaken(resp, said, time.Now()))}
 	}
-	return answer, fmt.Errorf("ask for a ticket: %w", notTaken(resp, said, time.Now()))
+	return answer, fmt.Errorf("ask for a ticket: %w", client.NotTaken(resp, said, time.Now()))
 }
 
 // read takes an answer that is about this object, and whose URL, if any, leads
@@ -150,8 +138,7 @@ func (t *ticketTarget) read(text []byte, o object, parts int) (answer ticketAnsw
 	if answer.Part < min(1, parts) || answer.Part > parts {
 		return answer, fmt.Errorf("the archive's ticket is for part %d of %d", answer.Part, parts)
 	}
-	u, err := url.Parse(answer.URL)
-	if want := t.bucket.at(path.Join(t.bucket.c.Prefix, answer.Path), nil); err != nil || u.Scheme != want.Scheme || u.Host != want.Host || u.Path != want.Path {
+	if !t.bucket.LeadsTo(answer.URL, answer.Path) {
 		return answer, &hintError{
 			errors.New("the archive's ticket leads elsewhere than to the bucket of this target"),
 			"endpoint, bucket, prefix and path_style are those of receive.tickets in the archive's archive.yaml",
@@ -160,36 +147,14 @@ func (t *ticketTarget) read(text []byte, o object, parts int) (answer ticketAnsw
 	return answer, nil
 }
 
-// put uses a ticket. That the key exists is for the archive to judge.
+// put uses a ticket.
 func (t *ticketTarget) put(ctx context.Context, answer ticketAnswer, o object) error {
-	open, size := o.open, o.Bytes
+	piece := o.Object
 	if answer.Part > 0 {
-		var at int64
-		at, size = t.bucket.parts.at(answer.Part-1, o.Bytes)
-		open = func() (io.ReadSeekCloser, error) { return section(o, at, size) }
+		piece = t.bucket.Parts.Section(piece, answer.Part-1)
 	}
-	body, err := open()
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	r, err := http.NewRequest(http.MethodPut, answer.URL, io.NopCloser(body))
-	if err != nil {
-		return err
-	}
-	r.ContentLength = size
-	r.GetBody = func() (io.ReadCloser, error) { return open() }
-	for k, v := range answer.Headers {
-		r.Header.Set(k, v)
-	}
-	resp, err := do(ctx, t.bucket.client, r)
-	if err != nil {
+	if err := t.bucket.Use(ctx, answer.URL, answer.Headers, piece); err != nil {
 		return fmt.Errorf("put %s: %w", answer.Path, err)
 	}
-	defer resp.Body.Close()
-	s3 := &s3Answer{resp: resp, status: resp.StatusCode, header: resp.Header, at: time.Now(), text: readAnswer(resp)}
-	if s3.status == http.StatusOK || s3.status == http.StatusPreconditionFailed {
-		return nil
-	}
-	return s3.failure("put " + answer.Path)
+	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"castgate/upload/client"
 )
 
 // Tries never end. After a failure two things wait, each twice as long as the
@@ -133,7 +135,7 @@ func (s *schedule) result(id, target string, err error) {
 	defer s.mu.Unlock()
 	g := s.gates[target]
 	g.trying--
-	if err == nil || isRefused(err) {
+	if err == nil || client.IsRefused(err) {
 		delete(s.lanes, lane{id, target})
 		g.backoff = backoff{}
 		return

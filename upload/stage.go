@@ -12,6 +12,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -71,7 +72,7 @@ func (u *Uploader) pack(id string) (err error) {
 		}
 		read, err := manifest.Parse(text) // what every reader will see
 		if err != nil {
-			return nil, nil, nil, refuse("%w", err)
+			return nil, nil, nil, client.Refuse("%w", err)
 		}
 		sig, err := u.sign(text)
 		return read, text, sig, err
@@ -84,7 +85,7 @@ func (u *Uploader) openCast(id string) (*cast, error) {
 		var sys *fs.PathError
 		info, lost := u.spool.Stat(spoolIncoming, id)
 		if lost == nil && (!info.Mode().IsRegular() || !errors.As(err, &sys)) {
-			return nil, &Refused{err} // a link, a device, a second name: no recorder made it
+			return nil, &Refused{Err: err} // a link, a device, a second name: no recorder made it
 		}
 		return nil, fmt.Errorf("open the recording: %w", err)
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"castgate/upload/bucket"
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -27,8 +29,9 @@ import (
 // seen to begin with them.
 const (
 	streamEvery = 3 * time.Second // with a request's time, parts are at most 5 s old
-	// streamPart is below the server's limit of 4 MiB.
-	streamPart = 2 << 20
+	streamPart  = bucket.LivePart
+	// streamTime bounds one part.
+	streamTime = 30 * time.Second
 	// idleScan is how often live/ is looked through for orphans when the
 	// uploader stays for streaming.
 	idleScan = 30 * time.Second
@@ -133,7 +136,7 @@ func (s *streamer) follow(ctx context.Context, id string) error {
 			return nil
 		}
 		if s.sent[id], err = s.target.putLive(ctx, s.host[id], id, s.sent[id], part); err != nil {
-			if isRefused(err) {
+			if client.IsRefused(err) {
 				s.u.complainOnce("a target takes no live parts of a recording", id, err)
 				s.sent[id] = -1
 				return nil
@@ -158,6 +161,13 @@ func (u *Uploader) streams(c *cast) (host string, ok bool) {
 	return host, err == nil
 }
 
+// liveTarget is a target that takes parts of living recordings. The host is as in
+// a path; an archive goes by the certificate's.
+type liveTarget interface {
+	Target
+	putLive(ctx context.Context, host, id string, offset int64, part []byte) (size int64, err error)
+}
+
 // putLive sends a part and returns how much the server has then.
 func (t *archiveTarget) putLive(ctx context.Context, _, id string, offset int64, part []byte) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTime)
@@ -167,12 +177,12 @@ func (t *archiveTarget) putLive(ctx context.Context, _, id string, offset int64,
 	if err != nil {
 		return offset, err
 	}
-	resp, err := do(ctx, t.client, r)
+	resp, err := client.Do(ctx, t.client, r)
 	if err != nil {
 		return offset, fmt.Errorf("send a live part: %w", err)
 	}
 	defer resp.Body.Close()
-	text := readAnswer(resp)
+	text := client.ReadAnswer(resp)
 	var has struct{ Size *int64 }
 	_ = json.Unmarshal(text, &has) // an error's answer has none
 	switch {
@@ -181,7 +191,7 @@ func (t *archiveTarget) putLive(ctx context.Context, _, id string, offset int64,
 	case resp.StatusCode == http.StatusConflict && has.Size != nil && *has.Size >= 0 && *has.Size < offset:
 		return *has.Size, nil // it lost something: go on from there
 	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusConflict, resp.StatusCode == http.StatusRequestEntityTooLarge:
-		return offset, &Refused{notTaken(resp, text, time.Now())}
+		return offset, &Refused{Err: client.NotTaken(resp, text, time.Now())}
 	}
-	return offset, notTaken(resp, text, time.Now())
+	return offset, client.NotTaken(resp, text, time.Now())
 }

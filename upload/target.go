@@ -5,11 +5,10 @@ package upload
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"time"
 
+	"castgate/upload/bucket"
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 )
 
@@ -50,14 +49,13 @@ type Delivery struct {
 // object is one of a delivery's files.
 type object struct {
 	suffix string
-	manifest.Object
-	open func() (io.ReadSeekCloser, error)
+	bucket.Object
 }
 
 // objects returns the files of d in the order in which they are to be stored:
 // the manifest last, so that whoever sees it sees the whole.
 func (d *Delivery) objects() []object {
-	all := []object{{d.Manifest.StoredSuffix(), d.Manifest.Stored.Object, d.Stored}}
+	all := []object{{d.Manifest.StoredSuffix(), bucket.Object{Object: d.Manifest.Stored.Object, Open: d.Stored}}}
 	if d.Sig != nil {
 		all = append(all, inMemory(manifest.SigSuffix, d.Sig))
 	}
@@ -65,8 +63,9 @@ func (d *Delivery) objects() []object {
 }
 
 func inMemory(suffix string, p []byte) object {
-	return object{suffix, manifest.Object{Bytes: int64(len(p)), SHA256: manifest.Hash(p)}, func() (io.ReadSeekCloser, error) {
-		return nopCloser{bytes.NewReader(p)}, nil
+	return object{suffix, bucket.Object{
+		Object: manifest.Object{Bytes: int64(len(p)), SHA256: manifest.Hash(p)},
+		Open:   func() (io.ReadSeekCloser, error) { return nopCloser{bytes.NewReader(p)}, nil },
 	}}
 }
 
@@ -74,27 +73,10 @@ type nopCloser struct{ *bytes.Reader }
 
 func (nopCloser) Close() error { return nil }
 
-// Refused is an error that no retry will change.
-type Refused struct{ Err error }
-
-func (r *Refused) Error() string { return r.Err.Error() }
-func (r *Refused) Unwrap() error { return r.Err }
-
-// Refused is for those who don't know the type.
-func (r *Refused) Refused() bool { return true }
-
-func refuse(format string, args ...any) error { return &Refused{fmt.Errorf(format, args...)} }
-
-func isRefused(err error) bool {
-	var r *Refused
-	return errors.As(err, &r)
-}
-
-// Later is an error of a target that said when to come back.
-type Later struct {
-	Err error
-	At  time.Time
-}
-
-func (l *Later) Error() string { return l.Err.Error() }
-func (l *Later) Unwrap() error { return l.Err }
+// How a target says no.
+type (
+	// Refused is an error that no retry will change.
+	Refused = client.Refused
+	// Later is an error of a target that said when to come back.
+	Later = client.Later
+)

@@ -29,6 +29,8 @@ import (
 	"testing"
 	"time"
 
+	"castgate/upload/bucket"
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -49,7 +51,8 @@ type place struct {
 	wrong func()
 	twice bool // a lost answer makes a second copy
 	// signer is who signs, where the host can't.
-	signer *s3Target
+	signer *bucket.Bucket
+	s3     S3Config // of the bucket, where it is one
 }
 
 // places are all targets. Each must pass TestConformance.
@@ -145,12 +148,13 @@ func s3Place(t *testing.T, b *bench) place {
 	h := httptest.NewServer(f)
 	t.Cleanup(h.Close)
 	b.put("s3-credentials", "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n")
-	target, err := newS3Target(S3Config{Endpoint: h.URL, Bucket: "recordings", Prefix: "pre fix/é", CredentialsFile: b.path("s3-credentials"), Retain: time.Hour, PathStyle: true})
+	c := S3Config{Endpoint: h.URL, Bucket: "recordings", Prefix: "pre fix/é", CredentialsFile: b.path("s3-credentials"), Retain: time.Hour, PathStyle: true}
+	target, err := newS3Target(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := srv.place(target, f)
-	p.wrong = b.wrongSecret
+	p.s3, p.wrong = c, b.wrongSecret
 	return p
 }
 
@@ -386,7 +390,7 @@ func TestS3ReadsNoObjectOfAnotherSize(t *testing.T) {
 	d := b.packed(1, whole(1))
 	p := s3Place(t, b)
 	p.spoil(d)
-	if _, err := p.Deliver(t.Context(), d); !isRefused(err) || p.faults.seen != 2 { // PUT, HEAD
+	if _, err := p.Deliver(t.Context(), d); !client.IsRefused(err) || p.faults.seen != 2 { // PUT, HEAD
 		t.Errorf("%v, %d requests", err, p.faults.seen)
 	}
 }
@@ -405,7 +409,7 @@ func TestS3ClockSkewIsCorrected(t *testing.T) {
 }
 
 // smallParts make many of little.
-var smallParts = partSizes{from: 1000, each: 10000}
+var smallParts = bucket.Parts{From: 1000, Each: 10000}
 
 // noise is a delivery that goes in six such parts at least.
 func (b *bench) noise() *Delivery {
@@ -415,7 +419,7 @@ func (b *bench) noise() *Delivery {
 		fmt.Fprintf(&noise, "[0.1, \"o\", %q]\n", rand.Text())
 	}
 	d := b.packed(1, recording(header(1), noise.String()))
-	if n := smallParts.count(d.Manifest.Stored.Bytes); n < 6 {
+	if n := smallParts.Count(d.Manifest.Stored.Bytes); n < 6 {
 		b.t.Fatalf("only %d parts", n)
 	}
 	return d
@@ -426,8 +430,8 @@ func TestS3MultipartGoesOnWhereItStopped(t *testing.T) {
 	d := b.noise()
 	p := s3Place(t, b)
 	srv := p.faults.Handler.(*s3Server)
-	p.Target.(*s3Target).parts = smallParts
-	want := smallParts.count(d.Manifest.Stored.Bytes)
+	p.Target.(*s3Target).bucket.Parts = smallParts
+	want := smallParts.Count(d.Manifest.Stored.Bytes)
 	p.faults.then("", "", "", "", "", "", "reset") // HEAD, list, begin, three parts
 	if _, err := p.Deliver(t.Context(), d); err == nil {
 		t.Fatal("the cut try says that all is well")
@@ -455,13 +459,13 @@ func TestS3MultipartDoesNotGoOnWithAnOldUpload(t *testing.T) {
 	d := b.noise()
 	p := s3Place(t, b)
 	srv := p.faults.Handler.(*s3Server)
-	p.Target.(*s3Target).parts = smallParts
+	p.Target.(*s3Target).bucket.Parts = smallParts
 	p.faults.then("", "", "", "", "", "", "reset") // HEAD, list, begin, three parts
 	if _, err := p.Deliver(t.Context(), d); err == nil {
 		t.Fatal("the cut try says that all is well")
 	}
 	old := srv.uploads["upload-0"]
-	old.begun = time.Now().Add(-maxUploadAge - time.Hour)
+	old.begun = time.Now().Add(-8 * 24 * time.Hour)
 	p.faults.then("", "", "", "", "reset") // HEAD, list, begin, a part
 	if _, err := p.Deliver(t.Context(), d); err == nil {
 		t.Fatal("the cut try says that all is well")
@@ -469,7 +473,7 @@ func TestS3MultipartDoesNotGoOnWithAnOldUpload(t *testing.T) {
 	if _, err := p.Deliver(t.Context(), d); err != nil { // with the young one
 		t.Fatal(err)
 	}
-	want := smallParts.count(d.Manifest.Stored.Bytes)
+	want := smallParts.Count(d.Manifest.Stored.Bytes)
 	if srv.parts != 3+want || len(old.parts) != 3 || len(srv.uploads) != 1 {
 		t.Errorf("%d parts were sent for %d, %d of them to the old upload; %d uploads are left", srv.parts, want, len(old.parts), len(srv.uploads))
 	}
@@ -487,41 +491,15 @@ func TestS3LengthCountsWhateverTheServerSaysOfSums(t *testing.T) {
 	}
 	key := "pre fix/é/" + d.Manifest.Path(manifest.CastSuffix)
 	srv.objects[key] = srv.objects[key][:10]
-	if _, err := p.Deliver(t.Context(), d); !isRefused(err) {
+	if _, err := p.Deliver(t.Context(), d); !client.IsRefused(err) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestS3VirtualHostAndRole(t *testing.T) {
+func TestS3VirtualHost(t *testing.T) {
 	target, err := newS3Target(S3Config{Endpoint: "https://s3.example.org", Bucket: "rec"})
 	if err != nil || target.Name() != "s3:rec.s3.example.org/" {
 		t.Errorf("%v, %v", target.Name(), err)
-	}
-	asked := 0
-	imds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
-		switch {
-		case r.Method == "PUT" && r.URL.Path == "/latest/api/token" && r.Header.Get("X-Aws-Ec2-Metadata-Token-Ttl-Seconds") != "":
-			fmt.Fprint(w, "tok")
-		case r.Header.Get("X-Aws-Ec2-Metadata-Token") != "tok":
-			w.WriteHeader(401)
-		case r.URL.Path == rolePath:
-			fmt.Fprint(w, "uploader\n")
-		case r.URL.Path == rolePath+"uploader":
-			fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":"id","SecretAccessKey":"sec","Token":"t","Expiration":%q}`, time.Now().Add(time.Hour).Format(time.RFC3339))
-		default:
-			w.WriteHeader(404)
-		}
-	}))
-	defer imds.Close()
-	role := newRoleCredentials(imds.URL)
-	for range 2 {
-		if c, err := role.get(t.Context()); err != nil || c != (credential{"id", "sec", "t"}) {
-			t.Errorf("got %v, %v", c, err)
-		}
-	}
-	if asked != 3 {
-		t.Errorf("asked %d times", asked)
 	}
 }
 
@@ -699,8 +677,8 @@ func TestAnotherHostsCertificateIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client := target.(*archiveTarget).client.Transport.(*http.Transport)
-		client.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		transport := target.(*archiveTarget).client.Transport.(*client.Bounded).Next.(*http.Transport)
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", srv.Listener.Addr().String())
 		}
 		if _, err := target.Deliver(t.Context(), d); err == nil || !strings.Contains(err.Error(), "certificate") || served {

@@ -11,13 +11,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"castgate/upload/archive/receive"
+	"castgate/upload/client"
+	"castgate/upload/manifest"
 )
 
 // ticketPlace is a bucket that the host has no credential of, and the real
@@ -42,7 +43,7 @@ func ticketPlace(t *testing.T, b *bench, bucketFails bool) place {
 	c := S3Config{Endpoint: h.URL, Bucket: "recordings", Prefix: "pre fix/é", PathStyle: true}
 	signs := c
 	signs.CredentialsFile, signs.Retain = b.path("s3-credentials"), time.Hour
-	tickets, err := NewTickets(signs)
+	tickets, err := signs.open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func ticketPlace(t *testing.T, b *bench, bucketFails bool) place {
 		t.Fatal(err)
 	}
 	p := srv.place(target, f)
-	p.signer = tickets.t
+	p.signer, p.s3 = tickets, c
 	p.wrong = b.wrongSecret // the archive's
 	if !bucketFails {
 		p.never = "400"
@@ -92,7 +93,7 @@ func TestATicketIsForOneObject(t *testing.T) {
 		"a shorter lock":  {func(r *http.Request) { r.Header.Set("X-Amz-Object-Lock-Retain-Until-Date", "2026-11-22T00:00:00Z") }, 403},
 		"over another":    {func(r *http.Request) { r.Header.Del("If-None-Match") }, 403},
 		"another key":     {func(r *http.Request) { r.URL.Path, r.URL.RawPath = r.URL.Path+"x", "" }, 403},
-		"another hash":    {func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Sha256", toBase64(emptySHA256)) }, 403},
+		"another hash":    {func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Sha256", base64Sum(manifest.Hash(nil))) }, 403},
 		"as a GET":        {func(r *http.Request) { r.Method = http.MethodGet }, 403},
 		"as it was given": {func(*http.Request) {}, 200},
 	} {
@@ -106,7 +107,7 @@ func TestATicketIsForOneObject(t *testing.T) {
 			want = append(want, 412) // a second time
 		}
 		for _, status := range want {
-			if got := useTicket(t, answer, o.open, o.Bytes, tt.spoil); got != status {
+			if got := useTicket(t, answer, o.Open, o.Bytes, tt.spoil); got != status {
 				t.Errorf("%s: status %d, want %d", name, got, status)
 			}
 		}
@@ -157,7 +158,7 @@ func TestATicketForAWholeObjectNamesNoParts(t *testing.T) {
 // inParts makes both ends cut what is sent into small parts.
 func (p place) inParts() (*ticketTarget, *s3Server) {
 	target := p.Target.(*ticketTarget)
-	target.bucket.parts, p.signer.parts = smallParts, smallParts
+	target.bucket.Parts, p.signer.Parts = smallParts, smallParts
 	return target, p.faults.Handler.(*s3Server)
 }
 
@@ -166,9 +167,9 @@ func TestTicketsForPartsGoOnWhereTheyStopped(t *testing.T) {
 	d := b.noise()
 	p := ticketPlace(t, b, true)
 	_, srv := p.inParts()
-	want := smallParts.count(d.Manifest.Stored.Bytes)
+	want := smallParts.Count(d.Manifest.Stored.Bytes)
 	p.faults.then("", "", "", "reset")
-	if _, err := p.Deliver(t.Context(), d); err == nil || isRefused(err) {
+	if _, err := p.Deliver(t.Context(), d); err == nil || client.IsRefused(err) {
 		t.Fatalf("the cut try: %v", err)
 	}
 	for range 2 { // and once more, when it is there
@@ -186,7 +187,7 @@ func TestTicketsForPartsGoOnWhereTheyStopped(t *testing.T) {
 		t.Errorf("%d uploads are left", len(srv.uploads))
 	}
 	p.spoil(d)
-	if _, err := p.Deliver(t.Context(), d); !isRefused(err) {
+	if _, err := p.Deliver(t.Context(), d); !client.IsRefused(err) {
 		t.Errorf("over another: %v", err)
 	}
 }
@@ -198,7 +199,7 @@ func TestATicketForAPartIsForThatPart(t *testing.T) {
 	p := ticketPlace(t, b, true)
 	target, srv := p.inParts()
 	o := d.objects()[0]
-	sums, err := target.parts(o)
+	sums, err := target.bucket.Parts.Sums(o.Object)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,13 +210,13 @@ func TestATicketForAPartIsForThatPart(t *testing.T) {
 			r.URL.RawQuery = q.Encode()
 		}
 	}
-	open := func() (io.ReadSeekCloser, error) { return section(o, 0, smallParts.each) }
+	open := smallParts.Section(o.Object, 0).Open
 	for name, tt := range map[string]struct {
 		spoil  func(r *http.Request)
 		status int
 	}{
 		"other bytes": {func(r *http.Request) {
-			r.Body = io.NopCloser(bytes.NewReader(make([]byte, smallParts.each)))
+			r.Body = io.NopCloser(bytes.NewReader(make([]byte, smallParts.Each)))
 		}, 400},
 		"another number": {query("partNumber", "2"), 403},
 		"another upload": {query("uploadId", "upload-9"), 403},
@@ -229,7 +230,7 @@ func TestATicketForAPartIsForThatPart(t *testing.T) {
 		if err != nil || answer.Part != 1 {
 			t.Fatalf("%+v, %v", answer, err)
 		}
-		if got := useTicket(t, answer, open, smallParts.each, tt.spoil); got != tt.status || srv.parts != 0 {
+		if got := useTicket(t, answer, open, smallParts.Each, tt.spoil); got != tt.status || srv.parts != 0 {
 			t.Errorf("%s: status %d, want %d; %d parts", name, got, tt.status, srv.parts)
 		}
 	}
@@ -237,14 +238,14 @@ func TestATicketForAPartIsForThatPart(t *testing.T) {
 	lie := slices.Clone(sums)
 	lie[0] = sums[1]
 	for name, parts := range map[string][]string{"too few": sums[1:], "none": nil, "too many": append(slices.Clone(sums), sums[0])} {
-		if _, err := target.ask(t.Context(), d.Manifest, o, parts); !isRefused(err) {
+		if _, err := target.ask(t.Context(), d.Manifest, o, parts); !client.IsRefused(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if answer, err := target.ask(t.Context(), d.Manifest, o, lie); err != nil || useTicket(t, answer, open, smallParts.each, func(*http.Request) {}) != 400 {
+	if answer, err := target.ask(t.Context(), d.Manifest, o, lie); err != nil || useTicket(t, answer, open, smallParts.Each, func(*http.Request) {}) != 400 {
 		t.Errorf("bytes that were not announced: %+v, %v", answer, err)
 	}
-	if answer, err := target.ask(t.Context(), d.Manifest, o, sums); err != nil || useTicket(t, answer, open, smallParts.each, func(*http.Request) {}) != 200 {
+	if answer, err := target.ask(t.Context(), d.Manifest, o, sums); err != nil || useTicket(t, answer, open, smallParts.Each, func(*http.Request) {}) != 200 {
 		t.Errorf("as it was given: %+v, %v", answer, err)
 	}
 	if answer, err := target.ask(t.Context(), d.Manifest, o, sums); err != nil || answer.Part != 2 || len(srv.objects) != 0 {
@@ -271,15 +272,15 @@ func TestAnArchiveThatGoesInCirclesIsLeft(t *testing.T) {
 			}
 			_ = json.NewDecoder(r.Body).Decode(&o)
 			asked++
-			at := target.bucket.at("pre fix/é/x", url.Values{})
-			_ = json.NewEncoder(w).Encode(map[string]any{"sha256": o.SHA256, "bytes": o.Bytes, "path": "x", "url": at.String(), "part": part})
+			at := p.s3.Endpoint + "/recordings/pre%20fix/%C3%A9/x"
+			_ = json.NewEncoder(w).Encode(map[string]any{"sha256": o.SHA256, "bytes": o.Bytes, "path": "x", "url": at, "part": part})
 		}))
 		a, err := newArchiveTarget(ArchiveConfig{mine.URL, b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		target.archive = a.(*archiveTarget)
-		target.bucket.client = pipeClient(func(c net.Conn) {
+		target.bucket.Client = pipeClient(func(c net.Conn) {
 			defer c.Close()
 			r, err := http.ReadRequest(bufio.NewReader(c))
 			if err == nil {
@@ -287,7 +288,7 @@ func TestAnArchiveThatGoesInCirclesIsLeft(t *testing.T) {
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 			}
 		})
-		if _, err := p.Deliver(t.Context(), d); err == nil || isRefused(err) || asked > 2 {
+		if _, err := p.Deliver(t.Context(), d); err == nil || client.IsRefused(err) || asked > 2 {
 			t.Errorf("part %d: %v, asked %d times", part, err, asked)
 		}
 	}
@@ -297,11 +298,16 @@ func TestATicketThatLeadsElsewhereIsNotUsed(t *testing.T) {
 	b := newBench(t)
 	d := b.packed(1, whole(1))
 	p := ticketPlace(t, b, true)
-	bucket := p.Target.(*ticketTarget).bucket
-	bucket.c.Bucket, bucket.url.Path = "another", "/another"
-	_, err := p.Deliver(t.Context(), d)
+	c := p.s3
+	c.Bucket = "another"
+	another, err := c.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Target.(*ticketTarget).bucket = another
+	_, err = p.Deliver(t.Context(), d)
 	var hint interface{ Hint() string }
-	if err == nil || isRefused(err) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "receive.tickets") || p.faults.seen != 0 {
+	if err == nil || client.IsRefused(err) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "receive.tickets") || p.faults.seen != 0 {
 		t.Errorf("%v, %d requests", err, p.faults.seen)
 	}
 }
@@ -330,8 +336,5 @@ func TestTicketConfig(t *testing.T) {
 		if target, err := newS3Target(c); err == nil {
 			t.Errorf("%s: %v", name, target)
 		}
-	}
-	if _, err := NewTickets(S3Config{Endpoint: "https://h", Bucket: "b", Ticket: a}); err == nil {
-		t.Error("tickets by ticket")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"castgate/upload/client"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -36,7 +37,7 @@ type ttyspyTarget struct {
 }
 
 func newTTYSpyTarget(c TTYSpyConfig) (Target, error) {
-	u, err := checkURL("ttyspy.url", c.URL)
+	u, err := client.CheckURL("ttyspy.url", c.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +48,7 @@ func newTTYSpyTarget(c TTYSpyConfig) (Target, error) {
 	if c.CertFile == "" || c.KeyFile == "" || c.CAFile == "" {
 		return nil, errors.New("ttyspy: wants ca_file, cert_file and key_file")
 	}
-	return &ttyspyTarget{u, newClient(tlsFiles{c.CAFile, c.CertFile, c.KeyFile, u.Hostname()}), gecos}, nil
+	return &ttyspyTarget{u, client.New(client.TLS{CA: c.CAFile, Cert: c.CertFile, Key: c.KeyFile, Host: u.Hostname()}), gecos}, nil
 }
 
 func (t *ttyspyTarget) Name() string { return "ttyspy:" + t.url.String() }
@@ -67,7 +68,7 @@ func (t *ttyspyTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error
 	}
 	defer in.Close()
 	var sum *manifest.Hasher
-	body, end := piped(func(w io.Writer) error {
+	body, end := client.Piped(func(w io.Writer) error {
 		sum = manifest.NewHasher(w)
 		return rawOutput(sum, in)
 	})
@@ -76,18 +77,18 @@ func (t *ttyspyTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error
 		return Receipt{}, errors.Join(err, end())
 	}
 	t.headers(r.Header, &d.Manifest.Session)
-	resp, err := do(ctx, t.client, r)
+	resp, err := client.Do(ctx, t.client, r)
 	if err != nil {
 		_ = end()
 		return Receipt{}, fmt.Errorf("send the transcript: %w", err)
 	}
 	defer resp.Body.Close()
-	text := readAnswer(resp)
+	text := client.ReadAnswer(resp)
 	if err := end(); err != nil && resp.StatusCode == http.StatusOK {
 		return Receipt{}, fmt.Errorf("the server answers before it has all: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK || len(text) > 0 {
-		return Receipt{}, notTaken(resp, text, time.Now())
+		return Receipt{}, client.NotTaken(resp, text, time.Now())
 	}
 	return Receipt{sum.Hex(), sum.N, t.url.String()}, nil
 }

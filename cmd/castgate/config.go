@@ -10,10 +10,10 @@ import (
 	"path"
 
 	"castgate/cmd/internal/config"
-	"castgate/upload"
 	"castgate/upload/archive"
 	"castgate/upload/archive/receive"
 	"castgate/upload/archive/web"
+	"castgate/upload/bucket"
 )
 
 // configFlag registers -config, which every command that reads the archive has,
@@ -43,8 +43,8 @@ func openStore(cfg archive.Config) (*archive.Store, error) {
 	return &archive.Store{FS: bucket, Name: "s3://" + path.Join(c.Bucket, c.Prefix)}, nil
 }
 
-func openBucket(c *archive.S3Config) (*upload.BucketFS, error) {
-	b, err := upload.Bucket(bucketOf(c))
+func openBucket(c *archive.S3Config) (*bucket.Bucket, error) {
+	b, err := bucket.Open(bucket.Config(*c))
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -69,11 +69,4 @@ func openWatched(cfg archive.Config, store *archive.Store) (*web.Directory, erro
 		return web.OpenDirectory(cfg.Store.Dir)
 	}
 	return web.OpenBucket(cfg.Store.Dir, store.FS)
-}
-
-func bucketOf(c *archive.S3Config) upload.S3Config {
-	return upload.S3Config{
-		Endpoint: c.Endpoint, Region: c.Region, Bucket: c.Bucket, Prefix: c.Prefix,
-		CredentialsFile: c.CredentialsFile, Retain: c.Retain, PathStyle: c.PathStyle,
-	}
 }

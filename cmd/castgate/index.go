@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"castgate/cmd/internal/cli"
-	"castgate/upload"
 	"castgate/upload/archive"
+	"castgate/upload/bucket"
 )
 
 func indexCommand(env *cli.Env, fs *flag.FlagSet) func() error {
@@ -58,11 +58,11 @@ func indexCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 // tidyLive takes the parts of live recordings out of a bucket that has the
 // finished ones. A credential that may not delete is no fault: then they stay.
 func tidyLive(ctx context.Context, env *cli.Env, ix *archive.Index, store *archive.Store) {
-	bucket, ok := store.FS.(*upload.BucketFS)
+	b, ok := store.FS.(*bucket.Bucket)
 	if !ok {
 		return // the receiver of a directory has replaced them
 	}
-	tidied, err := bucket.TidyLive(ctx, func(host, id string) (io.ReadCloser, error) {
+	tidied, err := b.TidyLive(ctx, func(host, id string) (io.ReadCloser, error) {
 		return ix.Open(store, archive.Name{ID: id, Host: host})
 	})
 	if tidied > 0 {

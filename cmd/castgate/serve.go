@@ -15,11 +15,11 @@ import (
 	"syscall"
 
 	"castgate/cmd/internal/cli"
-	"castgate/upload"
 	"castgate/upload/archive"
 	"castgate/upload/archive/receive"
 	"castgate/upload/archive/serve"
 	"castgate/upload/archive/web"
+	"castgate/upload/bucket"
 	"castgate/upload/manifest"
 )
 
@@ -93,7 +93,7 @@ func receiveDoor(cfg archive.Config, log *slog.Logger) (serve.Door, error) {
 	server.Certificates = cfg.TTYSpy.Certificates
 	d.Handler = server
 	if c := cfg.Receive.Tickets; c != nil {
-		if server.Tickets, err = upload.NewTickets(bucketOf(c)); err != nil {
+		if server.Tickets, err = bucket.Open(bucket.Config(*c)); err != nil {
 			return d, fmt.Errorf("tickets: %w", err)
 		}
 	}

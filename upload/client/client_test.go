@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package client
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -15,15 +17,11 @@ import (
 
 // pipeClient is a client whose server is at the other end of a pipe.
 func pipeClient(serve func(c net.Conn)) *http.Client {
-	c := newClient(tlsFiles{})
-	t := c.Transport.(*http.Transport)
-	t.Proxy = nil
-	t.DialContext = func(context.Context, string, string) (net.Conn, error) {
+	return &http.Client{Transport: &Bounded{&http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go serve(theirs)
 		return ours, nil
-	}
-	return c
+	}}}}
 }
 
 func TestAStalledServerIsLeft(t *testing.T) {
@@ -31,6 +29,12 @@ func TestAStalledServerIsLeft(t *testing.T) {
 		"reads nothing": func(net.Conn) {},
 		"stops in the body": func(c net.Conn) {
 			_, _ = c.Read(make([]byte, 1000))
+		},
+		"stops in the answer": func(c net.Conn) {
+			if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nfirst")
+			}
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -41,8 +45,12 @@ func TestAStalledServerIsLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			_, err = do(t.Context(), c, r)
-			if took := time.Since(began); !errors.Is(err, errStalled) || took > 2*stallTime {
+			resp, err := Do(t.Context(), c, r)
+			if err == nil {
+				_, err = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+			if took := time.Since(began); !errors.Is(err, ErrStalled) || took > 2*stallTime {
 				t.Errorf("%s: %v after %v", name, err, took)
 			}
 		})
@@ -70,7 +78,7 @@ func TestASlowServerIsNotLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		resp, err := do(t.Context(), c, r)
+		resp, err := Do(t.Context(), c, r)
 		if err != nil {
 			t.Fatalf("%v after %v", err, time.Since(began))
 		}
@@ -78,6 +86,69 @@ func TestASlowServerIsNotLeft(t *testing.T) {
 		if time.Since(began) < 15*time.Minute {
 			t.Errorf("it took only %v", time.Since(began))
 		}
+	})
+}
+
+// TestAnAnswerIsReadAsItIsPlayed reads one for hours: only who waits for a byte
+// waits for the server.
+func TestAnAnswerIsReadAsItIsPlayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := pipeClient(func(c net.Conn) {
+			defer c.Close()
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
+				for range 8 {
+					_, _ = c.Write([]byte("x"))
+				}
+			}
+		})
+		defer c.CloseIdleConnections()
+		r, err := http.NewRequest(http.MethodGet, "http://127.0.0.1/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := Do(t.Context(), c, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		for i := range 8 {
+			time.Sleep(time.Hour)
+			if _, err := resp.Body.Read(make([]byte, 1)); err != nil && (i < 7 || !errors.Is(err, io.EOF)) {
+				t.Fatalf("byte %d: %v", i, err)
+			}
+		}
+	})
+}
+
+// again sends a request's body as the transport does over a connection that
+// was closed while it was idle: from the start, and here for ten minutes.
+type again struct{}
+
+func (again) RoundTrip(r *http.Request) (*http.Response, error) {
+	r.Body.Close()
+	body, err := r.GetBody()
+	for err == nil {
+		time.Sleep(stallTime / 2)
+		_, err = body.Read(make([]byte, 50))
+	}
+	if r.Context().Err() != nil {
+		return nil, r.Context().Err()
+	}
+	return &http.Response{Body: http.NoBody}, nil
+}
+
+func TestABodyThatIsSentAgainIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := http.NewRequest(http.MethodPut, "http://127.0.0.1/", strings.NewReader(strings.Repeat("x", 1000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := (&Bounded{again{}}).RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
 	})
 }
 
