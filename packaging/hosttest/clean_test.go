@@ -23,7 +23,7 @@ mkdir -p /etc/ssh/sshd_config.d /etc/systemd/system/sockets.target.wants
 echo 'ForceCommand /usr/bin/castgate-wrap' >/etc/ssh/sshd_config.d/10-castgate.conf
 echo 'AuthorizedKeysCommand /usr/bin/castgate-keys' >>/etc/ssh/sshd_config
 echo 'echo the machine speaks' >/etc/ssh/sshrc
-ln -s /usr/lib/systemd/system/castgate-guard.socket /etc/systemd/system/sockets.target.wants/castgate-guard.socket
+ln -sf /usr/lib/systemd/system/castgate-guard.socket /etc/systemd/system/sockets.target.wants/castgate-guard.socket
 echo LC_ALL=xx >/etc/environment
 usermod --shell /usr/bin/castgate-wrap alice
 usermod --shell /usr/bin/castgate-wrap games

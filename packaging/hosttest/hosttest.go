@@ -17,8 +17,9 @@
 // root, takes away there what castgate and people left (clean.go), mounts a
 // fresh /proc, /dev, /dev/pts, /dev/shm, /run, /tmp, /root and /home, brings the
 // loopback interface up, pivots into it, runs the tests in the same working
-// directory with the environment of a fresh login, reaps orphans and passes the tests' exit status on. When
-// it ends the kernel ends everything else that ran there.
+// directory with the environment of a fresh login (environment.go), reaps
+// orphans and passes the tests' exit status on. When it ends the kernel ends
+// everything else that ran there.
 //
 // The host shares the machine's programs (apt packages come from `make deps`)
 // and its Go caches, which are the only places a test can write to for good.
