@@ -75,8 +75,10 @@ step('list: newest first, badges, pages', async () => {
   await main.goto(`${url}/`);
   const rows = await main.$$eval('table.list tbody tr', (r) => r.map((x) => x.innerText));
   assert.equal(rows.length, 50);
-  assert.match(rows[0], /waiting/);
-  assert.match(rows[1], /live/);
+  const began = rows.map((r) => r.match(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/)[0]);
+  assert.deepEqual(began, began.toSorted().reverse());
+  const waiting = rows.findIndex((r) => /waiting/.test(r));
+  assert.ok(waiting >= 0 && /live/.test(rows[waiting + 1]), 'live ones stand among the others');
   const badges = await main.$$eval('.badge', (b) => [...new Set(b.map((x) => x.textContent))]);
   for (const b of ['live', 'waiting', 'delivered', 'interrupted', 'sealed', 'unsigned']) assert.ok(badges.includes(b), `badge ${b} in ${badges}`);
   await main.click('.pages .next');
