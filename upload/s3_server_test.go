@@ -24,7 +24,7 @@ import (
 // s3Server is a strict stand-in for S3: it checks the signature by itself
 // (AWS Signature Version 4, from its documentation), the hash that was signed,
 // the checksum, If-None-Match and the lock's headers, and keeps objects in
-// memory. The real thing is tested with versitygw (s3_real_test.go).
+// memory. Real servers are in s3_servers_test.go.
 type s3Server struct {
 	secret string
 	lock   bool // the bucket demands a lock

@@ -66,7 +66,7 @@ func Open(c Config) (*Bucket, error) {
 	if c.Region == "" {
 		c.Region = "us-east-1"
 	}
-	b := &Bucket{Parts: defaultParts, Client: client.New(client.TLS{}), config: c, url: u, creds: role(credentials.DefaultIAMRoleEndpoint)}
+	b := &Bucket{Parts: defaultParts, Client: client.New(client.TLS{}), config: c, url: u, creds: role("")}
 	if c.CredentialsFile != "" {
 		b.creds = file(c.CredentialsFile)
 	}

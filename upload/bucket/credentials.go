@@ -18,9 +18,10 @@ import (
 // source is where the credential comes from: a file, or the instance's role.
 type source func(ctx context.Context) (credentials.Value, error)
 
-// role is asked of the instance's metadata service, and again shortly before
-// what it said expires. The service is link-local: it answers at once or not at
-// all, and never through a proxy.
+// role is asked of the instance's metadata service, or of a container's where
+// AWS's environment variables name it, and again shortly before what it said
+// expires. The service is near: it answers at once or not at all, and never
+// through a proxy. The endpoint is for tests.
 func role(endpoint string) source {
 	c := credentials.New(&credentials.IAM{
 		Client:   &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{}},

@@ -23,8 +23,8 @@ import (
 type wire struct{ b *Bucket }
 
 // maxPage bounds what is read of an answer that is no object: a list has 1,000
-// keys of 1,024 bytes, escaped.
-const maxPage = 16 << 20
+// keys of 1,024 bytes, each of which may be escaped to three.
+const maxPage = 4 << 20
 
 // RoundTrip implements http.RoundTripper.
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
