@@ -44,17 +44,15 @@ func (ln *lane) start(pids []int) {
 	ln.now, ln.next, ln.spent = ln.next, nil, 0
 	want := wanted{}
 	for _, l := range ln.now {
-		for tty, s := range l.want {
-			want[tty] = s
-		}
+		want.add(l.want)
 	}
 	ln.step, ln.stop = iter.Pull(holders(pids, want, ln.found))
 }
 
-// found gives a holder to everybody who asked for its terminal.
+// found gives a holder to everybody who asked for its session's terminal.
 func (ln *lane) found(h hold) {
 	for _, l := range ln.now {
-		if l.want[h.tty] == nil {
+		if l.want[h.of.tty] != h.of {
 			continue
 		}
 		select {

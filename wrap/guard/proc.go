@@ -34,6 +34,15 @@ func (p process) same(q process) bool { return p.procID == q.procID && p.pid != 
 // dead says that the process runs no more: its children have new parents.
 func (p process) dead() bool { return p.state == 'Z' || p.state == 'X' }
 
+// ended says whether p has; an error, that this could not be read.
+func (p process) ended() (bool, error) {
+	now, err := readProcess(p.pid)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+		return true, nil
+	}
+	return err == nil && (!now.same(p) || now.dead()), err
+}
+
 var errProc = errors.New("not in the form of proc(5)")
 
 // procSize is more than /proc/PID/stat has, and more than comes before the
