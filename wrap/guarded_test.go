@@ -117,3 +117,30 @@ func TestGuardRequired(t *testing.T) {
 		t.Errorf("with: %+v", r)
 	}
 }
+
+// TestGuardRequiredInVain: whoever is let in all the same is
+// recorded all the same, and the header says what was wrong.
+func TestGuardRequiredInVain(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	hosttest.Config(t, "wrap", "guard: require\non_failure: allow\nlimits: {free: 1MiB}\n")
+	(&hosttest.User{Name: "root", Home: "/root"}).Authorize(t, h.key)
+	in := func(name, says string) {
+		t.Helper()
+		r := hosttest.Do(t, h.Ssh(h.key, name, []string{"-q", "-tt"}, "echo in"), nil)
+		if r.Status != 0 || !strings.Contains(r.Stdout, "in\r\n") {
+			t.Errorf("%s: %+v", name, r)
+		}
+		rec := one(t)
+		if s := rec.Header.Session; string(rec.Output) != r.Stdout || !strings.Contains(s.Guard, says) {
+			t.Errorf("%s: the header says of the guard: %q; recorded %q", name, s.Guard, rec.Output)
+		}
+	}
+	in(h.user.Name, "absent")
+	in("root", "absent")
+	g := hosttest.StartGuard(t)
+	hosttest.ManyFiles(t, h.user, 150_000)
+	in(h.user.Name, "in time")
+	suspend(t, g)
+	in(h.user.Name, "no answer")
+	h.log.Wait(t, "guard absent", "does not answer")
+}

@@ -173,9 +173,9 @@ func (h hold) spared() bool { return h.uid == 0 || aDaemons(h.uid) && h.uid != h
 // bus (D-Bus, UNIX_FD), and would have us kill it. The session is in doubt then,
 // and when the descriptor comes out at a person's process the watch finds it.
 //
-// The order of the checks is what makes it safe: the pidfd names whoever has the pid, which is h; it has
-// the terminal open; and since the recorder lives, which has it open too, its
-// number was not given to another terminal meanwhile.
+// The order of the checks is what makes it safe: the pidfd names whoever has
+// the pid, which is h; it has the terminal open; and since the recorder lives,
+// which has it open too, its number was not given to another terminal meanwhile.
 func (h hold) evict() bool {
 	if h.spared() {
 		return false
