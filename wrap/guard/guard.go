@@ -174,6 +174,7 @@ func (g *Guard) introduce(conn *os.File, who peer) (*session, error) {
 	if s.place.bySSHD() {
 		g.secure(s, tty, &facts)
 	}
+	facts.bound()
 	packet, err := facts.encode()
 	if err == nil {
 		err = exchange(conn, packet)

@@ -47,6 +47,7 @@ func TestFactsFitIntoOnePacket(t *testing.T) {
 		f.Holders = append(f.Holders, Holder{PID: 1 << 22, UID: 1 << 31, Comm: strings.Repeat("\x01", 16)})
 		f.Between = append(f.Between, strings.Repeat("\xff", 16))
 	}
+	f.bound()
 	b, err := f.encode()
 	if err != nil {
 		t.Fatal(err)

@@ -21,10 +21,10 @@ type told struct {
 	refused map[connection]int // sessions of sshd's that castgate-wrap refused
 }
 
-// guardLog reads it. Without a guard there is none.
-func (h *Host) guardLog(since time.Time) told {
-	messages, _ := h.journal(since, guardUnit)
-	return understand(messages)
+// guardLog reads it. Where there was no guard it is empty.
+func (h *Host) guardLog(since time.Time) (told, error) {
+	messages, err := h.journal(since, guardUnit)
+	return understand(messages), err
 }
 
 func understand(messages []string) told {
