@@ -59,7 +59,7 @@ type session struct {
 	tty     terminal   // zero: none was taken
 	started bool       // the recorder has read the facts and goes on
 	hangUp  func()     // ends the connection
-	stops   int        // how often the watch found it stopped
+	strikes strikes    // of the watch alone
 	// the watch has told of a process of root or of a daemon at the terminal
 	sparedSeen bool
 

@@ -4,6 +4,7 @@ package guard
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,8 +17,28 @@ import (
 // no end, and nothing would be swept. Nothing stops these two but a signal that
 // somebody sent, or the freezer of a cgroup, which they can have their own
 // systemd move them into: the first time they are continued, and who does it
-// again, or has frozen them, ends the session.
-const maxStops = 2
+// again, or has frozen them, ends the session. An administrator who stops one
+// now and then does not.
+const (
+	maxStops = 2
+	forgiven = 10 // looks in a row that found nothing
+)
+
+// strikes counts the looks that found a session stopped.
+type strikes struct{ stops, clean int }
+
+// count says that this was one too many.
+func (s *strikes) count(held bool) bool {
+	if !held {
+		if s.clean++; s.clean >= forgiven {
+			s.stops = 0
+		}
+		return false
+	}
+	s.clean = 0
+	s.stops++
+	return s.stops >= maxStops
+}
 
 // unstop looks at the processes that the sessions hang from.
 func (g *Guard) unstop() {
@@ -33,11 +54,9 @@ func (g *Guard) unstop() {
 				held = append(held, p)
 			}
 		}
-		if len(held) > 0 {
-			s.stops++
-		}
+		end := s.strikes.count(len(held) > 0)
 		for _, p := range held {
-			g.free(s, p, s.stops >= maxStops)
+			g.free(s, p, end)
 		}
 	}
 }
@@ -55,9 +74,40 @@ func (g *Guard) bySSHD() []*session {
 	return list
 }
 
+// stopped says that a thread of p is, or is about to be: one that gets hardly
+// any of a processor, which its user can see to, takes its time to stop.
 func stopped(p process) bool {
+	dir := "/proc/" + strconv.Itoa(p.pid) + "/task"
+	tasks, err := readNames(dir)
+	if err != nil {
+		return false
+	}
+	held := slices.ContainsFunc(tasks, func(task string) bool {
+		status, err := os.ReadFile(dir + "/" + task + "/status")
+		return err == nil && stops(string(status))
+	})
 	now, err := readProcess(p.pid)
-	return err == nil && now.same(p) && now.state == 'T'
+	return held && err == nil && now.same(p)
+}
+
+// stops understands /proc/PID/status: the state, and the signals that wait for
+// the thread or its process.
+func stops(status string) bool {
+	const sigstop = 1 << (unix.SIGSTOP - 1)
+	for line := range strings.Lines(status) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":\t")
+		switch name {
+		case "State":
+			if strings.HasPrefix(value, "T") {
+				return true
+			}
+		case "SigPnd", "ShdPnd":
+			if n, err := strconv.ParseUint(value, 16, 64); err == nil && n&sigstop != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // cgroupRoot is where the unified hierarchy of cgroups(7) is.
