@@ -50,7 +50,11 @@ func (s *session) guardLeft() bool {
 	go func() {
 		for pause := callAgainFirst; ; pause = min(2*pause, callAgainMost) {
 			time.Sleep(pause)
-			if facts, err := s.hello(); err == nil {
+			facts, err := s.hello()
+			if err == nil && s.over.Load() {
+				return // the guard would take it for one that goes on
+			}
+			if err == nil {
 				s.log.Info(guard.LineBack, s.who("standing", string(facts.Standing), "refuse", facts.Refuse)...)
 				return
 			}

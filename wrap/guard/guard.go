@@ -64,7 +64,7 @@ type session struct {
 	sparedSeen bool
 
 	begun time.Time
-	who   []string // what the line of its start said, until that of its end
+	who   []string // what the line of its start said; nothing after that of its end
 }
 
 // Serve answers recorders on l until ctx ends. It returns when the sweeps

@@ -43,7 +43,7 @@ func (s *strikes) count(held bool) bool {
 // unstop looks at the processes that the sessions hang from.
 func (g *Guard) unstop() {
 	for _, s := range g.bySSHD() {
-		if p, err := readProcess(s.peer.pid); err != nil || !p.same(s.peer) || p.dead() {
+		if ended, _ := s.peer.ended(); ended {
 			// A child that it was just making may hold the connection open.
 			s.hangUp()
 			continue

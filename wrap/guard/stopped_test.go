@@ -4,6 +4,7 @@ package guard
 
 import (
 	"bufio"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -52,6 +53,34 @@ func TestStoppedLater(t *testing.T) {
 	_ = cmd.Process.Signal(unix.SIGCONT)
 	if stopped(p) {
 		t.Error("it counts as stopped again")
+	}
+}
+
+// TestUnreadProcess: a process that can't be read has not ended for that.
+func TestUnreadProcess(t *testing.T) {
+	self, err := readProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := unix.Rlimit{Cur: 0, Max: limit.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := self.ended()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if ended || err == nil {
+		t.Errorf("ended %v, %v", ended, err)
+	}
+	for _, p := range []process{{procID: procID{pid: self.pid, start: 1}}, {procID: procID{pid: 1 << 22, start: 1}}} {
+		if ended, err := p.ended(); !ended || err != nil {
+			t.Errorf("%+v: ended %v, %v", p, ended, err)
+		}
 	}
 }
 
