@@ -48,7 +48,7 @@ func holders(list []int, want wanted, found func(hold)) iter.Seq[struct{}] {
 	return func(yield func(struct{}) bool) {
 		s := search{want: want, found: found, rest: func() bool { return yield(struct{}{}) }}
 		for _, pid := range list {
-			if p, err := readProcess(pid); err == nil {
+			if p, err := readProcess(pid); err == nil && !p.kernel {
 				s.process(p)
 			}
 			if !s.goOn() {

@@ -173,7 +173,7 @@ time.sleep(1000.1)
 	x.Expect("FACTS")
 	x.Expect("\n")
 	f := facts(t, x.Output(), 1)
-	if doubt := fmt.Sprintf("in time among the open files of uid %d", h.user.UID); !f.TTYTaken || !strings.HasSuffix(f.Refuse, doubt) {
+	if doubt := fmt.Sprintf("in time among the processes and open files of uid %d", h.user.UID); !f.TTYTaken || !strings.HasSuffix(f.Refuse, doubt) {
 		t.Errorf("facts %+v", f)
 	}
 	h.log.Wait(t, "doubt=", f.Session)

@@ -157,6 +157,54 @@ func TestLoginBeforeTheWatch(t *testing.T) {
 	}
 }
 
+// TestLongPassIsWork: a pass is long by what there is to look at, and not by how
+// long the host took for it.
+func TestLongPassIsWork(t *testing.T) {
+	ln := lane{uid: 4711}
+	ln.step, ln.stop = iter.Pull(func(yield func(struct{}) bool) {
+		for yield(struct{}{}) {
+			time.Sleep(2 * sliceTime)
+		}
+	})
+	defer ln.finish()
+	for range 50 {
+		if more, long := ln.slice(); !more || long {
+			t.Fatalf("more %v, long %v", more, long)
+		}
+	}
+	if ln.work = longPass - 1; ln.long() {
+		t.Error("it is long before its time")
+	}
+	if _, long := ln.slice(); !long || !ln.long() {
+		t.Error("it is never long")
+	}
+	ln.uid = 0
+	if ln.long() {
+		t.Error("root's is as soon")
+	}
+}
+
+// TestNoCensusForOthers: the next pass of somebody who is not waiting begins
+// when nobody is.
+func TestNoCensusForOthers(t *testing.T) {
+	sc := scanner{lanes: map[uint32]*lane{}, wake: make(chan struct{}, 1), running: true}
+	urgent := stuck(&sc, 4711)
+	urgent.now[0].waiting.Store(true)
+	other := sc.lane(4712)
+	watch := newLook(wanted{}, nobody)
+	watch.left[other.uid] = true
+	other.next = []*look{watch}
+	if sc.begin(nil); !other.free() || len(other.next) != 1 {
+		t.Error("it began while somebody was waiting")
+	}
+	urgent.now[0].waiting.Store(false)
+	if sc.begin(nil); other.free() {
+		t.Error("it has not begun")
+	}
+	other.finish()
+	urgent.finish()
+}
+
 // TestReusedTerminal: the watch's look at a session that has ended meanwhile does
 // not make those who may hold the next one's terminal, which has its number,
 // holders of another's. Nor does it hide others that are.

@@ -83,7 +83,7 @@ func unsearched(uids []uint32) string {
 	if more := len(uids) - len(list); more > 0 {
 		list = append(list, fmt.Sprintf("%d more", more))
 	}
-	return "the terminal was not looked for in time among the open files of uid " + strings.Join(list, ", ")
+	return "the terminal was not looked for in time among the processes and open files of uid " + strings.Join(list, ", ")
 }
 
 // follow deals with what l finds after those who waited for it have gone on.
