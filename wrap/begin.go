@@ -110,6 +110,7 @@ func (s *session) askGuard() error {
 			return &adviceError{err, "systemctl start castgate-guard.socket; guard: use in wrap.yaml lets sessions begin without"}
 		}
 		s.log.Warn("guard absent", s.who("why", err.Error())...)
+		go s.callAgain()
 		return nil
 	}
 	h.Key, h.Login, h.LoginID, h.Parent = facts.Key, facts.Login, facts.LoginID, facts.Nested

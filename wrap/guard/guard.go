@@ -36,6 +36,9 @@ type Guard struct {
 	sweeps   turns         // and one of each uid
 	arrivals turns         // those who are looked at
 	scanner  scanner
+
+	group     uint32     // of those who may call
+	strangers []*session // see unknown; of the watch alone
 }
 
 // Limits on what one account, and all of them, can make the guard hold. A
@@ -76,6 +79,7 @@ func (g *Guard) Serve(ctx context.Context, l *os.File) error {
 	g.sweeping = make(chan struct{}, maxSweeps)
 	stop := context.AfterFunc(ctx, func() { _ = l.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
+	g.group = groupOf(l)
 	g.watch(ctx)
 	defer g.swept.Wait()
 	for {

@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -42,7 +43,7 @@ func (s *strikes) count(held bool) bool {
 
 // unstop looks at the processes that the sessions hang from.
 func (g *Guard) unstop() {
-	for _, s := range g.bySSHD() {
+	for _, s := range append(g.bySSHD(), g.unknown()...) {
 		if ended, _ := s.peer.ended(); ended {
 			// A child that it was just making may hold the connection open.
 			s.hangUp()
@@ -59,6 +60,43 @@ func (g *Guard) unstop() {
 			g.free(s, p, end)
 		}
 	}
+}
+
+// unknown lists the sessions that began before this guard and have not called
+// it: they may be kept from it. They are looked for once.
+func (g *Guard) unknown() []*session {
+	if g.strangers == nil {
+		g.strangers = strangers(g.group)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.strangers = slices.DeleteFunc(g.strangers, func(s *session) bool {
+		ended, _ := s.peer.ended()
+		return ended || g.sessions[s.peer.procID] != nil
+	})
+	return g.strangers
+}
+
+// strangers finds the recorders that sshd has started.
+func strangers(group uint32) []*session {
+	list := []*session{} // not nil: it has been looked for
+	all, _ := pids()
+	for _, pid := range all {
+		if !isRecorder(pid, group) {
+			continue
+		}
+		p, err := readProcess(pid)
+		u, uidErr := readUIDs(pid)
+		chain, chainErr := ancestors(pid)
+		if errors.Join(err, uidErr, chainErr) != nil {
+			continue // it has ended
+		}
+		nested := func(p process) (string, bool) { return "", isRecorder(p.pid, group) }
+		if pl := find(chain, u[0], nested); pl.bySSHD() {
+			list = append(list, &session{peer: p, uid: u[0], place: pl, hangUp: func() {}})
+		}
+	}
+	return list
 }
 
 // bySSHD lists the sessions that sshd started and that go on.
