@@ -106,10 +106,11 @@ func (s *session) askGuard() error {
 	if err != nil {
 		h.Guard = plainGuard(err)
 		s.without()
-		if s.config.Guard == "require" {
+		if s.guardRequired() {
 			return &adviceError{err, "systemctl start castgate-guard.socket; guard: use in wrap.yaml lets sessions begin without"}
 		}
 		s.log.Warn("guard absent", s.who("why", err.Error())...)
+		go s.callAgain()
 		return nil
 	}
 	h.Key, h.Login, h.LoginID, h.Parent = facts.Key, facts.Login, facts.LoginID, facts.Nested
@@ -125,11 +126,16 @@ func (s *session) askGuard() error {
 		s.log.Warn("guard report", s.who("standing", string(facts.Standing), "between", facts.Between,
 			"holders", fmt.Sprint(facts.Holders), "refuse", facts.Refuse, "doubt", facts.Doubt)...)
 	}
-	if facts.Refuse != "" && s.config.Guard == "require" {
+	if facts.Refuse != "" && s.guardRequired() {
 		return fmt.Errorf("the guard refuses the session: %s", facts.Refuse)
 	}
 	return nil
 }
+
+// guardRequired says that there is no session without the guard's help. Who gets
+// in whatever fails (mayGoOn) is recorded then as under guard: use: a recording
+// that others might have got around is more than none.
+func (s *session) guardRequired() bool { return s.config.Guard == "require" && !s.mayGoOn() }
 
 // plainGuard is the header's word for a guard that did not help.
 func plainGuard(err error) string {

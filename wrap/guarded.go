@@ -47,16 +47,23 @@ func (s *session) guardLeft() bool {
 	s.guard.Store(nil)
 	_ = c.Close()
 	s.log.Warn("guard left", s.who("why", "the guard hung up")...)
-	go func() {
-		for pause := callAgainFirst; ; pause = min(2*pause, callAgainMost) {
-			time.Sleep(pause)
-			if facts, err := s.hello(); err == nil {
-				s.log.Info(guard.LineBack, s.who("standing", string(facts.Standing), "refuse", facts.Refuse)...)
-				return
-			}
-		}
-	}()
+	go s.callAgain()
 	return true
+}
+
+// callAgain calls the guard until it is there, and tells it of the session.
+func (s *session) callAgain() {
+	for pause := callAgainFirst; ; pause = min(2*pause, callAgainMost) {
+		time.Sleep(pause)
+		facts, err := s.hello()
+		if err != nil {
+			continue
+		}
+		if !s.over.Load() { // else the guard would take it for one that goes on
+			s.log.Info(guard.LineBack, s.who("standing", string(facts.Standing), "refuse", facts.Refuse)...)
+		}
+		return
+	}
 }
 
 // guarded says whether the guard will see this session's end. One that has

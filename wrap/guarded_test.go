@@ -87,6 +87,42 @@ func TestGuardIsUpgraded(t *testing.T) {
 
 func leftover() bool { return exec.Command("pgrep", "-f", "^sleep 1001.1").Run() == nil }
 
+// TestGuardComesLater: a session that began without it is known to it later.
+func TestGuardComesLater(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	x := h.session(t)
+	h.log.Wait(t, "castgate-wrap", "guard absent")
+	hosttest.StartGuard(t)
+	h.log.Wait(t, "castgate-guard", "guard back", "standing=direct")
+	x.Type("exit 5\n")
+	if r := x.Wait(); r.Status != 5 {
+		t.Errorf("status %d", r.Status)
+	}
+	h.log.Wait(t, "castgate-guard", "session end")
+	one(t)
+}
+
+// TestStoppedWhileUpgraded: who stops the sshd and the recorder of their
+// session while there is no guard keeps it from its end no longer for it.
+func TestStoppedWhileUpgraded(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	g := hosttest.StartGuard(t)
+	client := h.Ssh(h.key, h.user.Name, []string{"-tt"})
+	x := hosttest.StartTerminal(t, client, 80, 24)
+	x.Type("echo rea''dy\n")
+	x.Expect("ready")
+	g.Stop()
+	x.Type("it=$PPID; up=$(ps -o ppid= -p $it); setsid sh -c \"while kill -STOP $it $up; do sleep 0.01; done\" </dev/null >/dev/null 2>&1 &\n")
+	hosttest.WaitFor(t, "a process to stop", func() bool {
+		return exec.Command("pgrep", "-u", h.user.Name, "-r", "T", "castgate-wrap").Run() == nil
+	})
+	_ = client.Process.Kill()
+	hosttest.StartGuard(t)
+	hosttest.WaitFor(t, "the connection's end", func() bool { return len(h.Monitors()) == 0 })
+	h.log.Wait(t, "castgate-guard", "session was stopped")
+	clear(t)
+}
+
 // TestNoGuardAtTheEnd: without one the recorder itself does what it can.
 func TestNoGuardAtTheEnd(t *testing.T) {
 	h := newHost(t, "/bin/bash")
@@ -116,4 +152,31 @@ func TestGuardRequired(t *testing.T) {
 	if r := hosttest.Do(t, h.Ssh(h.key, h.user.Name, nil, "echo in"), nil); r.Status != 0 || r.Stdout != "in\n" {
 		t.Errorf("with: %+v", r)
 	}
+}
+
+// TestGuardRequiredInVain: whoever is let in all the same is
+// recorded all the same, and the header says what was wrong.
+func TestGuardRequiredInVain(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	hosttest.Config(t, "wrap", "guard: require\non_failure: allow\nlimits: {free: 1MiB}\n")
+	(&hosttest.User{Name: "root", Home: "/root"}).Authorize(t, h.key)
+	in := func(name, says string) {
+		t.Helper()
+		r := hosttest.Do(t, h.Ssh(h.key, name, []string{"-q", "-tt"}, "echo in"), nil)
+		if r.Status != 0 || !strings.Contains(r.Stdout, "in\r\n") {
+			t.Errorf("%s: %+v", name, r)
+		}
+		rec := one(t)
+		if s := rec.Header.Session; string(rec.Output) != r.Stdout || !strings.Contains(s.Guard, says) {
+			t.Errorf("%s: the header says of the guard: %q; recorded %q", name, s.Guard, rec.Output)
+		}
+	}
+	in(h.user.Name, "absent")
+	in("root", "absent")
+	g := hosttest.StartGuard(t)
+	hosttest.ManyFiles(t, h.user, 150_000)
+	in(h.user.Name, "in time")
+	suspend(t, g)
+	in(h.user.Name, "no answer")
+	h.log.Wait(t, "guard absent", "does not answer")
 }

@@ -18,6 +18,9 @@ type telling struct {
 }
 
 func (t telling) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == guard.LineEnd {
+		t.session.over.Store(true)
+	}
 	if c := t.session.guard.Load(); c != nil && c.Say(lineOf(r)) == nil {
 		return nil
 	}

@@ -80,6 +80,7 @@ type session struct {
 	file  *os.File
 	rec   *Recorder
 	guard atomic.Pointer[guard.Conn] // nil without one
+	over  atomic.Bool                // the line of its end has been said
 	facts string                     // of a transfer
 }
 

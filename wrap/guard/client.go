@@ -15,7 +15,7 @@ import (
 type Conn struct {
 	fd       int
 	deadline time.Time
-	mu       sync.Mutex // between Say and Close
+	mu       sync.Mutex // between Say, Ended and Close
 	lines    bool       // the guard takes the session's lines
 }
 
@@ -132,9 +132,18 @@ func (c *Conn) Announce() error {
 // Ended says that the guard has hung up: it was stopped or upgraded, and will
 // not see this session's end.
 func (c *Conn) Ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended()
+}
+
+func (c *Conn) ended() bool {
+	if c.fd < 0 {
+		return true // poll(2) ignores it
+	}
 	fds := []unix.PollFd{{Fd: int32(c.fd)}}
 	n, err := unix.Poll(fds, 0)
-	return err == nil && n > 0 // POLLHUP comes unasked, POLLNVAL after Close
+	return err == nil && n > 0 // POLLHUP comes unasked
 }
 
 // errMute is a guard from before there were lines.
@@ -152,7 +161,7 @@ func (c *Conn) Say(l Line) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.Ended() {
+	if c.ended() {
 		return unix.EPIPE
 	}
 	return unix.Sendmsg(c.fd, packet, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)

@@ -23,7 +23,7 @@ func (g *Guard) ended(s *session, who peer) {
 	defer g.swept.Done()
 	dead := gone(who.pidfd, cmp.Or(g.testOnlyLastWords, lastWords))
 	last := g.depart(s)
-	if dead && s.who != nil {
+	if dead && s.goesOn() {
 		g.write(s, slog.LevelWarn, LineEnd, s.who, "seconds", int(time.Since(s.begun).Seconds()), "lost", "the recorder was killed")
 	}
 	log := g.Log.With("session", s.Session, "uid", s.uid, "pid", s.peer.pid)

@@ -36,6 +36,9 @@ type Guard struct {
 	sweeps   turns         // and one of each uid
 	arrivals turns         // those who are looked at
 	scanner  scanner
+
+	group     uint32     // of those who may call
+	strangers []*session // see unknown; of the watch alone
 }
 
 // Limits on what one account, and all of them, can make the guard hold. A
@@ -59,12 +62,12 @@ type session struct {
 	tty     terminal   // zero: none was taken
 	started bool       // the recorder has read the facts and goes on
 	hangUp  func()     // ends the connection
-	stops   int        // how often the watch found it stopped
+	strikes strikes    // of the watch alone
 	// the watch has told of a process of root or of a daemon at the terminal
 	sparedSeen bool
 
 	begun time.Time
-	who   []string // what the line of its start said, until that of its end
+	who   []string // what the line of its start said; nothing after that of its end
 }
 
 // Serve answers recorders on l until ctx ends. It returns when the sweeps
@@ -76,6 +79,7 @@ func (g *Guard) Serve(ctx context.Context, l *os.File) error {
 	g.sweeping = make(chan struct{}, maxSweeps)
 	stop := context.AfterFunc(ctx, func() { _ = l.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
+	g.group = groupOf(l)
 	g.watch(ctx)
 	defer g.swept.Wait()
 	for {
@@ -174,6 +178,7 @@ func (g *Guard) introduce(conn *os.File, who peer) (*session, error) {
 	if s.place.bySSHD() {
 		g.secure(s, tty, &facts)
 	}
+	facts.bound()
 	packet, err := facts.encode()
 	if err == nil {
 		err = exchange(conn, packet)

@@ -13,7 +13,7 @@ import (
 
 // hold is a process that has a session's terminal open and no right to.
 type hold struct {
-	tty terminal
+	of *session
 	process
 	uid         uint32
 	table, name string // the descriptor it was seen at
@@ -25,6 +25,20 @@ const devTTYMajor, devTTYMinor = 5, 0
 // wanted are the terminals to look for, and whose they are.
 type wanted map[terminal]*session
 
+// add puts more terminals to w. A number goes to the next session when one has
+// ended: where two claim one, it is the other's if that one's recorder has not
+// ended, which has the terminal open.
+func (w wanted) add(more wanted) {
+	for tty, s := range more {
+		if other := w[tty]; other != nil {
+			if ended, _ := other.peer.ended(); !ended {
+				continue
+			}
+		}
+		w[tty] = s
+	}
+}
+
 // holders looks through every descriptor of the processes in list, and yields
 // after each bit of it. What is in flight between two sockets, or registered
 // with an io_uring, is in nobody's table: the watch looks again, and finds the
@@ -32,11 +46,10 @@ type wanted map[terminal]*session
 // process by, nor complete.
 func holders(list []int, want wanted, found func(hold)) iter.Seq[struct{}] {
 	return func(yield func(struct{}) bool) {
-		s := search{want: want, rest: func() bool { return yield(struct{}{}) }}
+		s := search{want: want, found: found, rest: func() bool { return yield(struct{}{}) }}
 		for _, pid := range list {
-			p, err := readProcess(pid)
-			if err == nil && s.process(p) {
-				found(s.hold)
+			if p, err := readProcess(pid); err == nil && !p.kernel {
+				s.process(p)
 			}
 			if !s.goOn() {
 				return
@@ -48,9 +61,10 @@ func holders(list []int, want wanted, found func(hold)) iter.Seq[struct{}] {
 // search looks through the descriptors of one process after the other.
 type search struct {
 	want    wanted
+	found   func(hold)  // called once for each process and terminal
 	rest    func() bool // called after each bit; false ends the search
 	stopped bool
-	hold    hold // what was found last
+	told    map[terminal]bool // of the process
 }
 
 func (s *search) goOn() bool {
@@ -58,18 +72,16 @@ func (s *search) goOn() bool {
 	return !s.stopped
 }
 
-// process says whether p has a terminal of a session open that it may not hold.
-func (s *search) process(p process) bool {
+// process looks for terminals that p has open and may not hold.
+func (s *search) process(p process) {
+	s.told = nil
 	dir := "/proc/" + strconv.Itoa(p.pid)
-	if s.table(dir+"/fd", p) {
-		return true
-	}
-	found := false
-	s.chunks(dir+"/task", func(_ int, task string) bool {
-		found = ownTable(p.pid, task) && s.table(dir+"/task/"+task+"/fd", p)
-		return !found
+	s.table(dir+"/fd", p)
+	s.chunks(dir+"/task", func(_ int, task string) {
+		if ownTable(p.pid, task) {
+			s.table(dir+"/task/"+task+"/fd", p)
+		}
 	})
-	return found
 }
 
 // kcmpFiles asks kcmp(2) whether two tasks share one table of descriptors.
@@ -87,34 +99,37 @@ func ownTable(pid int, task string) bool {
 	return errno != 0 || r != 0
 }
 
-func (s *search) table(dir string, p process) bool {
-	found := false
-	s.chunks(dir, func(table int, name string) bool {
+func (s *search) table(dir string, p process) {
+	s.chunks(dir, func(table int, name string) {
 		got, _, err := statTerminal(table, name)
 		if err != nil {
-			return true
+			return
 		}
 		if got.major == devTTYMajor && got.minor == devTTYMinor {
 			got = s.want.controlling(p)
 		}
 		session, ok := s.want[got]
-		if !ok || session.mayHold(p) {
-			return true
+		if !ok || s.told[got] || session.mayHold(p) {
+			return
 		}
-		if u, err := readUIDs(p.pid); err == nil { // else it has just ended
-			s.hold, found = hold{tty: got, process: p, uid: u[0], table: dir, name: name}, true
+		u, err := readUIDs(p.pid)
+		if err != nil {
+			return // it has just ended
 		}
-		return !found
+		if s.told == nil {
+			s.told = map[terminal]bool{}
+		}
+		s.told[got] = true
+		s.found(hold{of: session, process: p, uid: u[0], table: dir, name: name})
 	})
-	return found
 }
 
 // namesAtOnce is the bit of work between two calls of rest; a table of a
 // million descriptors is never held in memory.
 const namesAtOnce = 64
 
-// chunks calls do for each name in a directory until it returns false.
-func (s *search) chunks(path string, do func(dir int, name string) bool) {
+// chunks calls do for each name in a directory.
+func (s *search) chunks(path string, do func(dir int, name string)) {
 	d, err := os.Open(path)
 	if err != nil {
 		return
@@ -123,9 +138,7 @@ func (s *search) chunks(path string, do func(dir int, name string) bool) {
 	for {
 		names, err := d.Readdirnames(namesAtOnce)
 		for _, name := range names {
-			if !do(int(d.Fd()), name) {
-				return
-			}
+			do(int(d.Fd()), name)
 		}
 		if err != nil || !s.goOn() {
 			return
@@ -150,20 +163,21 @@ func (w wanted) controlling(p process) terminal {
 // DynamicUser=), nobody among them.
 func aDaemons(uid uint32) bool { return uid < 1000 || uid >= 61184 && uid < 65536 }
 
-// spared says that a holder of s's terminal is told of and not ended.
-func (h hold) spared(s *session) bool { return h.uid == 0 || aDaemons(h.uid) && h.uid != s.uid }
+// spared says that a holder is told of and not ended.
+func (h hold) spared() bool { return h.uid == 0 || aDaemons(h.uid) && h.uid != h.of.uid }
 
 // evict ends a process that holds somebody's terminal. Root's are left alone:
 // whoever is root needs no terminal held open to see everything, and an
 // administrator's tool is none of our business. So are the host's daemons, unless
 // the session is such an account's own: any person can pass a descriptor to the
 // bus (D-Bus, UNIX_FD), and would have us kill it. The session is in doubt then,
-// and when the descriptor comes out at a person's process the watch finds it. The order of the checks is
-// what makes it safe: the pidfd names whoever has the pid, which is h; it has
-// the terminal open; and since the recorder lives, which has it open too, its
-// number was not given to another terminal meanwhile.
-func (h hold) evict(want wanted) bool {
-	if s := want[h.tty]; s == nil || h.spared(s) {
+// and when the descriptor comes out at a person's process the watch finds it.
+//
+// The order of the checks is what makes it safe: the pidfd names whoever has
+// the pid, which is h; it has the terminal open; and since the recorder lives,
+// which has it open too, its number was not given to another terminal meanwhile.
+func (h hold) evict() bool {
+	if h.spared() {
 		return false
 	}
 	fd, err := unix.PidfdOpen(h.pid, 0)
@@ -171,28 +185,32 @@ func (h hold) evict(want wanted) bool {
 		return err == unix.ESRCH
 	}
 	defer unix.Close(fd)
-	if p, err := readProcess(h.pid); err != nil || !p.same(h.process) {
-		return true
+	if ended, err := h.ended(); ended || err != nil {
+		return ended
 	}
-	if !h.stillHolds(want) {
-		return false
+	if !h.stillHolds() {
+		ended, _ := h.ended()
+		return ended
 	}
-	recorder := want[h.tty].peer
-	if p, err := readProcess(recorder.pid); err != nil || !p.same(recorder) || p.dead() {
+	if ended, err := h.of.peer.ended(); ended || err != nil {
 		return false
 	}
 	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil && gone(fd, evictWait)
 }
 
 // stillHolds looks again: where the terminal was seen, then everywhere.
-func (h hold) stillHolds(want wanted) bool {
+func (h hold) stillHolds() bool {
 	tty, _, err := statTerminal(unix.AT_FDCWD, h.table+"/"+h.name)
-	if err == nil && tty == h.tty {
+	if err == nil && tty == h.of.tty {
 		return true
 	}
-	end := time.Now().Add(evictTime)
-	s := search{want: wanted{h.tty: want[h.tty]}, rest: func() bool { return time.Now().Before(end) }}
-	return s.process(h.process)
+	holds, end := false, time.Now().Add(evictTime)
+	s := search{
+		want: wanted{h.of.tty: h.of}, found: func(hold) { holds = true },
+		rest: func() bool { return !holds && time.Now().Before(end) },
+	}
+	s.process(h.process)
+	return holds
 }
 
 // evictTime bounds the look whether a process still holds what it was found with.

@@ -173,7 +173,7 @@ time.sleep(1000.1)
 	x.Expect("FACTS")
 	x.Expect("\n")
 	f := facts(t, x.Output(), 1)
-	if doubt := fmt.Sprintf("in time among the open files of uid %d", h.user.UID); !f.TTYTaken || !strings.HasSuffix(f.Refuse, doubt) {
+	if doubt := fmt.Sprintf("in time among the processes and open files of uid %d", h.user.UID); !f.TTYTaken || !strings.HasSuffix(f.Refuse, doubt) {
 		t.Errorf("facts %+v", f)
 	}
 	h.log.Wait(t, "doubt=", f.Session)
@@ -216,4 +216,22 @@ func TestLurkerBehindItsCrowd(t *testing.T) {
 	}
 	h.log.Wait(t, "terminal held by another", f.Session, "ended=true")
 	hosttest.WaitFor(t, "the lurker's end", func() bool { return !running(anyLurker) })
+}
+
+// TestNextOnTheSameTerminal: the watch's look, which takes long where somebody
+// has many files open, is about sessions that may have ended meanwhile. The next
+// login gets the same terminal, and is not taken for an intruder there.
+func TestNextOnTheSameTerminal(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	hosttest.ManyFiles(t, h.user, 60_000)
+	for range 3 {
+		// Ends while the watch, which comes every five seconds, is at it.
+		h.do(t, []string{"-tt"}, "sleep 5.3")
+		if r := h.do(t, []string{"-tt"}, "exit 7"); r.Status != 7 {
+			t.Fatalf("the next: %+v", r)
+		}
+	}
+	if line := h.log.Find("terminal held by another"); line != "" {
+		t.Errorf("log %q", line)
+	}
 }

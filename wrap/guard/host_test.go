@@ -236,6 +236,22 @@ func TestUnrecordedParentsAreNamed(t *testing.T) {
 	}
 }
 
+// TestManyParents: however many there are, the line of the log stays one that
+// can be read.
+func TestManyParents(t *testing.T) {
+	h := start(t, "/bin/bash")
+	const many = 40
+	command := strings.Repeat("(", many) + recorderPath + " -c true" + strings.Repeat("; true)", many)
+	f := facts(t, h.do(t, nil, command+"; true").Stdout, 1)
+	if f.Standing != guard.Behind {
+		t.Errorf("facts %+v", f)
+	}
+	line := h.log.Wait(t, "castgate-guard", "standing=behind", f.Session)
+	if n := strings.Count(line, "bash"); n != len(f.Between) {
+		t.Errorf("%d of them in %q", n, line)
+	}
+}
+
 func TestOutside(t *testing.T) {
 	h := start(t, "/bin/bash", forced)
 	r := hosttest.Do(t, h.user.Command(recorderPath, "-c", "true"), nil)

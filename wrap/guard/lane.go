@@ -20,7 +20,7 @@ type lane struct {
 	step func() (struct{}, bool)
 	stop func()
 
-	spent time.Duration // on the pass
+	work int // bits of it that the pass has done
 }
 
 // join puts l in for the next pass. The watch, which comes again, is in a lane
@@ -41,20 +41,18 @@ func (ln *lane) join(l *look) {
 
 // start begins a pass over the processes in pids.
 func (ln *lane) start(pids []int) {
-	ln.now, ln.next, ln.spent = ln.next, nil, 0
+	ln.now, ln.next, ln.work = ln.next, nil, 0
 	want := wanted{}
 	for _, l := range ln.now {
-		for tty, s := range l.want {
-			want[tty] = s
-		}
+		want.add(l.want)
 	}
 	ln.step, ln.stop = iter.Pull(holders(pids, want, ln.found))
 }
 
-// found gives a holder to everybody who asked for its terminal.
+// found gives a holder to everybody who asked for its session's terminal.
 func (ln *lane) found(h hold) {
 	for _, l := range ln.now {
-		if l.want[h.tty] == nil {
+		if l.want[h.of.tty] != h.of {
 			continue
 		}
 		select {
@@ -65,22 +63,32 @@ func (ln *lane) found(h hold) {
 	}
 }
 
+// sliceTime is how long a lane has the scanner before the next has its turn.
+const sliceTime = time.Millisecond
+
+// A long pass is one that only the lane's own user waits for: 250 processes or
+// 50,000 descriptors, some 50 ms of a processor that has nothing else to do.
+// What is root's is the host's: nobody has it grow by as much as they like.
 const (
-	// sliceTime is how long a lane has the scanner before the next has its turn.
-	sliceTime = time.Millisecond
-	// longPass is a pass that only the lane's own user waits for.
-	longPass = 50 * time.Millisecond
+	longPass  = 800
+	rootsPass = 5 * longPass
 )
+
+func (ln *lane) long() bool {
+	if ln.uid == 0 {
+		return ln.work >= rootsPass
+	}
+	return ln.work >= longPass
+}
 
 // slice goes on with the pass for a while. It says whether there is more of
 // it, and whether it has just become a long one.
 func (ln *lane) slice() (more, long bool) {
-	begin, before := time.Now(), ln.spent
-	for more = true; more && time.Since(begin) < sliceTime; {
+	begin, before := time.Now(), ln.long()
+	for more = true; more && time.Since(begin) < sliceTime; ln.work++ {
 		_, more = ln.step()
 	}
-	ln.spent += time.Since(begin)
-	return more, before < longPass && ln.spent >= longPass
+	return more, !before && ln.long()
 }
 
 // finish ends the pass and returns whose it was.

@@ -63,12 +63,17 @@ func decodeLine(b []byte) (Line, error) {
 func (g *Guard) relay(s *session, l Line) {
 	switch l.Msg {
 	case LineStart, LineBack:
-		s.who = l.Fields
+		if s.who == nil {
+			s.who = l.Fields
+		}
 	case LineEnd, LineRefused:
-		s.who = nil
+		s.who = []string{} // and LineBack, which may come after it, changes that no more
 	}
 	g.write(s, l.Level, l.Msg, l.Fields)
 }
+
+// goesOn says that the session's start was told and its end was not.
+func (s *session) goesOn() bool { return len(s.who) > 0 }
 
 func (g *Guard) write(s *session, level slog.Level, msg string, fields []string, more ...any) {
 	args := []any{"session", s.Session, "uid", s.uid, "pid", s.peer.pid}

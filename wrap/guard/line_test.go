@@ -79,6 +79,44 @@ func TestLines(t *testing.T) {
 	g.until(t, func() bool { return g.total == 0 })
 }
 
+// TestEndIsSaidOnce: a recorder that calls a guard anew while its session ends
+// has said that it ended, in whichever order its lines come.
+func TestEndIsSaidOnce(t *testing.T) {
+	g := &Guard{Log: slog.New(slog.DiscardHandler)}
+	s := &session{}
+	say := func(msgs ...string) bool {
+		for _, msg := range msgs {
+			g.relay(s, Line{Msg: msg, Fields: []string{"account", "alice"}})
+		}
+		return s.goesOn()
+	}
+	if !say(LineStart) || say(LineEnd) || say(LineBack) {
+		t.Errorf("who %v", s.who)
+	}
+	if s = (&session{}); say() || !say(LineBack) || say(LineEnd) {
+		t.Errorf("who %v, called anew", s.who)
+	}
+}
+
+// TestEndedWhileClosing is for the race detector.
+func TestEndedWhileClosing(t *testing.T) {
+	_, path := serve(t)
+	c, err := Connect(path, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Hello(aHello, -1); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() { _ = c.Close() })
+	all.Go(func() { c.Ended() })
+	all.Wait()
+	if !c.Ended() {
+		t.Error("it goes on")
+	}
+}
+
 func slicesOf(n int, s string) []string {
 	list := make([]string, n)
 	for i := range list {

@@ -65,6 +65,24 @@ func listen(fd int, path string, gid int) error {
 	return unix.Listen(fd, backlog)
 }
 
+// groupOf says who may call, by the socket that systemd or listen has made.
+func groupOf(l *os.File) uint32 {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nobody
+	}
+	var st unix.Stat_t
+	st.Gid = nobody
+	_ = raw.Control(func(fd uintptr) {
+		if sa, err := unix.Getsockname(int(fd)); err == nil {
+			if at, is := sa.(*unix.SockaddrUnix); is {
+				_ = unix.Stat(at.Name, &st)
+			}
+		}
+	})
+	return st.Gid
+}
+
 // pollable makes fd an *os.File whose reads Go's poller waits for.
 func pollable(fd int, name string) (*os.File, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {

@@ -158,13 +158,14 @@ func validSession(id string) bool {
 	}) < 0
 }
 
-// encode bounds the lists: the answer fits into one packet whatever the host
-// looks like.
-func (f Facts) encode() ([]byte, error) {
+// bound cuts the lists: the answer fits into one packet, and what is logged of
+// it into a line, whatever the host looks like.
+func (f *Facts) bound() {
 	f.Holders = f.Holders[:min(len(f.Holders), maxHolders)]
 	f.Between = f.Between[:min(len(f.Between), maxBetween)]
-	return json.Marshal(factsPacket{Version, f})
 }
+
+func (f Facts) encode() ([]byte, error) { return json.Marshal(factsPacket{Version, f}) }
 
 func decodeFacts(b []byte) (Facts, error) {
 	p := factsPacket{Facts: Facts{Audit: AuditUnset}}

@@ -47,6 +47,7 @@ func TestFactsFitIntoOnePacket(t *testing.T) {
 		f.Holders = append(f.Holders, Holder{PID: 1 << 22, UID: 1 << 31, Comm: strings.Repeat("\x01", 16)})
 		f.Between = append(f.Between, strings.Repeat("\xff", 16))
 	}
+	f.bound()
 	b, err := f.encode()
 	if err != nil {
 		t.Fatal(err)
@@ -132,6 +133,13 @@ func TestParseStat(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %+v, %v", comm, got, err)
 		}
+	}
+}
+
+func TestKernelThread(t *testing.T) {
+	got, err := parseStat([]byte("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 9 0 0\n"))
+	if err != nil || !got.kernel {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

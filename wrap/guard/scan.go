@@ -157,13 +157,18 @@ func (sc *scanner) begin(asked []*look) {
 	}
 }
 
+// someoneFree says that a census is due for the lanes that are free. It takes
+// long where there are many processes: while somebody waits to get in, and has
+// not too much themselves, it is made for those who do.
 func (sc *scanner) someoneFree() bool {
+	free, waiting := false, false
 	for _, ln := range sc.lanes {
-		if ln.free() {
+		if ln.free() && ln.urgent() {
 			return true
 		}
+		free, waiting = free || ln.free(), waiting || ln.urgent() && !ln.long()
 	}
-	return false
+	return free && !waiting
 }
 
 func (sc *scanner) lane(uid uint32) *lane {
@@ -225,7 +230,7 @@ func (sc *scanner) through(l *look, uid uint32) {
 	}
 	most := true
 	for uid := range l.left {
-		most = most && sc.lanes[uid].spent >= longPass
+		most = most && sc.lanes[uid].long()
 	}
 	closeOnce(l.own, uid == l.owner && !l.left[uid])
 	closeOnce(l.most, most)

@@ -3,6 +3,7 @@
 package guard
 
 import (
+	"fmt"
 	"iter"
 	"os"
 	"os/exec"
@@ -41,6 +42,29 @@ func held(t *testing.T) (*session, int) {
 		master.Close()
 	})
 	return &session{peer: self, tty: tty, uid: uint32(os.Getuid())}, cmd.Process.Pid
+}
+
+// holds starts another process with what these have for their input.
+func holds(t *testing.T, pids ...int) process {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	for _, pid := range pids {
+		f, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/0", pid), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	p, err := readProcess(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // TestScanIsShared: sessions that begin together share their looks, and each
@@ -130,6 +154,103 @@ func TestLoginBeforeTheWatch(t *testing.T) {
 	}
 	if len(sc.busy) != 0 || len(sc.lanes) != 0 {
 		t.Errorf("busy %d, lanes %d", len(sc.busy), len(sc.lanes))
+	}
+}
+
+// TestLongPassIsWork: a pass is long by what there is to look at, and not by how
+// long the host took for it.
+func TestLongPassIsWork(t *testing.T) {
+	ln := lane{uid: 4711}
+	ln.step, ln.stop = iter.Pull(func(yield func(struct{}) bool) {
+		for yield(struct{}{}) {
+			time.Sleep(2 * sliceTime)
+		}
+	})
+	defer ln.finish()
+	for range 50 {
+		if more, long := ln.slice(); !more || long {
+			t.Fatalf("more %v, long %v", more, long)
+		}
+	}
+	if ln.work = longPass - 1; ln.long() {
+		t.Error("it is long before its time")
+	}
+	if _, long := ln.slice(); !long || !ln.long() {
+		t.Error("it is never long")
+	}
+	ln.uid = 0
+	if ln.long() {
+		t.Error("root's is as soon")
+	}
+}
+
+// TestNoCensusForOthers: the next pass of somebody who is not waiting begins
+// when nobody is.
+func TestNoCensusForOthers(t *testing.T) {
+	sc := scanner{lanes: map[uint32]*lane{}, wake: make(chan struct{}, 1), running: true}
+	urgent := stuck(&sc, 4711)
+	urgent.now[0].waiting.Store(true)
+	other := sc.lane(4712)
+	watch := newLook(wanted{}, nobody)
+	watch.left[other.uid] = true
+	other.next = []*look{watch}
+	if sc.begin(nil); !other.free() || len(other.next) != 1 {
+		t.Error("it began while somebody was waiting")
+	}
+	urgent.now[0].waiting.Store(false)
+	if sc.begin(nil); other.free() {
+		t.Error("it has not begun")
+	}
+	other.finish()
+	urgent.finish()
+}
+
+// TestReusedTerminal: the watch's look at a session that has ended meanwhile does
+// not make those who may hold the next one's terminal, which has its number,
+// holders of another's. Nor does it hide others that are.
+func TestReusedTerminal(t *testing.T) {
+	s, pid := held(t)
+	mine, err := readProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := holds(t, pid)
+	s.place.session = mine
+	before := &session{tty: s.tty, uid: s.uid, peer: s.peer, place: place{session: theirs}}
+	before.peer.start++ // its pid is another's by now
+	for _, first := range []bool{true, false} {
+		watch, login := newLook(wanted{s.tty: before}, nobody), newLook(wanted{s.tty: s}, s.uid)
+		ln := lane{uid: s.uid, next: []*look{login, watch}}
+		if first {
+			slices.Reverse(ln.next)
+		}
+		ln.start([]int{mine.pid, theirs.pid})
+		for more := true; more; more, _ = ln.slice() {
+		}
+		if len(watch.found) != 0 || len(login.found) != 1 {
+			t.Fatalf("%d for the watch, %d for the login", len(watch.found), len(login.found))
+		}
+		if h := <-login.found; h.pid != theirs.pid {
+			t.Errorf("found %+v", h)
+		}
+	}
+}
+
+// TestHoldsTwo: who holds the terminals of two sessions is told to both.
+func TestHoldsTwo(t *testing.T) {
+	a, one := held(t)
+	b, two := held(t)
+	both := holds(t, one, two)
+	ln := lane{uid: a.uid}
+	for _, s := range []*session{a, b} {
+		ln.next = append(ln.next, newLook(wanted{s.tty: s}, s.uid))
+	}
+	looks := ln.next
+	ln.start([]int{both.pid})
+	for more := true; more; more, _ = ln.slice() {
+	}
+	if len(looks[0].found) != 1 || len(looks[1].found) != 1 {
+		t.Errorf("%d and %d were told", len(looks[0].found), len(looks[1].found))
 	}
 }
 

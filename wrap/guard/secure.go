@@ -31,7 +31,7 @@ func (g *Guard) secure(s *session, tty *os.File, facts *Facts) {
 	s.tty, facts.TTYTaken = t, true
 	deadline := time.Now().Add(scanTime)
 	l := g.scanner.ask(wanted{t: s}, s.uid)
-	evict := func(h hold) { facts.held(h, h.evict(l.want)) }
+	evict := func(h hold) { facts.held(h, h.evict()) }
 	l.collect(l.own, deadline, evict)
 	l.collect(l.most, deadline, evict)
 	l.waiting.Store(false)
@@ -83,7 +83,7 @@ func unsearched(uids []uint32) string {
 	if more := len(uids) - len(list); more > 0 {
 		list = append(list, fmt.Sprintf("%d more", more))
 	}
-	return "the terminal was not looked for in time among the open files of uid " + strings.Join(list, ", ")
+	return "the terminal was not looked for in time among the processes and open files of uid " + strings.Join(list, ", ")
 }
 
 // follow deals with what l finds after those who waited for it have gone on.
@@ -91,21 +91,25 @@ func (g *Guard) follow(l *look) {
 	for {
 		select {
 		case h := <-l.found:
-			g.intrude(l.want[h.tty], h, l.want)
+			g.intrude(h)
 			continue
 		case <-l.done:
 		}
 		for len(l.found) > 0 {
 			h := <-l.found
-			g.intrude(l.want[h.tty], h, l.want)
+			g.intrude(h)
 		}
 		return
 	}
 }
 
 // intrude deals with a holder of the terminal of a session that goes on.
-func (g *Guard) intrude(s *session, h hold, want wanted) {
-	if h.spared(s) {
+func (g *Guard) intrude(h hold) {
+	s := h.of
+	if ended, _ := s.peer.ended(); ended {
+		return // its terminal's number may be another's by now
+	}
+	if h.spared() {
 		g.mu.Lock()
 		seen := s.sparedSeen
 		s.sparedSeen = true
@@ -114,7 +118,7 @@ func (g *Guard) intrude(s *session, h hold, want wanted) {
 			return
 		}
 	}
-	ended := h.evict(want)
+	ended := h.evict()
 	g.Log.Warn("terminal held by another", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
 		"holder", h.pid, "holder uid", h.uid, "holder name", h.comm, "ended", ended)
 }

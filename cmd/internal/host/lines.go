@@ -21,10 +21,10 @@ type told struct {
 	refused map[connection]int // sessions of sshd's that castgate-wrap refused
 }
 
-// guardLog reads it. Without a guard there is none.
-func (h *Host) guardLog(since time.Time) told {
-	messages, _ := h.journal(since, guardUnit)
-	return understand(messages)
+// guardLog reads it. Where there was no guard it is empty.
+func (h *Host) guardLog(since time.Time) (told, error) {
+	messages, err := h.journal(since, guardUnit)
+	return understand(messages), err
 }
 
 func understand(messages []string) told {
@@ -60,12 +60,14 @@ func logFields(line string) map[string]string {
 	return all
 }
 
+// logWord takes a word off a line. Other quotes than " are the word's own.
 func logWord(line, end string) (word, rest string) {
-	quoted, err := strconv.QuotedPrefix(line)
-	if err != nil {
-		word, rest, _ = strings.Cut(line, end)
-		return word, rest
+	if strings.HasPrefix(line, `"`) {
+		if quoted, err := strconv.QuotedPrefix(line); err == nil {
+			word, _ = strconv.Unquote(quoted)
+			return word, strings.TrimPrefix(line[len(quoted):], end)
+		}
 	}
-	word, _ = strconv.Unquote(quoted)
-	return word, strings.TrimPrefix(line[len(quoted):], end)
+	word, rest, _ = strings.Cut(line, end)
+	return word, rest
 }

@@ -18,9 +18,11 @@ func TestGuardLog(t *testing.T) {
 		`msg="session end" session=c client="standing=nested 5" transfer="x\" msg=\"session refused\" client=\"192.0.2.1 7\""`,
 		`msg=session session=d uid=1 standing=direct client="x standing=behind"`,
 		`msg="session ended" session=e "still there"=[] standing=behind`,
+		"msg=session session=f login=` standing=outside key=`",
+		`msg=session session='g' standing=outside`,
 		`msg="session refused"`, `="`, ``,
 	})
-	if want := map[string]bool{"b": true}; !maps.Equal(got.byHand, want) {
+	if want := map[string]bool{"b": true, "f": true, "'g'": true}; !maps.Equal(got.byHand, want) {
 		t.Errorf("by hand: %v", got.byHand)
 	}
 	if want := map[connection]int{{"alice", "192.0.2.1", "5"}: 1}; !maps.Equal(got.refused, want) {

@@ -3,7 +3,6 @@
 package host
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -36,7 +35,10 @@ func (h *Host) Sessions(since time.Time) []Finding {
 	if archive == "" {
 		return warn(what, "no target in upload.yaml is a directory of this host: what was delivered can't be compared", "run it where the archive is, or add a dir target")
 	}
-	guard := h.guardLog(since)
+	guard, err := h.guardLog(since)
+	if err != nil {
+		return failed(what, "the guard's journal: "+err.Error(), "journalctl -u castgate-guard")
+	}
 	recorded := h.recordings(archive, since, guard.byHand)
 	var all []Finding
 	for _, key := range begun.order {
@@ -98,7 +100,9 @@ func starts(messages []string) started {
 // as the user whose session begins, so that the line can't be missing but could
 // be invented: then it shows here as a session without a recording.
 func (h *Host) journal(since time.Time, fields ...string) ([]string, error) {
-	args := []string{"--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE", "--since=@" + strconv.FormatInt(since.Unix(), 10)}
+	// Without --all a field of more than 4096 bytes comes as null: somebody's
+	// long line would be no line.
+	args := []string{"--quiet", "--no-pager", "--all", "--output=json", "--output-fields=MESSAGE", "--since=@" + strconv.FormatInt(since.Unix(), 10)}
 	for i, f := range fields {
 		if i > 0 {
 			args = append(args, "+")
@@ -110,17 +114,15 @@ func (h *Host) journal(since time.Time, fields ...string) ([]string, error) {
 		return nil, fmt.Errorf("%s", said(out, err))
 	}
 	var messages []string
-	in := bufio.NewScanner(strings.NewReader(out))
-	in.Buffer(nil, 1<<20) // a message is at most 48 KiB (journald.conf, LineMax), as JSON some more
-	for in.Scan() {
+	for entry := range strings.Lines(out) {
 		var line struct{ Message any }
-		if json.Unmarshal(in.Bytes(), &line) == nil {
+		if json.Unmarshal([]byte(entry), &line) == nil {
 			if text, is := line.Message.(string); is { // else bytes that are not UTF-8
 				messages = append(messages, text)
 			}
 		}
 	}
-	return messages, in.Err()
+	return messages, nil
 }
 
 // archiveDir is the first target that is a directory, "" when none is.
@@ -139,7 +141,7 @@ func (h *Host) archiveDir() string {
 func (h *Host) recordings(archive string, since time.Time, byHand map[string]bool) map[connection]int {
 	found := map[connection]int{}
 	add := func(s *asciicast.Session) {
-		if s == nil || s.Nested || byHand[s.ID] {
+		if s == nil || s.Nested || s.Standing != "" || byHand[s.ID] {
 			return
 		}
 		if addr, port, is := strings.Cut(s.Client, " "); is {
