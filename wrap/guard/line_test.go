@@ -100,7 +100,7 @@ func TestEndIsSaidOnce(t *testing.T) {
 
 // TestEndedWhileClosing is for the race detector.
 func TestEndedWhileClosing(t *testing.T) {
-	_, path := serve(t)
+	g, path := serve(t)
 	c, err := Connect(path, patience)
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +115,7 @@ func TestEndedWhileClosing(t *testing.T) {
 	if !c.Ended() {
 		t.Error("it goes on")
 	}
+	g.until(t, func() bool { return g.total == 0 })
 }
 
 func slicesOf(n int, s string) []string {
