@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null | sed 's
 LDFLAGS  = -s -w $(if $(VERSION),-X castgate/cmd/internal/cli.Version=$(VERSION))
 TOOL     = go tool -modfile=.ci/tools.mod
 
-.PHONY: help build deps lint web test-web test test-all test-host fuzz deb rpm release update docs demo demo-clean bench bench-archive clean
+.PHONY: help build deps lint web test-web test test-all test-host test-release fuzz deb rpm release update docs demo demo-clean bench bench-archive clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-all: deps build lint test-web ## the slow ones as well
 
 test-host: web ## the package, on Debians that this boots (root; systemd-nspawn)
 	packaging/test-host
+
+test-release: web ## that make release makes one, with two builds from nothing (10 min)
+	CASTGATE_TEST_RELEASE=1 go test -count=1 -timeout 60m -run 'TestRelease$$' ./packaging
 
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	.ci/fuzz
