@@ -42,7 +42,7 @@ func (s *session) restrict() error {
 // (ExposeAuthInfo, sshd_config(5)). Where neither knows, nothing may restrict
 // the account's logins.
 func (s *session) restriction() (restrict.Restriction, error) {
-	if key, ok := guard.Accepted(guard.RunDir, os.Getpid()); ok && key.User == s.account.Name {
+	if key, ok := guard.Accepted(guard.RunDir, os.Getpid()); ok && key.Told && key.Of(s.account.Name, s.account.UID) {
 		return key.Restriction()
 	}
 	var config restrict.Config
@@ -64,10 +64,14 @@ func (s *session) restriction() (restrict.Restriction, error) {
 
 // unrestricted: a session hook that is there and has said nothing has failed, and
 // then whatever can't be told may restrict the login. On a host that has none,
-// it is what the account's files show; castgate check says that it is off.
+// it is what the account's files show, as far as it can be told which they are;
+// castgate check says that the hook is off.
 func unrestricted(config restrict.Config, account restrict.Account) error {
 	if hooked() {
 		return config.Unrestricted(account)
+	}
+	if !config.Whole() {
+		return nil
 	}
 	lines, err := config.Restricted(account)
 	if err == nil && len(lines) > 0 {
@@ -77,14 +81,22 @@ func unrestricted(config restrict.Config, account restrict.Account) error {
 }
 
 // hooked says whether PAM's stack for sshd has the session hook.
-func hooked() bool {
-	for _, file := range []string{"/etc/pam.d/sshd", "/etc/pam.d/common-session"} {
-		text, _ := os.ReadFile(file)
-		for line := range strings.Lines(string(text)) {
-			line, _, _ = strings.Cut(line, "#")
-			if strings.Contains(line, "castgate-guard session-hook") {
-				return true
-			}
+func hooked() bool { return hookedIn("/etc/pam.d/sshd", 0) }
+
+// maxStack is more than PAM's files include one another deep.
+const maxStack = 8
+
+func hookedIn(file string, depth int) bool {
+	text, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		if strings.Contains(line, "castgate-guard session-hook") {
+			return true
+		}
+		f := strings.Fields(line)
+		includes := len(f) == 2 && f[0] == "@include" || len(f) == 3 && (f[1] == "include" || f[1] == "substack")
+		if includes && depth < maxStack && hookedIn(filepath.Join(filepath.Dir(file), f[len(f)-1]), depth+1) {
+			return true
 		}
 	}
 	return false
@@ -93,10 +105,14 @@ func hooked() bool {
 // maxAuthInfo bounds sshd's note: a line for each method.
 const maxAuthInfo = 256 << 10
 
-// authInfo reads sshd's note of how root came in. It is believed only where
-// nobody else can have written it.
+// methods are sshd's, as its note names them.
+var methods = []string{"publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic", "none"}
+
+// authInfo reads sshd's note of how root came in (session.c, auth_info_file). It
+// is believed only where nobody else can have written it: a client may send the
+// variable where sshd itself does not set it.
 func authInfo(path string) (string, error) {
-	if path == "" {
+	if filepath.Dir(path) != "/tmp" || !strings.HasPrefix(filepath.Base(path), "sshauth.") {
 		return "", errors.New("sshd left no note")
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
@@ -112,6 +128,16 @@ func authInfo(path string) (string, error) {
 		return "", fmt.Errorf("%q is not sshd's", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxAuthInfo))
+	for line := range strings.Lines(string(text)) {
+		method, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		method, _, _ = strings.Cut(method, "/") // keyboard-interactive/pam
+		if !slices.Contains(methods, method) {
+			return "", fmt.Errorf("%q is not sshd's", path)
+		}
+	}
+	if err == nil && len(text) == 0 {
+		err = fmt.Errorf("%q is empty", path)
+	}
 	return string(text), err
 }
 

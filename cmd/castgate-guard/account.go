@@ -14,7 +14,7 @@ import (
 )
 
 // account looks a name up in /etc/passwd and then, because a static program has
-// no NSS, asks getent(1) for the home.
+// no NSS, asks getent(1).
 func account(name string) restrict.Account {
 	a := restrict.Account{Name: name, UID: -1}
 	if u, err := user.Lookup(name); err == nil {
@@ -22,20 +22,25 @@ func account(name string) restrict.Account {
 		a.Home = func() (string, error) { return u.HomeDir, nil }
 		return a
 	}
-	a.Home = func() (string, error) { return homeByName(name) }
+	home, uid, err := getent(name)
+	if err == nil {
+		a.UID = uid
+	}
+	a.Home = func() (string, error) { return home, err }
 	return a
 }
 
-func homeByName(name string) (string, error) {
+func getent(name string) (home string, uid int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), hookTime)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "/usr/bin/getent", "passwd", name).Output()
 	if err != nil {
-		return "", fmt.Errorf("getent passwd %s: %w", name, err)
+		return "", 0, fmt.Errorf("getent passwd %s: %w", name, err)
 	}
 	f := strings.Split(strings.TrimSpace(string(out)), ":")
 	if len(f) != 7 {
-		return "", fmt.Errorf("getent passwd %s: no entry", name)
+		return "", 0, fmt.Errorf("getent passwd %s: no entry", name)
 	}
-	return f[5], nil
+	uid, err = strconv.Atoi(f[2])
+	return f[5], uid, err
 }

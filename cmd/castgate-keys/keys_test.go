@@ -94,6 +94,16 @@ state: %q
 	return h
 }
 
+// rename names another team in keys.yaml.
+func (h *host) rename(team, to string) {
+	h.t.Helper()
+	text, err := os.ReadFile(h.config)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.write("keys.yaml", strings.ReplaceAll(string(text), team, to))
+}
+
 func (h *host) write(name, text string) {
 	h.t.Helper()
 	if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
@@ -204,7 +214,7 @@ func TestExplainSaysWhatToDo(t *testing.T) {
 		"no token file": {func(h *host) { _ = os.Remove(filepath.Join(h.dir, "token")) }, "hint: write it there, then chown root:castgate-keys "},
 		"no token":      {func(h *host) { h.write("token", "") }, "hint: the token expired or was revoked"},
 		"wrong token":   {func(h *host) { h.write("token", "ghp_wrong") }, "hint: the token expired or was revoked"},
-		"no team":       {func(h *host) { delete(h.state.Teams, "developers") }, "hint: is the team's slug right"},
+		"no team":       {func(h *host) { h.rename("developers", "nobodies") }, "hint: is the team's slug right"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)

@@ -37,6 +37,7 @@ func (s *castgateSshd) Configure(lines string) {
 		all = []string{s.conf, lines}
 	}
 	s.Sshd = hosttest.StartSshd(s.t, all...)
+	hosttest.Run(s.t, "chmod", "a+rX", s.Conf, filepath.Dir(s.Conf), filepath.Dir(filepath.Dir(s.Conf))) // as Debian has it
 }
 
 func TestRestrictedKeys(t *testing.T) {

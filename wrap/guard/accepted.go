@@ -33,10 +33,16 @@ type Key struct {
 	Type        string `json:"type,omitempty"`        // "ssh-ed25519"
 	Connection  string `json:"connection,omitempty"`  // as in SSH_CONNECTION
 
+	UID     int    `json:"uid"`               // of User; negative where it isn't known
+	Told    bool   `json:"told"`              // the rest is known: not by hooks of older versions
 	Forced  bool   `json:"forced,omitempty"`  // the key is restricted to Command
 	Command string `json:"command,omitempty"` //
 	Unsure  string `json:"unsure,omitempty"`  // why it can't be told whether it is
 }
+
+// Of says that the account was opened that has this name or, since sshd takes a
+// name as it was typed, this uid.
+func (k Key) Of(name string, uid int) bool { return k.User == name || k.Told && k.UID == uid }
 
 // Restriction is what the session may run.
 func (k Key) Restriction() (restrict.Restriction, error) {

@@ -74,7 +74,9 @@ func (h Hook) accepted(k *Key, auth string) {
 		last := keys[len(keys)-1]
 		k.Type, k.Fingerprint = last.Type, last.Fingerprint()
 	}
-	r, err := restrict.ReadConfig(h.Parent).Of(h.Account(k.User), auth)
+	a := h.Account(k.User)
+	k.UID, k.Told = a.UID, true
+	r, err := restrict.ReadConfig(h.Parent).Of(a, auth)
 	if err != nil {
 		k.Unsure = err.Error()
 	}

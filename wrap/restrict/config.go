@@ -4,6 +4,7 @@ package restrict
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,6 +33,9 @@ type setting struct {
 // interesting are the keywords that are kept.
 var interesting = []string{"authorizedkeysfile", "authorizedkeyscommand", "trustedusercakeys", "forcecommand", "authorizedprincipalsfile", "authorizedprincipalscommand"}
 
+// Whole says that all of it could be read.
+func (c Config) Whole() bool { return len(c.unread) == 0 }
+
 // dropIns are what Debian's file includes first.
 const dropIns = "/etc/ssh/sshd_config.d/*.conf"
 
@@ -42,7 +46,7 @@ func ReadConfig(pid int) Config {
 	var c Config
 	main := c.commandLine(pid)
 	if _, err := read(main); errors.Is(err, fs.ErrPermission) {
-		for _, file := range included(dropIns) {
+		for _, file := range c.included(dropIns) {
 			c.read(file, nil, 0)
 		}
 	}
@@ -81,7 +85,7 @@ func (c *Config) parse(text []byte, below []string, depth int) {
 			match = append(slices.Clip(below), value)
 		case key == "include":
 			for _, pattern := range words(value) {
-				for _, f := range included(pattern) {
+				for _, f := range c.included(pattern) {
 					c.read(f, match, depth+1)
 				}
 			}
@@ -93,9 +97,12 @@ func (c *Config) parse(text []byte, below []string, depth int) {
 
 // included lists what an Include names, in the order of glob(3). A relative
 // name is below /etc/ssh.
-func included(pattern string) []string {
+func (c *Config) included(pattern string) []string {
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(filepath.Dir(Main), pattern)
+	}
+	if _, err := os.ReadDir(filepath.Dir(pattern)); errors.Is(err, fs.ErrPermission) {
+		c.unread = append(c.unread, filepath.Dir(pattern))
 	}
 	files, _ := filepath.Glob(pattern) // sorted; a bad pattern names nothing
 	return files
@@ -214,6 +221,9 @@ func (c Config) files(key string, a Account, byDefault string) ([]string, error)
 }
 
 func expand(name string, a Account) (string, error) {
+	if strings.Contains(name, "%U") && a.UID < 0 {
+		return "", fmt.Errorf("the uid of %q, for %q, isn't known", a.Name, name)
+	}
 	home := ""
 	if strings.Contains(name, "%h") || !filepath.IsAbs(name) {
 		var err error

@@ -33,7 +33,7 @@ type Restriction struct {
 // Account is the one that is opened.
 type Account struct {
 	Name string
-	UID  int
+	UID  int                    // negative where it isn't known
 	Home func() (string, error) // asked only where a file's name depends on it
 }
 
@@ -147,14 +147,14 @@ func (c Config) Unrestricted(a Account) error {
 		return fmt.Errorf("%s restricts a key", lines[0].Where())
 	case len(c.unread) > 0:
 		return fmt.Errorf("%q can't be read", c.unread[0])
-	case c.certificates(a):
+	case c.Certificates(a):
 		return errors.New("TrustedUserCAKeys: a certificate may be restricted")
 	}
 	return c.otherCommand(a)
 }
 
-// certificates says whether sshd takes certificates of an authority of its own.
-func (c Config) certificates(a Account) bool {
+// Certificates says whether sshd takes certificates of an authority of its own.
+func (c Config) Certificates(a Account) bool {
 	return slices.ContainsFunc(c.values("trustedusercakeys", a, "none"), func(ca string) bool { return !strings.EqualFold(ca, "none") })
 }
 
@@ -172,7 +172,7 @@ func (c Config) Doubts(a Account) []error {
 			all = append(all, err)
 		}
 	}
-	certificates := c.certificates(a)
+	certificates := c.Certificates(a)
 	for _, l := range lines {
 		if len(l.Blob) == 0 {
 			doubt(fmt.Errorf("%s: %w", l.Where(), l.Fault))

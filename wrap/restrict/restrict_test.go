@@ -250,6 +250,10 @@ func TestUnrestricted(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	a := newHost(t, "AuthorizedKeysFile DIR/%U").account("alice")
+	if a.UID = -1; newHost(t, "AuthorizedKeysFile DIR/%U").config().Unrestricted(a) == nil {
+		t.Error("an account whose uid nobody knows has a file by its uid")
+	}
 	c := Config{unread: []string{"/etc/ssh/sshd_config"}}
 	if err := c.Unrestricted(newHost(t, "").account("alice")); err == nil {
 		t.Error("a configuration that can't be read restricts nothing")

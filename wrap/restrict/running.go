@@ -74,7 +74,7 @@ func listenerArgs(pid int) []string {
 		if args, ours := bytes.CutPrefix(before, []byte("sshd: ")); found && ours && st.Uid == 0 {
 			return strings.Fields(string(args))
 		}
-		if pid = parent(dir); pid <= 1 {
+		if pid = parent(dir); pid < 1 { // in a container sshd may be process 1
 			return nil
 		}
 	}

@@ -92,12 +92,13 @@ func pamWanted(pam []byte, hooked bool) []byte {
 var sessionStart = regexp.MustCompile(`(?m)^(session\b.*\bpam_env\.so|@include[ \t]+common-session|session[ \t]+(include|substack)[ \t])`)
 
 // pamEnabled lists the changes to PAM's file, with a copy of it for disable.
-func pamEnabled() (changes, error) {
+// Where sshd does not use PAM a hook would be one that never speaks.
+func pamEnabled(used bool) (changes, error) {
 	now, err := newChange(pamSshd, nil)
 	if err != nil || now.before == nil {
 		return nil, err // no PAM
 	}
-	now.after = pamWanted(now.before, hasHook(pamStack(pamSshd)))
+	now.after = pamWanted(now.before, !used || hasHook(pamStack(pamSshd)))
 	kept, err := newChange(pamKept, nil)
 	if err != nil {
 		return nil, err

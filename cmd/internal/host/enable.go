@@ -111,7 +111,7 @@ func enabling(ctx context.Context, all []Account, pam bool) (changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := doubtful(all, text, pam, true); err != nil {
+	if err := doubtful(all, text, pam && !hidden(), true); err != nil {
 		return nil, cli.Hint(fmt.Errorf("some keys are restricted in a way that castgate could not hold to, and their logins would be refused: %w", err),
 			"give each key one line; a Match block with a ForceCommand of its own, or none, leaves accounts to sshd, unrecorded")
 	}
@@ -123,7 +123,7 @@ func enabling(ctx context.Context, all []Account, pam bool) (changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	hook, err := pamEnabled()
+	hook, err := pamEnabled(pam)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,8 @@ func (c unitChange) apply() error {
 	}
 	out, err := output(context.Background(), "systemctl", "daemon-reload")
 	if err != nil { // what could not be made is not there
-		err = errors.Join(fmt.Errorf("systemctl daemon-reload: %s", said(out, err)), fileChange{c.path, c.after, c.before}.apply())
+		err = errors.Join(fmt.Errorf("systemctl daemon-reload: %s", said(out, err)), os.MkdirAll(filepath.Dir(c.path), 0o755),
+			fileChange{c.path, c.after, c.before}.apply())
 	}
 	return err
 }
