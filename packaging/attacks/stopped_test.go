@@ -18,7 +18,7 @@ func stopped(w *world, find func() int) verdict {
 	x.Type("echo rea''dy\n")
 	x.Expect("ready")
 	pid := find()
-	stop := w.as(fmt.Sprintf("while kill -STOP %d; do sleep 0.01; done", pid))
+	stop := w.as(fmt.Sprintf("while kill -STOP %d; do :; done", pid))
 	x.Type("setsid sleep 1000.8 </dev/null >/dev/null 2>&1 &\n")
 	hosttest.WaitFor(w, "the program", func() bool { return w.runs("sleep 1000.8") })
 	if err := stop.Start(); err != nil {
