@@ -18,6 +18,10 @@ type step struct{ expect, keys string }
 
 const prompt = "ready% "
 
+// busy is a command that says when it has the terminal: a key that comes before
+// is the shell's, which ignores it.
+const busy = "sh -c 'echo; exec sleep 100'\r"
+
 // dialogues are sessions on a terminal that have to look the same every way.
 var dialogues = []struct {
 	name       string
@@ -41,8 +45,8 @@ var dialogues = []struct {
 	{name: "last status is the shell's", steps: []step{{prompt, "false\r"}, {prompt, "exit\r"}}, status: 1},
 	{name: "killed by itself", steps: []step{{prompt, "kill -KILL $$\r"}}, status: 255},
 	{name: "hung up by itself", steps: []step{{prompt, "kill -HUP $$\r"}}, status: 255},
-	{name: "interrupt", steps: []step{{prompt, "echo; sleep 100\r"}, {"sleep 100\r\n\r\n", "\x03"}, {prompt, "echo $?\r"}, {"130\r\n", ""}, {prompt, "exit 0\r"}}},
-	{name: "quit key", steps: []step{{prompt, "ulimit -c 0; echo; sleep 100\r"}, {"sleep 100\r\n\r\n", "\x1c"}, {prompt, "exit 0\r"}}},
+	{name: "interrupt", steps: []step{{prompt, busy}, {"100'\r\n\r\n", "\x03"}, {prompt, "echo $?\r"}, {"130\r\n", ""}, {prompt, "exit 0\r"}}},
+	{name: "quit key", steps: []step{{prompt, "ulimit -c 0; " + busy}, {"100'\r\n\r\n", "\x1c"}, {prompt, "exit 0\r"}}},
 	{
 		name:  "job control",
 		steps: []step{{prompt, "echo; sleep 100\r"}, {"sleep 100\r\n\r\n", "\x1a"}, {"Stopped", ""}, {prompt, "bg\r"}, {prompt, "jobs\r"}, {"Running", ""}, {prompt, "fg\r"}, {"sleep 100\r\n", "\x03"}, {prompt, "exit 0\r"}},
