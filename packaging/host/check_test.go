@@ -191,7 +191,7 @@ var breakages = []breakage{
 	{"old cache", "systemctl stop github; find /var/cache/castgate-keys -type f -exec touch -d '20 hours ago' {} +", []string{"FAIL castgate-keys and GitHub", "warn age of the keys cache"}, "systemctl start github; rm -rf /var/cache/castgate-keys/*", ""},
 	{
 		"S3 credentials for everybody",
-		keep("upload.yaml") + "; echo '  - s3: {endpoint: http://127.0.0.1:9, region: eu-1, bucket: b, credentials_file: /etc/castgate/s3}' >>/etc/castgate/upload.yaml; echo x >/etc/castgate/s3; chmod 0644 /etc/castgate/s3",
+		keep("upload.yaml") + "; echo '  - s3: {endpoint: http://127.0.0.1:9, region: eu-1, bucket: rec, credentials_file: /etc/castgate/s3}' >>/etc/castgate/upload.yaml; echo x >/etc/castgate/s3; chmod 0644 /etc/castgate/s3",
 		[]string{"FAIL secrets everybody /etc/castgate/s3"},
 		putBack("upload.yaml") + "; rm /etc/castgate/s3", "",
 	},

@@ -283,7 +283,7 @@ func (d *door) testCredential(t *testing.T) {
 	d.Sh("umask 077; printf 'aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = s\n' >/etc/castgate/s3; cp -p /etc/castgate/upload.yaml /root/")
 	d.Write(drop, "[Service]\nLoadCredential=s3:/etc/castgate/s3\n", 0o644)
 	defer d.Sh("cp -p /root/upload.yaml /etc/castgate/; rm -r /etc/castgate/s3 /etc/systemd/system/castgate-upload.service.d; systemctl daemon-reload; systemctl restart castgate-upload.service")
-	d.Sh("systemctl daemon-reload; echo '  - s3: {endpoint: http://127.0.0.1:9, region: eu-1, bucket: b, path_style: true, credentials_file: /run/credentials/castgate-upload.service/s3}' >>/etc/castgate/upload.yaml")
+	d.Sh("systemctl daemon-reload; echo '  - s3: {endpoint: http://127.0.0.1:9, region: eu-1, bucket: rec, path_style: true, credentials_file: /run/credentials/castgate-upload.service/s3}' >>/etc/castgate/upload.yaml")
 	hosttest.Do(t, d.Ssh(d.key, "octocat", nil, "echo with-a-credential"), nil)
 	d.WaitFor("the uploader to try the bucket", func() (string, bool) {
 		out := d.Sh("castgate-upload status; journalctl -u castgate-upload --no-pager | tail -n 20")

@@ -8,7 +8,7 @@ var checks = []func(*Host) []Finding{
 	(*Host).sshdConfig,
 	(*Host).enabled,
 	(*Host).commandLine,
-	(*Host).localSockets,
+	disabled((*Host).localSockets),
 	unread((*Host).keysCommand),
 	(*Host).keysCommandUser,
 	(*Host).tokens,
