@@ -355,8 +355,17 @@ func TestLoginShell(t *testing.T) {
 	if out != "sh plain\n" {
 		t.Errorf("su for a shell got %q", out)
 	}
+	for _, sudo := range [][]string{
+		{"sudo", "-i", "-u", h.user.Name, "env"},
+		{"sudo", "-u", h.user.Name, "env"},
+		{"env", "SSH_CONNECTION=192.0.2.1 1 192.0.2.2 22", "sudo", "--preserve-env=SSH_CONNECTION", "-i", "-u", h.user.Name, "env"},
+	} {
+		if out := hosttest.Run(t, sudo...); !strings.Contains(out, "USER="+h.user.Name+"\n") || strings.Contains(out, "CASTGATE_SESSION") {
+			t.Errorf("%q got %q", sudo, out)
+		}
+	}
 	if files, _ := filepath.Glob("/var/spool/castgate/*/*.cast"); len(files) != 0 {
-		t.Errorf("su was recorded: %q", files)
+		t.Errorf("su or sudo was recorded: %q", files)
 	}
 }
 
