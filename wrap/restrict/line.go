@@ -11,12 +11,11 @@ import (
 
 // Line is a line of an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
 type Line struct {
-	File        string
-	Number      int
-	Blob        []byte // the key
-	Authority   bool   // cert-authority: it opens for certificates that this key signed
-	Environment bool   // it sets variables
-	Fault       error  // its options can't be read
+	File      string
+	Number    int
+	Blob      []byte // the key
+	Authority bool   // cert-authority: it opens for certificates that this key signed
+	Fault     error  // its options can't be read
 	Restriction
 }
 
@@ -130,8 +129,6 @@ func parseOptions(s string) Line {
 			l.Forced, l.Command = true, value
 		case name == "cert-authority":
 			l.Authority = true
-		case name == "environment":
-			l.Environment = true
 		}
 		if s != "" && s[0] != ',' {
 			return Line{Fault: fmt.Errorf("option %q: no comma after it", name)}

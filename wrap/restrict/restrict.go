@@ -264,11 +264,3 @@ func missing(err error) error {
 	}
 	return err
 }
-
-// String is for messages and logs: what the command is, without line breaks.
-func (r Restriction) String() string {
-	if !r.Forced {
-		return "none"
-	}
-	return fmt.Sprintf("command=%q", strings.ToValidUTF8(r.Command, "\ufffd"))
-}

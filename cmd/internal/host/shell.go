@@ -44,11 +44,7 @@ func (c shellChange) apply() error {
 // wrap.yaml comes first: what it says of an account whose shell is still its
 // own does nothing.
 func recorderAsShell(all []Account, opens func(account string) bool) (changes, error) {
-	conf, err := wrap.ReadConfig(wrap.ConfigPath)
-	if err != nil {
-		return nil, err
-	}
-	local, err := localAccounts()
+	conf, local, err := shellsNow()
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +74,16 @@ func recorderAsShell(all []Account, opens func(account string) bool) (changes, e
 	return append(changes{before, kept}, switched...), nil
 }
 
+// shellsNow reads what wrap.yaml and passwd(5) say of shells.
+func shellsNow() (wrap.Config, []Account, error) {
+	conf, err := wrap.ReadConfig(wrap.ConfigPath)
+	if err != nil {
+		return conf, nil, err
+	}
+	local, err := localAccounts()
+	return conf, local, err
+}
+
 // wrapKept is wrap.yaml as it was, for disable.
 const wrapKept = "/etc/castgate/wrap.yaml.before"
 
@@ -88,11 +94,7 @@ func (a Account) wantsRecorder(opens func(account string) bool) bool {
 
 // ownShells gives every account its own shell back, and then forgets it.
 func ownShells() (changes, error) {
-	conf, err := wrap.ReadConfig(wrap.ConfigPath)
-	if err != nil {
-		return nil, err
-	}
-	local, err := localAccounts()
+	conf, local, err := shellsNow()
 	if err != nil {
 		return nil, err
 	}
