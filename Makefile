@@ -60,12 +60,16 @@ release: ## VERSION=1.2.3 KEY=FILE: packages, SBOM and signed sums in dist/castg
 update: ## newest versions of all that castgate is built from; the tests; a table of what changed
 	.ci/update
 
-docs: ## docs/attacks.md and docs/sessions.md, from what the tests find (root)
+docs: docs/processes.svg ## docs/attacks.md, docs/sessions.md and the picture (root)
 	mkdir -p .build/hosttest docs
 	go test -count=1 -run TestAttacks ./packaging/attacks -args -update
 	cp .build/hosttest/attacks.md docs/attacks.md
 	CASTGATE_TEST_SLOW=1 go test -count=1 -timeout 30m -run EveryWay ./packaging/e2e -args -update
 	cat packaging/e2e/sessions.head.txt .build/hosttest/sessions-*.md >docs/sessions.md
+
+docs/processes.svg: docs/processes.dot
+	command -v dot >/dev/null || .ci/deps graphviz
+	dot -Tsvg $< -o $@
 
 bench: ## castgate beside its peers; writes BENCHMARKS.md (root, 25 min; BENCHFLAGS='-only keys' prints one part)
 	.ci/deps asciinema tlog ttyrec sudo bsdutils

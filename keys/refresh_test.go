@@ -321,7 +321,7 @@ func TestTheSecondHalfIsForLogins(t *testing.T) {
 	w.allows("deploy", "user-00039")
 }
 
-// TestAThousandMembersOn200Hosts is the arithmetic of spec/github.md: one token
+// TestAThousandMembersOn200Hosts counts the calls against the rate limit: one token
 // for all, a team of 1,000, an hour.
 func TestAThousandMembersOn200Hosts(t *testing.T) {
 	if testing.Short() {

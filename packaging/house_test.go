@@ -21,7 +21,7 @@ import (
 
 const module = "castgate"
 
-// arrows are the imports of our own packages that design section 10 allows.
+// arrows are the imports of our own packages that docs/architecture.md shows.
 // Commands may import all of it and so are not listed.
 var arrows = map[string][]string{
 	"cmd/internal/cli":    {},
@@ -58,7 +58,7 @@ func TestImportGraph(t *testing.T) {
 		}
 		allowed, known := arrows[rule]
 		if !known {
-			t.Errorf("%s has no place in the import graph: see design section 10", pkg)
+			t.Errorf("%s has no place in the import graph: see docs/architecture.md", pkg)
 			continue
 		}
 		for _, imp := range strings.Fields(imports) {

@@ -244,7 +244,7 @@ func (d *door) idleUploader() {
 }
 
 // Six sessions that end within ten seconds are enough to take a path unit with
-// systemd's own limits into "failed" for good (spec/systemd, section 2).
+// systemd's own limits into "failed" for good.
 func (d *door) testTrickle(t *testing.T) {
 	d.Run("systemctl", "stop", "castgate-upload.timer")
 	defer d.Run("systemctl", "start", "castgate-upload.timer")

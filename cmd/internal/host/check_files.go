@@ -24,7 +24,7 @@ type file struct {
 	mode               uint32
 }
 
-// installed is design section "Files on a host". Others would let a user in,
+// installed is what the package puts on a host. Other modes would let a user in,
 // or keep a program out.
 var installed = []file{
 	{"/usr/bin/castgate", "root", "root", 0o755},
