@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -74,4 +75,26 @@ func (s *Service) rootDir(dir string, mode os.FileMode) (*files.Dir, error) {
 		return nil, hint.Add(fmt.Errorf("%q belongs to uid %d", dir, d.UID), "chown root %s", dir)
 	}
 	return d, nil
+}
+
+// Pin makes an account a member's: a login, or LOGIN:ID. It asks GitHub for an id
+// that was not given.
+func (s *Service) Pin(ctx context.Context, account, entry string) (owners.Owner, error) {
+	login, id, err := settings.SplitLogin(entry)
+	if err != nil {
+		return owners.Owner{}, err
+	}
+	if err := s.Owners.Pinnable(account); err != nil {
+		return owners.Owner{}, err
+	}
+	if id == 0 {
+		p, err := s.finder.Find(ctx, login, 0, s.Config.AllTeams())
+		if err != nil {
+			return owners.Owner{}, err
+		}
+		if id, login = p.ID, p.Login; id == 0 || p.Suspended {
+			return owners.Owner{}, hint.Add(fmt.Errorf("%q is not a member of a team in keys.yaml", entry), "LOGIN:ID pins an id without asking GitHub")
+		}
+	}
+	return s.Owners.Pin(account, login, id)
 }
