@@ -36,10 +36,10 @@ type Directory interface {
 type Finder interface {
 	// Find tells the login's state in the first of the teams where it is
 	// active, else in all of them, and its id and keys when it is active.
-	// known is the id of the person who is meant, 0 when only the login says:
+	// id is that of the person who is meant, 0 when only the login says:
 	// who has another login now is found by it. With an error, the states in the
 	// answer are good as far as they go: each team stands for itself.
-	Find(ctx context.Context, login string, known int64, teams []string) (known.Person, error)
+	Find(ctx context.Context, login string, id int64, teams []string) (known.Person, error)
 }
 
 // nowhere is a GitHub that can't be called.

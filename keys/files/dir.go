@@ -77,6 +77,14 @@ func (d *Dir) trusted() error {
 // Close gives the directory back.
 func (d *Dir) Close() { _ = d.root.Close() }
 
+// Public makes a directory in it that others may read, whatever the umask says.
+func (d *Dir) Public(name string) error {
+	if err := d.mkdir(name); err != nil {
+		return err
+	}
+	return d.root.Chmod(name, 0o755)
+}
+
 func (d *Dir) mkdir(name string) error {
 	if err := d.root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
@@ -95,20 +103,6 @@ func (d *Dir) own(f *os.File, mode fs.FileMode) error {
 	}
 	if os.Geteuid() == 0 {
 		return f.Chown(d.UID, d.gid)
-	}
-	return nil
-}
-
-// Public makes a directory in it that others may read, whatever the umask says.
-func (d *Dir) Public(name string) error {
-	if err := d.root.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := d.root.Chmod(name, 0o755); err != nil {
-		return err
-	}
-	if os.Geteuid() == 0 {
-		return d.root.Lchown(name, d.UID, d.gid)
 	}
 	return nil
 }

@@ -20,15 +20,15 @@ const maxFile = 64 << 20
 
 // Load reads a JSON file into v. Anything wrong with it makes it absent.
 func (d *Dir) Load(name string, v any) bool {
-	if d == nil {
-		return false
-	}
 	body, err := d.Read(name)
 	return err == nil && json.Unmarshal(body, v) == nil
 }
 
 // Read returns what a file says, or was to say.
 func (d *Dir) Read(name string) ([]byte, error) {
+	if d == nil {
+		return nil, fs.ErrNotExist
+	}
 	if body, ok := d.unwritten[name]; ok {
 		return body, nil
 	}

@@ -3,7 +3,6 @@
 package known
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -33,16 +32,10 @@ const loginsName = "logins"
 // readLogins returns the lines by fingerprint.
 func (s *Store) readLogins() map[string]string {
 	lines := map[string]string{}
-	if s.Dir == nil {
-		return lines
-	}
-	body, err := s.Dir.Read(loginsName)
-	if err != nil {
-		return lines
-	}
-	for sc := bufio.NewScanner(bytes.NewReader(body)); sc.Scan(); {
-		if fp, _, ok := strings.Cut(sc.Text(), " "); ok && strings.HasPrefix(fp, "SHA256:") {
-			lines[fp] = sc.Text()
+	body, _ := s.Dir.Read(loginsName)
+	for line := range strings.Lines(string(body)) {
+		if fp, _, ok := strings.Cut(line, " "); ok && strings.HasPrefix(fp, "SHA256:") {
+			lines[fp] = strings.TrimSuffix(line, "\n")
 		}
 	}
 	return lines
@@ -50,31 +43,20 @@ func (s *Store) readLogins() map[string]string {
 
 // OwnerOf is the login a key belongs to, "" when it is not known.
 func (s *Store) OwnerOf(fingerprint string) string {
-	if s.Dir == nil {
-		return ""
+	body, _ := s.Dir.Read(loginsName)
+	for line := range bytes.Lines(body) {
+		if !bytes.HasPrefix(line, []byte(fingerprint+" ")) {
+			continue
+		}
+		if f := strings.Fields(string(line)); len(f) > 2 && settings.CheckLogin(f[1]) == nil {
+			return f[1]
+		}
 	}
-	body, err := s.Dir.Read(loginsName)
-	if err != nil {
-		return ""
-	}
-	start := []byte(fingerprint + " ")
-	after, found := bytes.CutPrefix(body, start)
-	if !found {
-		_, after, found = bytes.Cut(body, append([]byte("\n"), start...))
-	}
-	line, _, whole := bytes.Cut(after, []byte("\n"))
-	fields := strings.Fields(string(line))
-	if !found || !whole || len(fields) < 2 || settings.CheckLogin(fields[0]) != nil {
-		return ""
-	}
-	return fields[0]
+	return ""
 }
 
 // HasLogins reports whether there is a list to look into.
 func (s *Store) HasLogins() bool {
-	if s.Dir == nil {
-		return false
-	}
 	body, err := s.Dir.Read(loginsName)
 	return err == nil && len(body) > 0
 }

@@ -52,17 +52,21 @@ func (s *Store) Stamp(teams []string, at time.Time, answered bool, stored error)
 	return s.Dir.Save(stampsName, 0o644, b)
 }
 
-// SeenFresh reports whether the last refresh that saw all of the teams is not
-// longer ago than the ttl.
-func (s *Store) SeenFresh(teams []string) bool {
-	b := s.stamps()
-	var oldest time.Time
+// oldest is when the one of the teams that was seen longest ago was seen.
+func (b stamps) oldest(teams []string) (oldest time.Time) {
 	for i, slug := range teams {
 		if at := b.Teams[slug]; i == 0 || at.Before(oldest) {
 			oldest = at
 		}
 	}
-	d, ok := s.age(oldest, b.Origin)
+	return oldest
+}
+
+// SeenFresh reports whether the last refresh that saw all of the teams is not
+// longer ago than the ttl.
+func (s *Store) SeenFresh(teams []string) bool {
+	b := s.stamps()
+	d, ok := s.age(b.oldest(teams), b.Origin)
 	return ok && d < s.conf.Cache.TTL
 }
 
@@ -70,13 +74,8 @@ func (s *Store) SeenFresh(teams []string) bool {
 // max_stale, by the newest time that is known.
 func (s *Store) SeenLately(teams []string) bool {
 	b := s.stamps()
-	for _, slug := range teams {
-		at := b.Teams[slug]
-		if at.IsZero() || s.newest(b.Origin).Sub(at) > s.conf.Cache.MaxStale {
-			return false
-		}
-	}
-	return true
+	at := b.oldest(teams)
+	return !at.IsZero() && s.newest(b.Origin).Sub(at) <= s.conf.Cache.MaxStale
 }
 
 // age of a fact; one that another URL told is past its ttl from the start.

@@ -66,23 +66,17 @@ type pins struct {
 // read reads those of an account from one of the two directories. An error
 // means that nobody can say whose the account is.
 func (s *pins) read(dir, account string) ([]Pin, error) {
+	var body []byte
 	d, err := files.Open(filepath.Join(s.dir, dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, s.fault(err)
-	}
-	defer d.Close()
-	body, err := d.Read(account)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var all []Pin
 	if err == nil {
-		all, err = parsePins(string(body))
+		defer d.Close()
+		body, err = d.Read(account)
 	}
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	all, perr := parsePins(string(body))
+	if err = errors.Join(err, perr); err != nil {
 		return nil, s.fault(err)
 	}
 	return all, nil

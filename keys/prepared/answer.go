@@ -109,19 +109,14 @@ func ours(f *os.File) (size int64, ok bool) {
 
 // readHead reads the first line, and returns how long the file has to be.
 func readHead(r *bufio.Reader) (a Answer, size int64, ok bool) {
-	line, err := r.ReadSlice('\n')
-	rest, ours := strings.CutPrefix(string(line), magic+" ")
-	f := strings.Fields(rest)
-	if err != nil || !ours || len(f) != 5 {
+	line, err := r.ReadString('\n')
+	if err != nil {
 		return a, 0, false
 	}
-	var n [3]int64
-	for i := range n {
-		if n[i], err = strconv.ParseInt(f[2+i], 10, 64); err != nil {
-			return a, 0, false
-		}
-	}
-	return Answer{Account: f[0], Config: f[1], From: time.Unix(n[0], 0), Until: time.Unix(n[1], 0)}, n[2] + int64(len(line)), true
+	var from, until int64
+	_, err = fmt.Sscanf(line, magic+" %s %s %d %d %d\n", &a.Account, &a.Config, &from, &until, &size)
+	a.From, a.Until = time.Unix(from, 0), time.Unix(until, 0)
+	return a, size + int64(len(line)), err == nil
 }
 
 // readLines reads the lines to the end, or to the one of the key.

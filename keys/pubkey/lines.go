@@ -3,6 +3,11 @@
 package pubkey
 
 import (
+	"fmt"
+	"os"
+	"strings"
+
+	"castgate/keys/hint"
 	"castgate/wrap/restrict"
 )
 
@@ -30,4 +35,20 @@ func ReadLines(file string, text []byte) []Line {
 func fromBlob(blob []byte) (Key, error) {
 	typ, _, _ := cutField(blob)
 	return check(Key{Type: string(typ), Blob: blob})
+}
+
+// ReadFile reads the first public key of a file as ssh-keygen writes them.
+func ReadFile(path string) (Key, error) {
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return Key{}, fmt.Errorf("read the key: %w", err)
+	}
+	if lines := ReadLines(path, body); len(lines) > 0 {
+		return lines[0].Key, nil
+	}
+	err = fmt.Errorf("read the key: %q has no public key", path)
+	if strings.Contains(string(body), "PRIVATE KEY") {
+		return Key{}, hint.Add(err, "that is the private half: name the file ending in .pub")
+	}
+	return Key{}, err
 }

@@ -69,22 +69,20 @@ func (r *Records) removeOthers(d *files.Dir, undecided func(account string) bool
 			gone = append(gone, name)
 		}
 	}
-	slices.SortStableFunc(gone, func(a, b string) int { return removalRank(a) - removalRank(b) })
+	rank := func(name string) int { // memberships first, then numbers, then records
+		switch {
+		case strings.HasSuffix(name, ".membership"):
+			return 0
+		case targets[name] != name:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(gone, func(a, b string) int { return rank(a) - rank(b) })
 	for _, name := range gone {
 		if err := d.Remove(name); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// removalRank: memberships first, then numbers, then records.
-func removalRank(name string) int {
-	switch {
-	case strings.HasSuffix(name, ".membership"):
-		return 0
-	case strings.Trim(name[:strings.LastIndexByte(name, '.')], "0123456789") == "":
-		return 1
-	}
-	return 2
 }
