@@ -41,14 +41,8 @@ type appTokens struct {
 }
 
 func newAppTokens(app settings.App, base *url.URL, net http.RoundTripper, now func() time.Time) *appTokens {
-	uid, err := local.Host().UID(settings.User)
-	if err != nil {
-		uid = -1
-	}
-	keep, err := files.Make(app.TokenDir, 0o700, uid)
-	if err != nil {
-		keep = nil
-	}
+	uid, _ := local.Host().UID(settings.User)       // or nobody's
+	keep, _ := files.Make(app.TokenDir, 0o700, uid) // or nil
 	return &appTokens{app: app, base: base, net: net, keep: keep, now: now}
 }
 

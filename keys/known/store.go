@@ -49,12 +49,9 @@ type Store struct {
 // nobody out.
 func Open(c *settings.Config) *Store {
 	s := &Store{Origin: c.GitHub.Origin(), Now: time.Now, conf: c}
-	uid, err := local.Host().UID(settings.User)
-	if err != nil {
-		uid = -1
-	}
-	s.Dir, err = files.Make(c.Cache.Dir, 0o755, uid)
-	if s.Dir != nil {
+	uid, _ := local.Host().UID(settings.User) // or nobody's
+	dir, err := files.Make(c.Cache.Dir, 0o755, uid)
+	if s.Dir = dir; dir != nil {
 		s.overruled = overruledIn(c.GitHub.App.TokenDir)
 	}
 	var path *fs.PathError
