@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -53,8 +54,12 @@ func readEmergency(path string) (lines []pubkey.Line, err error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxEmergency))
+	text, err := io.ReadAll(io.LimitReader(f, maxEmergency+1))
 	faults := []error{err}
+	if len(text) > maxEmergency {
+		faults = append(faults, fmt.Errorf("%q is longer than %d bytes: the keys at its end are not read", path, maxEmergency))
+		text = text[:bytes.LastIndexByte(text, '\n')+1]
+	}
 	for _, l := range pubkey.ReadLines(path, text) {
 		if l.Fault != nil {
 			faults = append(faults, fmt.Errorf("%s:%d: %w", path, l.Number, l.Fault))

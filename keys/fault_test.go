@@ -85,7 +85,7 @@ func endless(w http.ResponseWriter, r *http.Request) {
 
 var inAnHour = fmt.Sprint(time.Now().Add(time.Hour).Unix())
 
-// TestFaultsLeaveTheCache is the table of error classes in spec: whatever GitHub
+// TestFaultsLeaveTheCache is the table of error classes: whatever GitHub
 // answers that is no answer, a member whose record is stored still gets in, up
 // to max_stale; nobody else does; and the record is not touched.
 func TestFaultsLeaveTheCache(t *testing.T) {

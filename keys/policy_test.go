@@ -201,6 +201,11 @@ func TestEmergency(t *testing.T) {
 	w.refuses("root", "rescue", "system account")
 	w.refuses("breakglass", "OctoCat", "made for nobody")
 
+	w.write(file, testKey("rescue")+"\n"+strings.Repeat("# a long story\n", 1<<17)+testKey("last")+"\n")
+	if d := w.allows("breakglass", "rescue"); len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], "is longer than") {
+		t.Errorf("the administrator is not told: %q", d.Warnings)
+	}
+
 	for name, spoil := range map[string]func(){
 		"writable by others":  func() { _ = os.Chmod(file, 0o666) },
 		"somebody else's":     func() { _ = os.Chown(file, 4711, 0) },

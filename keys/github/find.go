@@ -104,7 +104,7 @@ func (r *REST) identify(ctx context.Context, p known.Person, id int64, slug stri
 }
 
 // profile asks who a login is, and whether they are suspended: an Enterprise
-// Server says so here alone, and github.com of managed users (name.go).
+// Server says so here alone, and github.com of managed users (settings.SuspendedName).
 func (r *REST) profile(ctx context.Context, p known.Person, slug string) (known.Person, error) {
 	op := fmt.Sprintf("ask who %q is", p.Login)
 	u, resp, err := r.client.Users.Get(ctx, p.Login)
