@@ -26,8 +26,17 @@ const module = "castgate"
 var arrows = map[string][]string{
 	"cmd/internal/cli":    {},
 	"cmd/internal/config": {"wrap/nearest"},
-	"keys":                {"keys/hot"}, // what the answer for one account looks like on disk
-	"keys/hot":            {},
+	"keys/hint":           {},
+	"keys/files":          {"keys/hint"},
+	"keys/local":          {},
+	"keys/prepared":       {},
+	"keys/pubkey":         {"keys/hint", "wrap/restrict"}, // which reads authorized_keys as sshd does
+	"keys/settings":       {"keys/hint", "keys/pubkey"},
+	"keys/known":          {"keys/files", "keys/hint", "keys/local", "keys/pubkey", "keys/settings"},
+	"keys/owners":         {"keys/files", "keys/hint", "keys/known", "keys/local", "keys/prepared", "keys/settings"},
+	"keys/userdb":         {"keys/files", "keys/settings"},
+	"keys":                {"keys/files", "keys/hint", "keys/known", "keys/local", "keys/owners", "keys/prepared", "keys/pubkey", "keys/settings", "keys/userdb"},
+	"keys/github":         {"keys", "keys/files", "keys/hint", "keys/known", "keys/local", "keys/pubkey", "keys/settings"},
 	"keys/githubtest":     {},
 	"wrap/asciicast":      {},
 	"wrap/spool":          {},
@@ -41,6 +50,24 @@ var arrows = map[string][]string{
 	"upload/bucket":       {"upload/client", "upload/manifest"},
 	"upload":              {"upload/bucket", "upload/client", "upload/manifest", "wrap/asciicast", "wrap/spool"},
 	"upload/archive":      {"upload/archive/", "upload/manifest", "wrap/asciicast"},
+}
+
+// maxFiles is how many files a package below keys may have, tests aside: more than
+// can be seen at a glance are more than one noun.
+const maxFiles = 16
+
+func TestRoomsAreSmall(t *testing.T) {
+	n := map[string]int{}
+	for _, path := range sources(t) {
+		if strings.HasPrefix(path, "keys/") && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			n[filepath.Dir(path)]++
+		}
+	}
+	for dir, files := range n {
+		if files > maxFiles {
+			t.Errorf("%s has %d files, at most %d can be seen at a glance", dir, files, maxFiles)
+		}
+	}
 }
 
 // free are directories whose packages may import anything of ours.

@@ -62,6 +62,16 @@ func Load(path string, into any) error {
 	return check(path, text.all, into)
 }
 
+// Peek reads a few keys of a file whose every key was checked before, and does not
+// check them again.
+func Peek(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return yaml.Unmarshal(text, into)
+}
+
 // strictly is how a file is decoded; md gets to know which keys were.
 func strictly(md *mapstructure.Metadata) viper.DecoderConfigOption {
 	return func(c *mapstructure.DecoderConfig) {

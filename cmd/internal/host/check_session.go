@@ -198,7 +198,7 @@ func (h *Host) beforeRecorder() []Finding {
 	var here, elsewhere []string
 	for _, a := range h.Accounts {
 		switch {
-		case !a.wantsRecorder(svc.Opens):
+		case !a.wantsRecorder(svc.Owners.Opens):
 		case slices.Contains(local, a):
 			here = append(here, a.Name)
 		default:

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"castgate/cmd/internal/config"
-	"castgate/keys"
+	keyconf "castgate/keys/settings"
 	"castgate/upload"
 	"castgate/upload/archive"
 	"castgate/wrap"
@@ -43,7 +43,7 @@ const (
 type Host struct {
 	ctx      context.Context
 	Accounts []Account
-	Keys     *keys.Config
+	Keys     *keyconf.Config
 	Wrap     wrap.Config
 	Upload   upload.Config
 	Archive  archive.Config
@@ -62,8 +62,8 @@ func Look(ctx context.Context) (*Host, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("only root can look at every part of the host")
 	}
-	h := &Host{ctx: ctx, follows: map[Finding]bool{}, Keys: keys.Default(), Upload: upload.Defaults(), Archive: archive.Defaults()}
-	h.keysErr = config.Load(keys.DefaultConfig, h.Keys)
+	h := &Host{ctx: ctx, follows: map[Finding]bool{}, Keys: keyconf.Default(), Upload: upload.Defaults(), Archive: archive.Defaults()}
+	h.keysErr = config.Load(keyconf.DefaultFile, h.Keys)
 	h.uploadErr = config.Load("/etc/castgate/upload.yaml", &h.Upload)
 	h.archiveErr = config.Load(archive.ConfigPath, &h.Archive)
 	h.Wrap, h.wrapErr = wrap.ReadConfig(wrap.ConfigPath)
