@@ -12,7 +12,7 @@
 // its holder ends. The directories are on one file system, so that a
 // rename between them is atomic, and belong to root:castgate, mode 0770, below
 // a directory of mode 0750: who isn't in the group can't reach a file, not
-// even his own.
+// even their own.
 package spool
 
 import (
