@@ -5,7 +5,8 @@ package spool
 import (
 	"fmt"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // LiveOf counts the recordings in live/ that belong to uid: its sessions.
@@ -17,10 +18,11 @@ func (d *Dir) LiveOf(uid int) (int, error) {
 	defer f.Close()
 	n := 0
 	for {
-		batch, err := f.ReadDir(batchSize)
-		for _, e := range batch {
-			info, gone := e.Info()
-			if gone == nil && strings.HasSuffix(e.Name(), Suffix) && int(info.Sys().(*syscall.Stat_t).Uid) == uid {
+		batch, err := f.Readdirnames(batchSize)
+		for _, name := range batch {
+			var st unix.Stat_t
+			gone := unix.Fstatat(int(f.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+			if gone == nil && strings.HasSuffix(name, Suffix) && int(st.Uid) == uid {
 				n++
 			}
 		}

@@ -24,7 +24,7 @@ func TestCatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.catch(unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
+	w.Watch(nil)
 	defer signal.Reset()
 
 	var busy sync.WaitGroup
@@ -90,7 +90,7 @@ func TestCatchWhatWasBlocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.catch(signals...)
+	w.Watch(nil)
 	for _, sig := range signals {
 		if err := unix.Kill(os.Getpid(), sig); err != nil {
 			t.Fatal(err)
