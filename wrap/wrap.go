@@ -71,7 +71,9 @@ func (s *session) run() (record.End, error) {
 	lost := s.rec.Err()
 	if err != nil && lost == nil { // it could not be run at all
 		end = record.NotRun(err)
-		_ = s.rec.Output(fmt.Appendf(nil, "castgate-wrap: %v\r\n", err)) // as the person is told it
+		if s.rec.Output(fmt.Appendf(nil, "castgate-wrap: %v\r\n", err)) != nil { // as the person will be told it
+			lost = s.rec.Err()
+		}
 	}
 	s.leftovers()
 	s.close(end)
