@@ -39,17 +39,28 @@ var arrows = map[string][]string{
 	"keys/github":         {"keys", "keys/files", "keys/hint", "keys/known", "keys/local", "keys/pubkey", "keys/settings"},
 	"keys/githubtest":     {},
 	"wrap/asciicast":      {},
-	"wrap/spool":          {},
+	"wrap/hint":           {},
+	"wrap/spool":          {"wrap/hint"},
 	"wrap/restrict":       {},
 	"wrap/nearest":        {},
 	"wrap/guard":          {"wrap/restrict"}, // the session hook
-	"wrap":                {"wrap/asciicast", "wrap/guard", "wrap/nearest", "wrap/restrict", "wrap/spool"},
-	"wrap/once":           {"wrap", "wrap/asciicast"},
-	"upload/manifest":     {"wrap/asciicast"}, // the format that upload writes and the archive reads
-	"upload/client":       {},
-	"upload/bucket":       {"upload/client", "upload/manifest"},
-	"upload":              {"upload/bucket", "upload/client", "upload/manifest", "wrap/asciicast", "wrap/spool"},
-	"upload/archive":      {"upload/archive/", "upload/manifest", "wrap/asciicast"},
+	"wrap/setgid":         {},
+	"wrap/rawio":          {},
+	"wrap/account":        {},
+	"wrap/config":         {"wrap/hint", "wrap/nearest"},
+	"wrap/transfer":       {"wrap/setgid"},
+	"wrap/record":         {"wrap/asciicast", "wrap/rawio"},
+	"wrap/terminal":       {"wrap/rawio", "wrap/record", "wrap/setgid"},
+	"wrap": {
+		"wrap/account", "wrap/asciicast", "wrap/config", "wrap/guard", "wrap/hint", "wrap/record", "wrap/restrict", "wrap/setgid",
+		"wrap/spool", "wrap/terminal", "wrap/transfer",
+	},
+	"wrap/once":       {"wrap/account", "wrap/asciicast", "wrap/record", "wrap/terminal", "wrap/transfer"},
+	"upload/manifest": {"wrap/asciicast"}, // the format that upload writes and the archive reads
+	"upload/client":   {},
+	"upload/bucket":   {"upload/client", "upload/manifest"},
+	"upload":          {"upload/bucket", "upload/client", "upload/manifest", "wrap/asciicast", "wrap/spool"},
+	"upload/archive":  {"upload/archive/", "upload/manifest", "wrap/asciicast"},
 }
 
 // maxFiles is how many files a package below keys may have, tests aside: more than
@@ -111,7 +122,7 @@ var links = map[string]struct {
 	without []string // packages of the standard library that are banned
 }{
 	"castgate-wrap": {
-		[]string{"github.com/creack/pty", "golang.org/x/term", "golang.org/x/sys"},
+		[]string{"github.com/creack/pty", "go.yaml.in/yaml/v3", "golang.org/x/term", "golang.org/x/sys"},
 		[]string{"net", "net/http", "crypto/tls", "os/user", "plugin"},
 	},
 	"castgate-guard": {[]string{"golang.org/x/sys", "golang.org/x/term"}, []string{"net/http", "crypto/tls", "plugin"}},

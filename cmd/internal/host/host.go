@@ -23,7 +23,7 @@ import (
 	keyconf "castgate/keys/settings"
 	"castgate/upload"
 	"castgate/upload/archive"
-	"castgate/wrap"
+	wrapconfig "castgate/wrap/config"
 )
 
 // Files that the checks look at.
@@ -44,7 +44,7 @@ type Host struct {
 	ctx      context.Context
 	Accounts []Account
 	Keys     *keyconf.Config
-	Wrap     wrap.Config
+	Wrap     wrapconfig.Config
 	Upload   upload.Config
 	Archive  archive.Config
 
@@ -66,7 +66,7 @@ func Look(ctx context.Context) (*Host, error) {
 	h.keysErr = config.Load(keyconf.DefaultFile, h.Keys)
 	h.uploadErr = config.Load("/etc/castgate/upload.yaml", &h.Upload)
 	h.archiveErr = config.Load(archive.ConfigPath, &h.Archive)
-	h.Wrap, h.wrapErr = wrap.ReadConfig(wrap.ConfigPath)
+	h.Wrap, h.wrapErr = wrapconfig.Read(wrapconfig.Path)
 	var err error
 	if h.Accounts, err = accounts(ctx, named(h.Keys)...); err != nil {
 		return nil, err

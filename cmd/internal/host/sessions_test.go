@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"castgate/upload"
-	"castgate/wrap"
 	"castgate/wrap/asciicast"
+	wrapconfig "castgate/wrap/config"
 )
 
 // aJournal answers as journalctl does (man page, --output=json): fields of
@@ -43,7 +43,7 @@ func journaled(t *testing.T, lines map[string]string) *Host {
 		}
 		put(t, filepath.Join(dir, of), string(text)+"\n", 0o644)
 	}
-	h := &Host{ctx: t.Context(), Wrap: wrap.Config{Spool: filepath.Join(dir, "spool")}}
+	h := &Host{ctx: t.Context(), Wrap: wrapconfig.Config{Spool: filepath.Join(dir, "spool")}}
 	h.Upload.Targets = []upload.TargetConfig{{Dir: &upload.DirConfig{Path: filepath.Join(dir, "archive")}}}
 	return h
 }
