@@ -290,7 +290,7 @@ func TestPageOfABucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows, err := page.List(t.Context(), web.Query{Scope: archive.Everything(), Limit: 10})
-	if err != nil || len(rows) != 3 || rows[0].State != web.Waiting || !rows[1].Signed {
+	if err != nil || len(rows) != 3 || rows[0].State != manifest.StateWaiting || !rows[1].Signed {
 		t.Fatalf("%+v, %v", rows, err)
 	}
 	in, err := page.Cast(t.Context(), rows[2])

@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"castgate/upload/hint"
 )
 
 // RenewIndex makes the index anew, with what the old one, of whatever version,
@@ -66,10 +68,10 @@ func lockIndex(path string) (*os.File, error) {
 func replaceIndex(path string) error {
 	ends, err := oldHeads(path)
 	if err != nil {
-		return &hintError{
+		return hint.Add(
 			fmt.Errorf("what it remembers of the hosts' chains can't be read: %w", err),
 			"where it is damaged, delete it: verify then misses what was removed at the end of a chain",
-		}
+		)
 	}
 	beside := path + ".new"
 	if err := errors.Join(RemoveIndex(beside), createFile(beside)); err != nil {

@@ -38,7 +38,7 @@ type Row struct {
 	SHA256   string           `json:"sha256"` // of the cast
 	Sealed   bool             `json:"sealed"`
 	Path     string           `json:"path"` // of the manifest in the archive; "" where it is not there yet
-	State    string           `json:"state,omitempty"`
+	State    manifest.State   `json:"state,omitempty"`
 }
 
 // NewRow is the row of an entry.
@@ -47,39 +47,23 @@ func NewRow(e Entry) Row {
 	return Row{
 		ID: s.ID, Name: e.Name().String(), User: s.User, Host: s.Host, Login: s.Login, LoginID: s.LoginID, Key: s.Key, Client: s.Client, Kind: s.Kind, TTY: s.TTY,
 		Command: m.Command, Start: m.Start, End: m.End, Duration: m.Duration, Exit: m.Exit, Complete: m.Complete, Ended: m.Ended,
-		Events: m.Events, Bytes: m.Cast.Bytes, SHA256: m.Cast.SHA256, Sealed: len(m.Stored.Recipients) > 0, Path: e.Path,
+		Events: m.Events, Bytes: m.Cast.Bytes, SHA256: m.Cast.SHA256, Sealed: m.Sealed(), Path: e.Path, State: e.State,
 	}
 }
 
 // Person is who opened the session.
 func (r *Row) Person() manifest.Person { return manifest.NewPerson(r.Login, r.LoginID) }
 
-// States of a recording.
-const (
-	StateLive        = "live"        // it goes on
-	StateWaiting     = "waiting"     // over, not delivered yet
-	StateDelivered   = "delivered"   // in the archive, whole
-	StateInterrupted = "interrupted" // in the archive; the recorder, or the host, died
-)
-
-// Status is the state of a recording: State where that is set, else that of
-// one in the archive.
-func (r *Row) Status() string {
-	switch {
-	case r.State != "":
-		return r.State
-	case r.Complete:
-		return StateDelivered
-	}
-	return StateInterrupted
-}
+// Status is the state of a recording. That it is sealed, Sealed says: ls tells
+// both.
+func (r *Row) Status() manifest.State { return cmp.Or(r.State, manifest.Ended(r.Complete)) }
 
 // Outcome is the exit status, or a sign that there is none.
 func (r *Row) Outcome() string {
 	switch {
 	case r.Exit != nil:
 		return strconv.Itoa(*r.Exit)
-	case r.Complete, r.State == StateLive, r.State == StateWaiting:
+	case r.Complete, r.State.Arriving():
 		return "-"
 	}
 	return "cut" // the recorder, or the host, died
@@ -101,22 +85,22 @@ func (r *Row) What() string {
 }
 
 // Listing lists recordings, the newest first: from the index when there is
-// one, else by reading every manifest that the filter may take.
+// one, else by reading every manifest that the query may take.
 type Listing struct {
 	Store *Store
 	Index *Index // may be nil
 }
 
 // List yields rows; an error is about one recording or directory.
-func (l *Listing) List(f Filter) iter.Seq2[Row, error] {
+func (l *Listing) List(q Query) iter.Seq2[Row, error] {
 	if l.Index != nil {
-		return l.Index.List(f)
+		return l.Index.List(q)
 	}
 	return func(yield func(Row, error) bool) {
 		var rows []Row
 		seen := map[string]string{} // id -> the hash of a manifest
 		claimed := map[string]bool{}
-		for e, err := range l.Store.Walk(f) {
+		for e, err := range l.Store.Walk(q) {
 			if err != nil {
 				if !yield(Row{}, err) {
 					return
@@ -153,7 +137,7 @@ func (l *Listing) ClaimsOf(r Row) bool {
 
 // near lists the recordings with an id: all that the index knows, else those
 // where the time within the id says.
-func (l *Listing) near(id string) iter.Seq2[Row, error] { return l.List(Filter{ID: id, near: true}) }
+func (l *Listing) near(id string) iter.Seq2[Row, error] { return l.List(Query{ID: id, near: true}) }
 
 // newestFirst is the order of every list; recordings with one id are in that of
 // their paths.

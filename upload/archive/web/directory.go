@@ -150,7 +150,7 @@ func (d *Directory) parse(name string) (Recording, error) {
 	if path.Base(base) != e.Manifest.Session.ID {
 		return Recording{}, fmt.Errorf("%q is the manifest of another recording", name)
 	}
-	return Recording{Manifest: e.Manifest, Host: manifest.HostOf(base), State: stateOf(e.Manifest), base: base, hash: e.Hash}, nil
+	return Recording{Manifest: e.Manifest, Host: manifest.HostOf(base), State: e.Status(), base: base, hash: e.Hash}, nil
 }
 
 func (d *Directory) remembered(name string) (known, bool) {
@@ -167,16 +167,6 @@ func (d *Directory) remember(name string, k known) {
 		clear(d.known)
 	}
 	d.known[name] = k
-}
-
-func stateOf(m *manifest.Manifest) string {
-	switch {
-	case len(m.Stored.Recipients) > 0:
-		return Sealed
-	case !m.Complete:
-		return Interrupted
-	}
-	return Delivered
 }
 
 // live returns the recordings that are still being written: all, for the id "*".
@@ -220,9 +210,9 @@ func (d *Directory) readLive(name string) (Recording, error) {
 		return Recording{}, err
 	}
 	host := path.Base(path.Dir(name))
-	rec := Recording{Manifest: m, Host: host, State: Live, base: path.Join(user, host, start.Format("2006/01/02"), h.Session.ID)}
+	rec := Recording{Manifest: m, Host: host, State: manifest.StateLive, base: path.Join(user, host, start.Format("2006/01/02"), h.Session.ID)}
 	if over(f, st.Size()) {
-		rec.State = Waiting
+		rec.State = manifest.StateWaiting
 	}
 	return rec, nil
 }
@@ -295,10 +285,10 @@ func (d *Directory) Object(_ context.Context, r Recording, suffix string) (io.Re
 
 // Cast implements Archive.
 func (d *Directory) Cast(_ context.Context, r Recording) (io.ReadCloser, error) {
-	switch r.State {
-	case Live, Waiting:
+	switch {
+	case r.Arriving():
 		return d.root.Open(path.Join(receive.LiveDir, r.Host, r.ID()+".cast"))
-	case Sealed:
+	case r.State == manifest.StateSealed:
 		return nil, errors.New("the recording is sealed")
 	}
 	return d.store().Open(archive.Entry{Path: r.base + manifest.JSONSuffix, Manifest: r.Manifest}, nil)
@@ -319,7 +309,7 @@ func (d *Directory) Search(ctx context.Context, words string, q Query) ([]Hit, e
 	}
 	var hits []Hit
 	for _, rec := range all {
-		if rec.State == Sealed || rec.Arriving() {
+		if rec.State == manifest.StateSealed || rec.Arriving() {
 			continue
 		}
 		lines, err := transcript(ctx, d, rec)

@@ -114,7 +114,7 @@ func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error
 	}
 	own, before, after, follows := manifest.Hash(text), false, false, false
 	store := d.store()
-	near := archive.Filter{Dir: r.Host, Since: m.Start.Add(-chainReach), Until: m.End.Add(chainReach)}
+	near := archive.Query{Dir: r.Host, Since: m.Start.Add(-chainReach), Until: m.End.Add(chainReach)}
 	for e, err := range store.Walk(near) {
 		if ctx.Err() != nil {
 			return ctx.Err()

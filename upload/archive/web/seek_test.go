@@ -80,7 +80,7 @@ func (s *sample) large(size int64, shape func(n int) (time.Duration, string)) Re
 		s.t.Fatal(err)
 	}
 	s.write(m.Path(manifest.JSONSuffix), text)
-	return Recording{Manifest: m, Host: m.Session.Host, State: Delivered}
+	return Recording{Manifest: m, Host: m.Session.Host, State: manifest.StateDelivered}
 }
 
 // counted is an Archive that counts what is read of its recordings.

@@ -12,16 +12,21 @@ import (
 	"castgate/upload/manifest"
 )
 
-// Filter says which recordings are meant. What is zero is not asked for.
-type Filter struct {
-	User  manifest.Account
-	Login manifest.Person // who opened the session, on whatever account
-	Scope *Scope          // what may be seen; nil for who may read the files
-	Host  string
-	Since time.Time // sessions that ended then or later
-	Until time.Time // sessions that began before
-	ID    string    // the beginning of the id
-	Dir   string    // name of the host's directory: with the id it means one recording
+// Query says which recordings are meant. What is zero is not asked for. It is the
+// one answer for every list and search: of the files, of the index, of the spool
+// and on the page.
+type Query struct {
+	User   manifest.Account
+	Login  manifest.Person // who opened the session, on whatever account
+	Scope  *Scope          // what may be seen; nil for who may read the files
+	Host   string          // as the host calls itself, or as its certificate does
+	Client string          // the address
+	Kind   string
+	State  manifest.State // of Entry.Status
+	Since  time.Time      // sessions that went on then or later
+	Until  time.Time      // sessions that began before
+	ID     string         // the beginning of the id
+	Dir    string         // name of the host's directory: with the id it means one recording
 
 	near bool // look only where the time within the id says
 }
@@ -31,61 +36,63 @@ var idPrefix = regexp.MustCompile(`^[0-9a-f]{1,8}(-|-[0-9a-f-]{1,27})?$`)
 // IsID says whether s can be the beginning of a recording's id.
 func IsID(s string) bool { return idPrefix.MatchString(s) }
 
-// Takes says whether the filter takes a recording.
-func (f Filter) Takes(m *manifest.Manifest) bool {
-	return (f.User == "" || f.User == m.Session.Account()) &&
-		(f.Host == "" || f.Host == m.Session.Host) &&
-		f.takesPerson(m.Session.Person()) &&
-		(f.Since.IsZero() || !m.End.Before(f.Since)) &&
-		(f.Until.IsZero() || m.Start.Before(f.Until)) &&
-		strings.HasPrefix(m.Session.ID, f.ID)
+// Takes says whether the query takes a recording.
+func (q Query) Takes(e Entry) bool {
+	m, s, place := e.Manifest, &e.Manifest.Session, e.Name().Host
+	return (q.User == "" || q.User == s.Account()) &&
+		(q.Host == "" || q.Host == s.Host || q.Host == place) &&
+		(q.Dir == "" || q.Dir == place) &&
+		(q.Client == "" || q.Client == s.Client || strings.HasPrefix(s.Client, q.Client+" ")) &&
+		(q.Kind == "" || q.Kind == s.Kind) &&
+		(q.State == "" || q.State == e.Status()) &&
+		q.takesPerson(s.Person()) &&
+		(q.Since.IsZero() || e.State == manifest.StateLive || !m.End.Before(q.Since)) &&
+		(q.Until.IsZero() || m.Start.Before(q.Until)) &&
+		strings.HasPrefix(s.ID, q.ID)
 }
 
 // takesPerson is the part of Takes that is about who it was.
-func (f Filter) takesPerson(p manifest.Person) bool {
-	return (f.Login.IsZero() || f.Login.Is(p)) && (f.Scope == nil || f.Scope.Allows(p))
+func (q Query) takesPerson(p manifest.Person) bool {
+	return (q.Login.IsZero() || q.Login.Is(p)) && (q.Scope == nil || q.Scope.Allows(p))
 }
 
 // wanted are the people of whom each must be the one who opened the session;
 // the index is asked for their sessions only.
-func (f Filter) wanted() (people []manifest.Person) {
-	if !f.Login.IsZero() {
-		people = append(people, f.Login)
+func (q Query) wanted() (people []manifest.Person) {
+	if !q.Login.IsZero() {
+		people = append(people, q.Login)
 	}
-	if f.Scope != nil {
-		if p, ok := f.Scope.one(); ok {
+	if q.Scope != nil {
+		if p, ok := q.Scope.one(); ok {
 			people = append(people, p)
 		}
 	}
 	return people
 }
 
-func (f Filter) userDir() string {
-	name, _ := manifest.Element(string(f.User)) // an empty or too long one is no directory
+func (q Query) userDir() string {
+	name, _ := manifest.Element(string(q.User)) // an empty or too long one is no directory
 	return name
 }
 
-// hostDir does not go by Host: a host's directory may bear its certificate's name.
-func (f Filter) hostDir() string { return f.Dir }
-
-// maxSession is the longest session that -since still finds by its start.
+// maxSession is the longest session that Since still finds by its start.
 const maxSession = 31 * 24 * time.Hour
 
 // clockSlack is how far the time within an id may be from the session's start.
 const clockSlack = 24 * time.Hour
 
-// dates returns the first and last day, as 2006-01-02, on which what the filter
+// dates returns the first and last day, as 2006-01-02, on which what the query
 // takes may have begun.
-func (f Filter) dates() (since, until string) {
+func (q Query) dates() (since, until string) {
 	since, until = "0000-00-00", "9999-99-99"
 	const day = "2006-01-02"
-	if !f.Since.IsZero() {
-		since = f.Since.UTC().Add(-maxSession).Format(day)
+	if !q.Since.IsZero() {
+		since = q.Since.UTC().Add(-maxSession).Format(day)
 	}
-	if !f.Until.IsZero() {
-		until = f.Until.UTC().Format(day)
+	if !q.Until.IsZero() {
+		until = q.Until.UTC().Format(day)
 	}
-	if a, b, ok := idDates(f.ID); ok && f.near {
+	if a, b, ok := idDates(q.ID); ok && q.near {
 		since = max(since, a.Add(-clockSlack).Format(day))
 		if b.Year() <= 9998 {
 			until = min(until, b.Add(clockSlack).Format(day))
