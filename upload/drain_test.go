@@ -49,7 +49,7 @@ func (f *fake) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 		f.got = map[string]int{}
 	}
 	f.got[id]++
-	return Receipt{d.Manifest.Stored.SHA256, d.Manifest.Stored.Bytes, "nowhere"}, nil
+	return Receipt{SHA256: d.Manifest.Stored.SHA256, Bytes: d.Manifest.Stored.Bytes, Where: "nowhere"}, nil
 }
 
 func (f *fake) count(id string) int {
@@ -213,7 +213,7 @@ func TestTheServersTimeIsObeyed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSchedule(time.Now, []string{"t"})
 		_, _ = s.begin("a", true, []string{"t"})
-		s.result("a", "t", &Later{Err: errors.New("busy"), At: time.Now().Add(time.Hour)})
+		s.result("a", "t", &client.Later{Err: errors.New("busy"), At: time.Now().Add(time.Hour)})
 		s.end("a", nil)
 		for range 59 {
 			time.Sleep(time.Minute)

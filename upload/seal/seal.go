@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+// Package seal encrypts recordings for who may open them once they have left the
+// spool: age keys, SSH keys, the members of a GitHub team.
+package seal
 
 import (
 	"errors"
@@ -16,13 +18,13 @@ import (
 	"castgate/upload/manifest"
 )
 
-// seal is who can open a recording once it has left the spool. Each layer is
+// Seal is who can open a recording once it has left the spool. Each layer is
 // an age file (https://age-encryption.org/v1) around the next, the first the
 // outermost; one of a layer's recipients opens that layer. Two layers make it
 // take two people.
-type seal []sealLayer
+type Seal []layer
 
-type sealLayer struct {
+type layer struct {
 	to    []age.Recipient
 	names manifest.Layer // as the manifest says them
 	teams []string       // whose keys are looked up when a recording is sealed
@@ -31,9 +33,9 @@ type sealLayer struct {
 // maxLayers bounds the layers: castgate play opens no more.
 const maxLayers = 4
 
-// parseSeal reads the key seal: {recipients: [A, B]}, or {recipients: [[A], [B]]}
+// Parse reads the key seal: {recipients: [A, B]}, or {recipients: [[A], [B]]}
 // for layers. Older files have a list of lists without recipients around it.
-func parseSeal(v any) (seal, error) {
+func Parse(v any) (Seal, error) {
 	switch v := v.(type) {
 	case nil:
 		return nil, nil
@@ -56,7 +58,7 @@ func isList(v any) bool {
 	return is
 }
 
-func parseLayers(lists []any) (s seal, err error) {
+func parseLayers(lists []any) (s Seal, err error) {
 	if len(lists) == 0 || len(lists) > maxLayers {
 		return nil, fmt.Errorf("seal: wants 1 to %d layers", maxLayers)
 	}
@@ -65,7 +67,7 @@ func parseLayers(lists []any) (s seal, err error) {
 		if !ok || len(names) == 0 {
 			return nil, errors.New("seal: each layer is a list of recipients")
 		}
-		var l sealLayer
+		var l layer
 		for _, n := range names {
 			text, ok := recipientText(n)
 			if !ok {
@@ -91,7 +93,7 @@ func recipientText(v any) (string, bool) {
 	return text, ok
 }
 
-func (l *sealLayer) add(text string) error {
+func (l *layer) add(text string) error {
 	if after, ok := strings.CutPrefix(text, teamPrefix); ok {
 		team, err := teamName(after)
 		if err != nil {
@@ -129,8 +131,8 @@ func sshName(line string) (string, error) {
 	return strings.TrimSpace(key.Type() + " " + ssh.FingerprintSHA256(key) + " " + comment), nil
 }
 
-// layers returns what the manifest says.
-func (s seal) layers() []manifest.Layer {
+// Layers returns what the manifest says.
+func (s Seal) Layers() []manifest.Layer {
 	var out []manifest.Layer
 	for _, l := range s {
 		out = append(out, l.names)
@@ -138,9 +140,9 @@ func (s seal) layers() []manifest.Layer {
 	return out
 }
 
-// writer returns a writer whose bytes arrive in w sealed, once it is closed.
-func (s seal) writer(w io.Writer) (io.WriteCloser, error) {
-	c := &sealWriter{Writer: w}
+// Writer returns a writer whose bytes arrive in w sealed, once it is closed.
+func (s Seal) Writer(w io.Writer) (io.WriteCloser, error) {
+	c := &writer{Writer: w}
 	for _, l := range s {
 		inner, err := age.Encrypt(c.Writer, l.to...)
 		if err != nil {
@@ -152,13 +154,13 @@ func (s seal) writer(w io.Writer) (io.WriteCloser, error) {
 	return c, nil
 }
 
-type sealWriter struct {
+type writer struct {
 	io.Writer
 	layers []io.Closer // outermost first
 }
 
 // Close ends the innermost layer first: it still writes into the others.
-func (c *sealWriter) Close() error {
+func (c *writer) Close() error {
 	var err error
 	for _, l := range slices.Backward(c.layers) {
 		err = errors.Join(err, l.Close())

@@ -1,104 +1,48 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package bucket_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"castgate/upload/bucket"
 	"castgate/upload/client"
+
+	. "castgate/upload/uploadtest"
 )
-
-// lister adds ListObjectsV2, in pages of three, to the stand-in for S3.
-type lister struct{ *s3Server }
-
-func (l lister) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if r.Method != "GET" || q.Get("list-type") != "2" {
-		l.s3Server.ServeHTTP(w, r)
-		return
-	}
-	now := time.Now().Add(l.skew)
-	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
-	if code := l.authorize(r, now); code != "" {
-		l.fail(w, 403, code)
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	seen := map[string]string{}
-	for key := range l.objects {
-		rest, ok := strings.CutPrefix(key, q.Get("prefix"))
-		if !ok {
-			continue
-		}
-		if dir, _, found := strings.Cut(rest, q.Get("delimiter")); found {
-			seen[q.Get("prefix")+dir+"/"] = "dir"
-		} else {
-			seen[key] = "object"
-		}
-	}
-	names := slices.Sorted(maps.Keys(seen))
-	names = slices.DeleteFunc(names, func(s string) bool { return s <= q.Get("continuation-token") })
-	page := 3
-	if q.Get("max-keys") != "" {
-		_, _ = fmt.Sscan(q.Get("max-keys"), &page)
-	}
-	fmt.Fprintf(w, "<ListBucketResult><IsTruncated>%v</IsTruncated>", len(names) > page)
-	if len(names) > page {
-		names = names[:page]
-		fmt.Fprint(w, "<NextContinuationToken>", xmlText(names[page-1]), "</NextContinuationToken>")
-	}
-	for _, n := range names {
-		if seen[n] == "dir" {
-			fmt.Fprintf(w, "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>", xmlText(n))
-		} else {
-			fmt.Fprintf(w, "<Contents><Key>%s</Key><Size>%d</Size><LastModified>2026-11-20T10:00:00.000Z</LastModified></Contents>", xmlText(n), len(l.objects[n]))
-		}
-	}
-	fmt.Fprint(w, "</ListBucketResult>")
-}
-
-func xmlText(s string) string {
-	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(s))
-	return b.String()
-}
 
 func TestBucketIsAFileSystem(t *testing.T) {
 	for _, prefix := range []string{"", "pre fix/é"} {
-		srv := newS3Server()
-		h := httptest.NewServer(lister{srv})
+		srv := NewS3Server()
+		h := httptest.NewServer(Lister{S3Server: srv})
 		defer h.Close()
 		at := ""
 		if prefix != "" {
 			at = prefix + "/"
 		}
-		srv.objects["elsewhere"] = []byte("x")
+		srv.Objects["elsewhere"] = []byte("x")
 		var want []string
 		for i := range 8 {
 			name := fmt.Sprintf("u %d&/h/2026/11/%02d/id.json", i%2, i)
-			srv.objects[at+name] = []byte(name)
+			srv.Objects[at+name] = []byte(name)
 			want = append(want, name)
 		}
-		srv.objects[at+"u 0&//odd"] = []byte("x") // no file can be called so
+		srv.Objects[at+"u 0&//odd"] = []byte("x") // no file can be called so
 		creds := filepath.Join(t.TempDir(), "credentials")
 		if err := os.WriteFile(creds, []byte("[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -167,9 +111,9 @@ func TestABucketIsReadByItsOwnClock(t *testing.T) {
 		"tidy": func(b *bucket.Bucket) error { _, err := b.TidyLive(t.Context(), finished{}.open); return err },
 	} {
 		for _, skew := range []time.Duration{time.Hour, -time.Hour} {
-			srv, b := bucketBench(t, newBench(t))
-			srv.objects["pre fix/u/x"] = []byte("x")
-			srv.skew = skew
+			srv, b := Bucket(t, New(t))
+			srv.Objects["pre fix/u/x"] = []byte("x")
+			srv.Skew = skew
 			if err := ask(b); err != nil {
 				t.Errorf("%s, %v: %v", name, skew, err)
 			}
@@ -177,9 +121,40 @@ func TestABucketIsReadByItsOwnClock(t *testing.T) {
 	}
 }
 
+func TestPutNeverReplaces(t *testing.T) {
+	b := New(t)
+	srv, bucket := Bucket(t, b)
+	put := func(name, text string) (bool, error) {
+		return bucket.Put(name, int64(len(text)), sha256.Sum256([]byte(text)), inMemory(text))
+	}
+	if created, err := put("a/b", "one"); !created || err != nil {
+		t.Errorf("new: %v, %v", created, err)
+	}
+	if created, err := put("a/b", "one"); created || err != nil {
+		t.Errorf("again: %v, %v", created, err)
+	}
+	if created, err := put("a/b", "two"); created || !errors.Is(err, fs.ErrExist) {
+		t.Errorf("other bytes: %v, %v", created, err)
+	}
+	if created, err := bucket.Put("a/c", 3, sha256.Sum256([]byte("two")), inMemory("one")); created || err == nil {
+		t.Errorf("bytes of another hash: %v, %v", created, err)
+	}
+	for _, name := range []string{"../x", ".", "/x", ""} {
+		if _, err := put(name, "x"); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if len(srv.Objects) != 1 || string(srv.Objects["pre fix/a/b"]) != "one" {
+		t.Errorf("the bucket has %q", srv.Objects)
+	}
+}
+
+func inMemory(text string) func() (io.ReadSeekCloser, error) {
+	return func() (io.ReadSeekCloser, error) { return MemoryFile{Reader: bytes.NewReader([]byte(text))}, nil }
+}
+
 func putText(b *bucket.Bucket, name, text string) error {
-	o := inMemory("", []byte(text))
-	_, err := b.Put(name, o.Bytes, sha256.Sum256([]byte(text)), o.Open)
+	_, err := b.Put(name, int64(len(text)), sha256.Sum256([]byte(text)), inMemory(text))
 	return err
 }
 
@@ -199,7 +174,7 @@ func TestAStalledBucketIsLeft(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.Client = pipeClient(func(c net.Conn) {
+			b.Client = PipeClient(func(c net.Conn) {
 				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nLast-Modified: Fri, 20 Nov 2026 10:00:00 GMT\r\nContent-Length: 1000\r\n\r\n<ListBucketResult>")
 				}

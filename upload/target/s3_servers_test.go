@@ -2,7 +2,7 @@
 
 //go:build !race
 
-package upload
+package target_test
 
 import (
 	"bytes"
@@ -18,6 +18,11 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"castgate/upload/bucket"
+
+	. "castgate/upload/target"
+	. "castgate/upload/uploadtest"
 )
 
 // realServer is a real S3 server, from the module proxy. It is built once, into
@@ -27,7 +32,7 @@ type realServer struct {
 	name  string
 	locks bool // has object lock, versions and, like AWS, the sums of parts
 	build func(dir string) *exec.Cmd
-	run   func(program, addr string, b *bench) *exec.Cmd
+	run   func(program, addr string, b *Bench) *exec.Cmd
 }
 
 // realServers are of two makers, so that we don't fit one only.
@@ -36,8 +41,8 @@ var realServers = []realServer{
 		cmd := exec.Command("go", "install", "github.com/versity/versitygw/cmd/versitygw@v1.8.0")
 		cmd.Env = append(os.Environ(), "GOBIN="+dir)
 		return cmd
-	}, func(program, addr string, b *bench) *exec.Cmd {
-		cmd := exec.Command(program, "--port", addr, "--virtual-domain", "localhost", "posix", "--versioning-dir", b.path("s3-versions"), b.path("s3"))
+	}, func(program, addr string, b *Bench) *exec.Cmd {
+		cmd := exec.Command(program, "--port", addr, "--virtual-domain", "localhost", "posix", "--versioning-dir", b.Path("s3-versions"), b.Path("s3"))
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=testkey", "ROOT_SECRET_KEY=testsecret")
 		return cmd
 	}},
@@ -65,8 +70,8 @@ func main() { cmd.Main() }
 		}
 		cmd.Env = os.Environ()
 		return cmd
-	}, func(program, addr string, b *bench) *exec.Cmd {
-		return exec.Command(program, "serve", "s3", "--addr", addr, "--auth-key", "testkey,testsecret", "--config", b.path("rclone.conf"), b.path("s3"))
+	}, func(program, addr string, b *Bench) *exec.Cmd {
+		return exec.Command(program, "serve", "s3", "--addr", addr, "--auth-key", "testkey,testsecret", "--config", b.Path("rclone.conf"), b.Path("s3"))
 	}},
 }
 
@@ -79,7 +84,7 @@ func onRealS3(t *testing.T, do func(t *testing.T, s realServer)) {
 
 func (s realServer) program(t *testing.T) string {
 	t.Helper()
-	dir, err := filepath.Abs("../.build")
+	dir, err := filepath.Abs("../../.build")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,11 +107,11 @@ func (s realServer) program(t *testing.T) string {
 }
 
 // start starts the server with a bucket "recordings", locked or not.
-func (s realServer) start(t *testing.T, b *bench, locked bool) *realBucket {
+func (s realServer) start(t *testing.T, b *Bench, locked bool) *realBucket {
 	t.Helper()
 	program := s.program(t)
 	for _, dir := range []string{"s3", "s3-versions"} {
-		if err := os.Mkdir(b.path(dir), 0o755); err != nil {
+		if err := os.Mkdir(b.Path(dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,8 +141,8 @@ func (s realServer) start(t *testing.T, b *bench, locked bool) *realBucket {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	b.put("s3-credentials", "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n")
-	c := S3Config{Endpoint: "http://" + addr, Bucket: "recordings", Prefix: "pre fix/é", CredentialsFile: b.path("s3-credentials"), PathStyle: true}
+	b.Put("s3-credentials", "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n")
+	c := S3Config{Endpoint: "http://" + addr, Bucket: "recordings", Prefix: "pre fix/é", CredentialsFile: b.Path("s3-credentials"), PathStyle: true}
 	if locked {
 		c.Retain = time.Hour
 	}
@@ -148,16 +153,14 @@ func (s realServer) start(t *testing.T, b *bench, locked bool) *realBucket {
 	if err := direct.MakeBucket(t.Context(), c.Bucket, minio.MakeBucketOptions{ObjectLocking: locked}); err != nil {
 		t.Fatalf("make the bucket: %v", err)
 	}
-	store, err := c.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &realBucket{&s3Target{store}, c, direct}
+	store := OpenBucket(t, c)
+	return &realBucket{OfBucket(store).(Live), store, c, direct}
 }
 
 // realBucket is a bucket of a real server, and another way to it.
 type realBucket struct {
-	*s3Target
+	Live
+	bucket *bucket.Bucket
 	c      S3Config
 	direct *minio.Client
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package target
 
 import (
 	"context"
@@ -26,17 +26,17 @@ type TTYSpyConfig struct {
 	KeyFile  string `yaml:"key_file"`
 }
 
-// ttyspyTarget sends the raw bytes that the terminal showed, in one POST, as
+// ttyspy sends the raw bytes that the terminal showed, in one POST, as
 // ttyspyd does (github.com/IBM/ttyspy). The receiver keeps no name that could
 // be compared and answers 200 at the end: a try that was cut off leaves a
 // partial transcript there, and a 200 that got lost a second one.
-type ttyspyTarget struct {
+type ttyspy struct {
 	url    *url.URL
 	client *http.Client
 	gecos  func(user string) string
 }
 
-func newTTYSpyTarget(c TTYSpyConfig) (Target, error) {
+func newTTYSpy(c TTYSpyConfig) (Target, error) {
 	u, err := client.CheckURL("ttyspy.url", c.URL)
 	if err != nil {
 		return nil, err
@@ -48,10 +48,10 @@ func newTTYSpyTarget(c TTYSpyConfig) (Target, error) {
 	if c.CertFile == "" || c.KeyFile == "" || c.CAFile == "" {
 		return nil, errors.New("ttyspy: wants ca_file, cert_file and key_file")
 	}
-	return &ttyspyTarget{u, client.New(client.TLS{CA: c.CAFile, Cert: c.CertFile, Key: c.KeyFile, Host: u.Hostname()}), gecos}, nil
+	return &ttyspy{u, client.New(client.TLS{CA: c.CAFile, Cert: c.CertFile, Key: c.KeyFile, Host: u.Hostname()}), gecos}, nil
 }
 
-func (t *ttyspyTarget) Name() string { return "ttyspy:" + t.url.String() }
+func (t *ttyspy) Name() string { return "ttyspy:" + t.url.String() }
 
 func gecos(name string) string {
 	if u, err := user.Lookup(name); err == nil && u.Name != "" {
@@ -61,7 +61,7 @@ func gecos(name string) string {
 }
 
 // Deliver implements Target.
-func (t *ttyspyTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
+func (t *ttyspy) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 	in, err := d.Cast()
 	if err != nil {
 		return Receipt{}, err
@@ -95,7 +95,7 @@ func (t *ttyspyTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error
 
 // headers are the receiver's own. It makes paths of the names without looking
 // at them, so they are given as the archive's path elements.
-func (t *ttyspyTarget) headers(h http.Header, s *manifest.Session) {
+func (t *ttyspy) headers(h http.Header, s *manifest.Session) {
 	userName, _ := manifest.Element(s.User)
 	host, _ := manifest.Element(s.Host)
 	h.Set("Content-Type", "application/typescript")

@@ -4,7 +4,7 @@
 
 // One pass of the tests is enough to wait for a server that must be built.
 
-package upload
+package target_test
 
 import (
 	"bytes"
@@ -24,6 +24,9 @@ import (
 	"castgate/upload/bucket"
 	"castgate/upload/client"
 	"castgate/upload/manifest"
+
+	. "castgate/upload/target"
+	. "castgate/upload/uploadtest"
 )
 
 func TestTheRealS3TakesIt(t *testing.T) {
@@ -36,13 +39,12 @@ func TestTheRealS3TakesIt(t *testing.T) {
 }
 
 func realS3TakesIt(t *testing.T, s realServer, locked bool) {
-	b := newBench(t)
-	b.config.SigningKey = b.path("key")
-	newKey(t, b.config.SigningKey)
+	b := New(t)
+	b.Signing()
 	s3 := s.start(t, b, locked)
-	h := header(1)
+	h := Header(1)
 	h.Session.User = `CORP\bob é+x`
-	d := b.packed(1, recording(h, body))
+	d := b.Packed(Recording(h, Body))
 	first, err := s3.Deliver(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -50,21 +52,21 @@ func realS3TakesIt(t *testing.T, s realServer, locked bool) {
 	if again, err := s3.Deliver(t.Context(), d); err != nil || again != first {
 		t.Errorf("again: %+v, %v", again, err)
 	}
-	for _, o := range d.objects() {
-		got, err := s3.fetch(t.Context(), "pre fix/é/"+d.Manifest.Path(o.suffix))
+	for _, o := range d.Objects() {
+		got, err := s3.fetch(t.Context(), "pre fix/é/"+d.Manifest.Path(o.Suffix()))
 		if err != nil || manifest.Hash(got) != o.SHA256 {
-			t.Errorf("%s: %v, SHA-256 %s", o.suffix, err, manifest.Hash(got))
+			t.Errorf("%s: %v, SHA-256 %s", o.Suffix(), err, manifest.Hash(got))
 		}
 	}
 	other := *d.Manifest
-	o := inMemory("", []byte("other bytes"))
+	o := InMemory("", []byte("other bytes"))
 	if _, err := s3.bucket.Store(t.Context(), other.Path(manifest.CastSuffix), o.Object); !client.IsRefused(err) {
 		t.Errorf("other bytes: %v", err)
 	}
 	if locked {
 		s3.lock(t, "pre fix/é/"+d.Manifest.Path(manifest.CastSuffix))
 	}
-	b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=wrong\n")
+	b.Put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=wrong\n")
 	if _, err := s3.Deliver(t.Context(), d); err == nil || client.IsRefused(err) {
 		t.Errorf("wrong secret: %v", err)
 	}
@@ -72,7 +74,7 @@ func realS3TakesIt(t *testing.T, s realServer, locked bool) {
 
 // TestTheRealS3TakesAVirtualHost has the bucket in the host's name.
 func TestTheRealS3TakesAVirtualHost(t *testing.T) {
-	b := newBench(t)
+	b := New(t)
 	path := realServers[0].start(t, b, false)
 	c := path.c
 	u, err := url.Parse(c.Endpoint)
@@ -80,18 +82,15 @@ func TestTheRealS3TakesAVirtualHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.PathStyle, c.Endpoint = false, strings.Replace(c.Endpoint, "127.0.0.1", "localhost", 1)
-	store, err := c.open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := OpenBucket(t, c)
 	if want := "recordings.localhost:" + u.Port() + "/pre fix/é"; store.String() != want {
 		t.Fatalf("the bucket is %v", store)
 	}
 	store.Client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", u.Host)
 	}}}
-	s3 := &s3Target{store}
-	d := b.packed(1, whole(1))
+	s3 := OfBucket(store)
+	d := b.Packed(Whole(1))
 	if _, err := s3.Deliver(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
@@ -103,13 +102,13 @@ func TestTheRealS3TakesAVirtualHost(t *testing.T) {
 func TestTheRealS3TakesParts(t *testing.T) { onRealS3(t, realS3TakesParts) }
 
 func realS3TakesParts(t *testing.T, s realServer) {
-	b := newBench(t)
+	b := New(t)
 	s3 := s.start(t, b, false)
 	const each = 5 << 20 // the least that S3 takes
 	s3.bucket.Parts = bucket.Parts{From: each, Each: each}
 	data := make([]byte, 3*each+1234)
 	_, _ = rand.Read(data)
-	o := inMemory("", data).Object
+	o := InMemory("", data).Object
 	// The third part is cut off.
 	broken := o
 	opens := 0
@@ -132,7 +131,7 @@ func realS3TakesParts(t *testing.T, s realServer) {
 	if _, err := s3.bucket.Store(t.Context(), "big", o); err != nil {
 		t.Errorf("again: %v", err)
 	}
-	if _, err := s3.bucket.Store(t.Context(), "big", inMemory("", data[1:]).Object); !client.IsRefused(err) {
+	if _, err := s3.bucket.Store(t.Context(), "big", InMemory("", data[1:]).Object); !client.IsRefused(err) {
 		t.Errorf("other bytes: %v", err)
 	}
 }
@@ -140,7 +139,7 @@ func realS3TakesParts(t *testing.T, s realServer) {
 func TestTheRealS3TakesTickets(t *testing.T) { onRealS3(t, realS3TakesTickets) }
 
 func realS3TakesTickets(t *testing.T, s realServer) {
-	b := newBench(t)
+	b := New(t)
 	signs := s.start(t, b, s.locks)
 	c := signs.c
 	c.CredentialsFile, c.Retain = "", 0
@@ -148,18 +147,18 @@ func realS3TakesTickets(t *testing.T, s realServer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := serveArchiveWith(t, b, "web1", dir, func(r *receive.Server) http.Handler {
+	a := ServeArchiveWith(t, b, "web1", dir, func(r *receive.Server) http.Handler {
 		r.Tickets = signs.bucket
 		return r
 	})
 	c.Ticket = &a
-	target, err := newS3Target(c)
+	target, err := (Config{S3: &c}).New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := header(1)
+	h := Header(1)
 	h.Session.User = `CORP\bob é+x`
-	d := b.packed(1, recording(h, body))
+	d := b.Packed(Recording(h, Body))
 	first, err := target.Deliver(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -175,8 +174,8 @@ func realS3TakesTickets(t *testing.T, s realServer) {
 	if s.locks {
 		signs.lock(t, key)
 	}
-	ticket := target.(*ticketTarget)
-	if _, err := ticket.store(t.Context(), d.Manifest, inMemory(manifest.CastSuffix, []byte("other bytes"))); !client.IsRefused(err) {
+	ticket := target.(*TicketTarget)
+	if _, err := ticket.Store(t.Context(), d.Manifest, InMemory(manifest.CastSuffix, []byte("other bytes"))); !client.IsRefused(err) {
 		t.Errorf("other bytes: %v", err)
 	}
 	if !s.locks { // nor does it list the sums of parts, by which the archive knows what is missing
@@ -185,21 +184,21 @@ func realS3TakesTickets(t *testing.T, s realServer) {
 	// And in parts, of the least size that S3 takes.
 	const each = 5 << 20
 	signs.bucket.Parts = bucket.Parts{From: each, Each: each}
-	ticket.bucket.Parts = signs.bucket.Parts
+	BucketOf(ticket).Parts = signs.bucket.Parts
 	data := make([]byte, 2*each+1234)
 	_, _ = rand.Read(data)
 	m := *d.Manifest
-	m.Session.ID = testID(2)
-	o := inMemory(manifest.CastSuffix, data)
+	m.Session.ID = ID(2)
+	o := InMemory(manifest.CastSuffix, data)
 	for range 2 {
-		if _, err := ticket.store(t.Context(), &m, o); err != nil {
+		if _, err := ticket.Store(t.Context(), &m, o); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got, err := signs.fetch(t.Context(), "pre fix/é/"+m.Path(manifest.CastSuffix)); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	if _, err := ticket.store(t.Context(), &m, inMemory(manifest.CastSuffix, data[1:])); !client.IsRefused(err) {
+	if _, err := ticket.Store(t.Context(), &m, InMemory(manifest.CastSuffix, data[1:])); !client.IsRefused(err) {
 		t.Errorf("other bytes in parts: %v", err)
 	}
 }
@@ -207,13 +206,13 @@ func realS3TakesTickets(t *testing.T, s realServer) {
 func TestTheRealS3TakesLiveParts(t *testing.T) { onRealS3(t, realS3TakesLiveParts) }
 
 func realS3TakesLiveParts(t *testing.T, s realServer) {
-	b := newBench(t)
+	b := New(t)
 	s3 := s.start(t, b, s.locks)
 	for _, step := range []struct {
 		offset, want int64
 		data         string
 	}{{0, 4, "one\n"}, {4, 8, "two\n"}, {0, 8, "one\ntwo\n"}, {4, 8, "two\nthree\n"}, {8, 14, "three\n"}} {
-		if size, err := s3.putLive(t.Context(), "web1", testID(1), step.offset, []byte(step.data)); err != nil || size != step.want {
+		if size, err := s3.PutLive(t.Context(), "web1", ID(1), step.offset, []byte(step.data)); err != nil || size != step.want {
 			t.Fatalf("%+v: %d, %v", step, size, err)
 		}
 	}
@@ -224,32 +223,32 @@ func realS3TakesLiveParts(t *testing.T, s realServer) {
 func TestTheRealS3LosesLiveParts(t *testing.T) { onRealS3(t, realS3LosesLiveParts) }
 
 func realS3LosesLiveParts(t *testing.T, s realServer) {
-	b := newBench(t)
+	b := New(t)
 	s3 := s.start(t, b, s.locks)
-	text := recording(header(1), strings.Repeat(body, 20))
+	text := Recording(Header(1), strings.Repeat(Body, 20))
 	for _, at := range []int{0, 100} {
-		if _, err := s3.putLive(t.Context(), "web1", testID(1), int64(at), []byte(text[at:at+100])); err != nil {
+		if _, err := s3.PutLive(t.Context(), "web1", ID(1), int64(at), []byte(text[at:at+100])); err != nil {
 			t.Fatal(err)
 		}
 	}
 	bucket := s3.bucket
 	other := "[" + text[1:]
-	if tidied, err := bucket.TidyLive(t.Context(), finished{testID(1): other}.open); tidied != 0 || err == nil {
+	if tidied, err := bucket.TidyLive(t.Context(), finished(other)); tidied != 0 || err == nil {
 		t.Errorf("another recording: %d, %v", tidied, err)
 	}
 	for _, want := range []int{1, 0} {
-		if tidied, err := bucket.TidyLive(t.Context(), finished{testID(1): text}.open); tidied != want || err != nil {
+		if tidied, err := bucket.TidyLive(t.Context(), finished(text)); tidied != want || err != nil {
 			t.Errorf("%d, %v; want %d", tidied, err, want)
 		}
 	}
-	if size, err := s3.bucket.LiveSize(t.Context(), "web1", testID(1)); size != 0 || err != nil {
+	if size, err := s3.bucket.LiveSize(t.Context(), "web1", ID(1)); size != 0 || err != nil {
 		t.Errorf("%d bytes, %v", size, err)
 	}
 	if !s.locks {
 		return
 	}
 	versions := 0
-	for o := range s3.direct.ListObjectsIter(t.Context(), s3.c.Bucket, minio.ListObjectsOptions{Prefix: "pre fix/é/.castgate/live/web1/" + testID(1), Recursive: true, WithVersions: true}) {
+	for o := range s3.direct.ListObjectsIter(t.Context(), s3.c.Bucket, minio.ListObjectsOptions{Prefix: "pre fix/é/.castgate/live/web1/" + ID(1), Recursive: true, WithVersions: true}) {
 		if o.Err != nil {
 			t.Fatal(o.Err)
 		}
@@ -260,4 +259,9 @@ func realS3LosesLiveParts(t *testing.T, s realServer) {
 	if versions != 2 {
 		t.Errorf("%d versions", versions)
 	}
+}
+
+// finished opens the one recording that came whole.
+func finished(text string) func(host, id string) (io.ReadCloser, error) {
+	return func(string, string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
 }

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+// Package target is where recordings are delivered to: a directory, a bucket, an
+// archive, an asciinema server, a ttyspy receiver. One conformance test holds them
+// all to the same.
+package target
 
 import (
 	"bytes"
 	"context"
 	"io"
+	"time"
 
 	"castgate/upload/bucket"
 	"castgate/upload/client"
@@ -72,6 +76,21 @@ func inMemory(suffix string, p []byte) object {
 type nopCloser struct{ *bytes.Reader }
 
 func (nopCloser) Close() error { return nil }
+
+// Live is a target that takes parts of living recordings.
+type Live interface {
+	Target
+	// PutLive sends whole lines that begin at offset of a recording and returns how
+	// much the target has then. The host is as in a path.
+	PutLive(ctx context.Context, host, id string, offset int64, part []byte) (size int64, err error)
+}
+
+const (
+	// LivePart is the most that a part has.
+	LivePart = bucket.LivePart
+	// liveTime bounds the sending of one.
+	liveTime = 30 * time.Second
+)
 
 // How a target says no.
 type (

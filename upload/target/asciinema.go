@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package target
 
 import (
 	"context"
@@ -29,11 +29,11 @@ type AsciinemaConfig struct {
 	Visibility    string `yaml:"visibility"` // "", public, unlisted or private
 }
 
-// asciinemaTarget uploads a copy that the server accepts (asciinema_copy.go).
+// asciinema uploads a copy that the server accepts (asciinema_copy.go).
 // The server has no way to ask for a recording and no idempotency key: when
 // its answer is lost, the next try makes a second one. The title carries the
 // session's id, so that they can be told to be the same.
-type asciinemaTarget struct {
+type asciinema struct {
 	url       *url.URL
 	idFile    string
 	visible   string
@@ -54,10 +54,7 @@ const maxTitle = 128
 
 var installID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// errPaced says that it isn't this target's turn yet. It is no failure.
-var errPaced = errors.New("waiting for its turn")
-
-func newAsciinemaTarget(c AsciinemaConfig) (Target, error) {
+func newAsciinema(c AsciinemaConfig) (Target, error) {
 	u, err := client.CheckURL("asciinema.url", c.URL)
 	switch {
 	case err != nil:
@@ -67,13 +64,13 @@ func newAsciinemaTarget(c AsciinemaConfig) (Target, error) {
 	case !slices.Contains([]string{"", "public", "unlisted", "private"}, c.Visibility):
 		return nil, fmt.Errorf("asciinema.visibility: %q is not public, unlisted or private", c.Visibility)
 	}
-	return &asciinemaTarget{url: u, idFile: c.InstallIDFile, visible: c.Visibility, client: client.New(client.TLS{}), userAgent: "castgate-upload/1"}, nil
+	return &asciinema{url: u, idFile: c.InstallIDFile, visible: c.Visibility, client: client.New(client.TLS{}), userAgent: "castgate-upload/1"}, nil
 }
 
-func (t *asciinemaTarget) Name() string { return "asciinema:" + t.url.String() }
+func (t *asciinema) Name() string { return "asciinema:" + t.url.String() }
 
 // Deliver implements Target.
-func (t *asciinemaTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
+func (t *asciinema) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 	if err := t.turn(time.Now()); err != nil {
 		return Receipt{}, err
 	}
@@ -87,11 +84,11 @@ func (t *asciinemaTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, er
 	return receipt, err
 }
 
-func (t *asciinemaTarget) turn(now time.Time) error {
+func (t *asciinema) turn(now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Before(t.next) {
-		return &Later{Err: errPaced, At: t.next}
+		return &Later{Err: client.ErrPaced, At: t.next}
 	}
 	if u := t.url.Hostname(); u != "127.0.0.1" {
 		t.next = now.Add(pace)
@@ -99,13 +96,13 @@ func (t *asciinemaTarget) turn(now time.Time) error {
 	return nil
 }
 
-func (t *asciinemaTarget) isLegacy() bool {
+func (t *asciinema) isLegacy() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.legacy
 }
 
-func (t *asciinemaTarget) readID() (string, error) {
+func (t *asciinema) readID() (string, error) {
 	text, err := os.ReadFile(t.idFile)
 	if err != nil {
 		return "", fmt.Errorf("read the install id: %w", err)
@@ -117,7 +114,7 @@ func (t *asciinemaTarget) readID() (string, error) {
 	return id, nil
 }
 
-func (t *asciinemaTarget) upload(ctx context.Context, d *Delivery) (Receipt, error) {
+func (t *asciinema) upload(ctx context.Context, d *Delivery) (Receipt, error) {
 	id, err := t.readID()
 	if err != nil {
 		return Receipt{}, err
@@ -192,7 +189,7 @@ type form struct {
 	cast              func(w io.Writer) error
 }
 
-func (t *asciinemaTarget) newForm(d *Delivery) (*form, error) {
+func (t *asciinema) newForm(d *Delivery) (*form, error) {
 	f := &form{path: "api/v1/recordings"}
 	field, version := "file", 3
 	if t.isLegacy() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package target
 
 import (
 	"bytes"
@@ -14,34 +14,35 @@ import (
 
 	"castgate/upload/bucket"
 	"castgate/upload/client"
+	"castgate/upload/hint"
 	"castgate/upload/manifest"
 )
 
-// ticketTarget puts objects into a bucket without a credential. For each it
+// ticket puts objects into a bucket without a credential. For each it
 // asks the archive (POST /v1/tickets), which answers with a receipt when the
 // bucket has the object, and else with a presigned PUT of the object or, when
 // it is too large for one, of the part that is missing next. After the PUT it
 // asks again: the archive has looked at the bucket, and its word is the receipt.
-type ticketTarget struct {
+type ticket struct {
 	bucket  *bucket.Bucket // where tickets must lead to; it has no credential
-	archive *archiveTarget
+	archive *archive
 }
 
-func newTicketTarget(c S3Config, b *bucket.Bucket) (Target, error) {
+func newTicket(c S3Config, b *bucket.Bucket) (Target, error) {
 	if c.CredentialsFile != "" || c.Retain != 0 {
 		return nil, errors.New("s3.ticket: excludes credentials_file and retain, which are the archive's")
 	}
-	a, err := newArchiveTarget(*c.Ticket)
+	a, err := newArchive(*c.Ticket)
 	if err != nil {
 		return nil, fmt.Errorf("s3.ticket: %w", err)
 	}
-	return &ticketTarget{b, a.(*archiveTarget)}, nil
+	return &ticket{b, a.(*archive)}, nil
 }
 
-func (t *ticketTarget) Name() string { return "s3:" + t.bucket.String() }
+func (t *ticket) Name() string { return "s3:" + t.bucket.String() }
 
 // Deliver implements Target.
-func (t *ticketTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
+func (t *ticket) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 	if err := t.archive.ours(d.Manifest.Session.Host); err != nil {
 		return Receipt{}, err
 	}
@@ -58,7 +59,7 @@ func (t *ticketTarget) Deliver(ctx context.Context, d *Delivery) (Receipt, error
 	return Receipt{d.Manifest.Stored.SHA256, d.Manifest.Stored.Bytes, where}, nil
 }
 
-func (t *ticketTarget) store(ctx context.Context, m *manifest.Manifest, o object) (at string, err error) {
+func (t *ticket) store(ctx context.Context, m *manifest.Manifest, o object) (at string, err error) {
 	parts, err := t.bucket.Parts.Sums(o.Object)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", o.suffix, err)
@@ -98,7 +99,7 @@ type ticketAnswer struct {
 	Part    int               `json:"part"` // 0: the whole object
 }
 
-func (t *ticketTarget) ask(ctx context.Context, m *manifest.Manifest, o object, parts []string) (answer ticketAnswer, err error) {
+func (t *ticket) ask(ctx context.Context, m *manifest.Manifest, o object, parts []string) (answer ticketAnswer, err error) {
 	user, _, _ := strings.Cut(m.Dir(), "/")
 	text, err := json.Marshal(ticketQuestion{user, m.Start.UTC().Format("2006/01/02"), m.Session.ID + o.suffix, o.SHA256, o.Bytes, parts})
 	if err != nil {
@@ -125,7 +126,7 @@ func (t *ticketTarget) ask(ctx context.Context, m *manifest.Manifest, o object, 
 
 // read takes an answer that is about this object, and whose URL, if any, leads
 // to the bucket that upload.yaml names.
-func (t *ticketTarget) read(text []byte, o object, parts int) (answer ticketAnswer, err error) {
+func (t *ticket) read(text []byte, o object, parts int) (answer ticketAnswer, err error) {
 	if err := json.Unmarshal(text, &answer); err != nil {
 		return answer, fmt.Errorf("the archive's ticket can't be read: %w", err)
 	}
@@ -139,16 +140,16 @@ func (t *ticketTarget) read(text []byte, o object, parts int) (answer ticketAnsw
 		return answer, fmt.Errorf("the archive's ticket is for part %d of %d", answer.Part, parts)
 	}
 	if !t.bucket.LeadsTo(answer.URL, answer.Path) {
-		return answer, &hintError{
+		return answer, hint.Add(
 			errors.New("the archive's ticket leads elsewhere than to the bucket of this target"),
 			"endpoint, bucket, prefix and path_style are those of receive.tickets in the archive's archive.yaml",
-		}
+		)
 	}
 	return answer, nil
 }
 
 // put uses a ticket.
-func (t *ticketTarget) put(ctx context.Context, answer ticketAnswer, o object) error {
+func (t *ticket) put(ctx context.Context, answer ticketAnswer, o object) error {
 	piece := o.Object
 	if answer.Part > 0 {
 		piece = t.bucket.Parts.Section(piece, answer.Part-1)

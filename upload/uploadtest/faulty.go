@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package uploadtest
 
 import (
 	"bufio"
@@ -15,25 +15,26 @@ import (
 	"castgate/upload/client"
 )
 
-// faulty stands before a server and breaks what the test asks for, as often as
+// Faulty stands before a server and breaks what the test asks for, as often as
 // it asks; then it lets requests through.
-type faulty struct {
+type Faulty struct {
 	http.Handler
 	mu    sync.Mutex
 	modes []string
-	seen  int
+	Seen  int
 }
 
-func (f *faulty) then(modes ...string) {
+// Then adds faults.
+func (f *Faulty) Then(modes ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.modes = append(f.modes, modes...)
 }
 
-func (f *faulty) pop() string {
+func (f *Faulty) pop() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen++
+	f.Seen++
 	if len(f.modes) == 0 {
 		return ""
 	}
@@ -42,7 +43,7 @@ func (f *faulty) pop() string {
 	return mode
 }
 
-func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *Faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch mode := f.pop(); mode {
 	case "":
 		f.Handler.ServeHTTP(w, r)
@@ -128,8 +129,8 @@ func (d *deaf) Header() http.Header         { return d.header }
 func (d *deaf) Write(p []byte) (int, error) { return len(p), nil }
 func (d *deaf) WriteHeader(int)             {}
 
-// pipeClient is a client whose server is at the other end of a pipe.
-func pipeClient(serve func(c net.Conn)) *http.Client {
+// PipeClient is a client whose server is at the other end of a pipe.
+func PipeClient(serve func(c net.Conn)) *http.Client {
 	return &http.Client{Transport: &client.Bounded{Next: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go serve(theirs)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package uploadtest
 
 import (
 	"crypto/hmac"
@@ -10,6 +10,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,54 +22,54 @@ import (
 	"castgate/upload/manifest"
 )
 
-// s3Server is a strict stand-in for S3: it checks the signature by itself
+// S3Server is a strict stand-in for S3: it checks the signature by itself
 // (AWS Signature Version 4, from its documentation), the hash that was signed,
 // the checksum, If-None-Match and the lock's headers, and keeps objects in
 // memory. Real servers are in s3_servers_test.go.
-type s3Server struct {
-	secret string
-	lock   bool // the bucket demands a lock
-	skew   time.Duration
+type S3Server struct {
+	Secret string
+	Locked bool // the bucket demands a lock
+	Skew   time.Duration
 
-	mu      sync.Mutex
-	objects map[string][]byte
-	sums    map[string]string
-	locks   map[string]string
-	uploads map[string]*s3Upload
-	parts   int // that were put
+	Mu      sync.Mutex
+	Objects map[string][]byte
+	Sums    map[string]string
+	Locks   map[string]string
+	Uploads map[string]*S3Upload
+	Parts   int // that were put
 }
 
-type s3Upload struct {
+type S3Upload struct {
 	key   string
-	begun time.Time
-	parts map[int][]byte
+	Begun time.Time
+	Parts map[int][]byte
 }
 
-func newS3Server() *s3Server {
-	return &s3Server{secret: "testsecret", objects: map[string][]byte{}, sums: map[string]string{}, locks: map[string]string{}, uploads: map[string]*s3Upload{}}
+func NewS3Server() *S3Server {
+	return &S3Server{Secret: "testsecret", Objects: map[string][]byte{}, Sums: map[string]string{}, Locks: map[string]string{}, Uploads: map[string]*S3Upload{}}
 }
 
-func (s *s3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	now := time.Now().Add(s.skew)
+func (s *S3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := time.Now().Add(s.Skew)
 	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		s.fail(w, 400, "IncompleteBody")
+		s.Fail(w, 400, "IncompleteBody")
 		return
 	}
 	if code := s.authorize(r, now); code != "" {
-		s.fail(w, 403, code)
+		s.Fail(w, 403, code)
 		return
 	}
 	if !r.URL.Query().Has("X-Amz-Signature") && r.Header.Get("X-Amz-Content-Sha256") != manifest.Hash(body) {
-		s.fail(w, 400, "XAmzContentSHA256Mismatch")
+		s.Fail(w, 400, "XAmzContentSHA256Mismatch")
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
 	key, ok := strings.CutPrefix(r.URL.Path, "/recordings/")
 	if !ok && r.URL.Path != "/recordings" {
-		s.fail(w, 404, "NoSuchBucket")
+		s.Fail(w, 404, "NoSuchBucket")
 		return
 	}
 	q := r.URL.Query()
@@ -79,8 +80,8 @@ func (s *s3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !s.locked(w, r, key) {
 			return
 		}
-		id := fmt.Sprintf("upload-%d", len(s.uploads))
-		s.uploads[id] = &s3Upload{key, now, map[int][]byte{}}
+		id := fmt.Sprintf("upload-%d", len(s.Uploads))
+		s.Uploads[id] = &S3Upload{key, now, map[int][]byte{}}
 		fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id)
 	case r.Method == "POST" && q.Has("uploadId"):
 		s.complete(w, r, key, q.Get("uploadId"), body)
@@ -91,60 +92,61 @@ func (s *s3Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == "GET" && q.Has("uploadId"):
 		s.listParts(w, q)
 	case r.Method == "DELETE" && strings.Contains(key, "/.castgate/live/"): // and nothing else, ever
-		delete(s.objects, key)
+		delete(s.Objects, key)
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method == "PUT":
 		s.put(w, r, key, body)
 	case r.Method == "GET" || r.Method == "HEAD":
 		s.get(w, r, key)
 	default:
-		s.fail(w, 405, "MethodNotAllowed")
+		s.Fail(w, 405, "MethodNotAllowed")
 	}
 }
 
-func (s *s3Server) fail(w http.ResponseWriter, status int, code string) {
+// Fail answers with an error.
+func (s *S3Server) Fail(w http.ResponseWriter, status int, code string) {
 	w.WriteHeader(status)
 	fmt.Fprintf(w, "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>because</Message></Error>", code)
 }
 
-func (s *s3Server) put(w http.ResponseWriter, r *http.Request, key string, body []byte) {
-	sum := base64Sum(manifest.Hash(body))
+func (s *S3Server) put(w http.ResponseWriter, r *http.Request, key string, body []byte) {
+	sum := Base64Sum(manifest.Hash(body))
 	if got := r.Header.Get("X-Amz-Checksum-Sha256"); got != sum {
-		s.fail(w, 400, "BadDigest")
+		s.Fail(w, 400, "BadDigest")
 		return
 	}
 	if r.Header.Get("If-None-Match") != "*" {
-		s.fail(w, 400, "TestWantsIfNoneMatch")
+		s.Fail(w, 400, "TestWantsIfNoneMatch")
 		return
 	}
-	if _, there := s.objects[key]; there {
-		s.fail(w, 412, "PreconditionFailed")
+	if _, there := s.Objects[key]; there {
+		s.Fail(w, 412, "PreconditionFailed")
 		return
 	}
 	if !s.locked(w, r, key) {
 		return
 	}
-	s.objects[key], s.sums[key] = body, sum
+	s.Objects[key], s.Sums[key] = body, sum
 	w.Header().Set("X-Amz-Checksum-Sha256", sum)
 }
 
-func (s *s3Server) locked(w http.ResponseWriter, r *http.Request, key string) bool {
-	if !s.lock {
+func (s *S3Server) locked(w http.ResponseWriter, r *http.Request, key string) bool {
+	if !s.Locked {
 		return true
 	}
 	until, err := time.Parse(time.RFC3339, r.Header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
-	if r.Header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" || err != nil || !until.After(time.Now().Add(s.skew)) {
-		s.fail(w, 400, "InvalidRequest")
+	if r.Header.Get("X-Amz-Object-Lock-Mode") != "COMPLIANCE" || err != nil || !until.After(time.Now().Add(s.Skew)) {
+		s.Fail(w, 400, "InvalidRequest")
 		return false
 	}
-	s.locks[key] = until.Format(time.RFC3339)
+	s.Locks[key] = until.Format(time.RFC3339)
 	return true
 }
 
 // list gives two keys at a time.
-func (s *s3Server) list(w http.ResponseWriter, q url.Values) {
+func (s *S3Server) list(w http.ResponseWriter, q url.Values) {
 	var keys []string
-	for key := range s.objects {
+	for key := range s.Objects {
 		if strings.HasPrefix(key, q.Get("prefix")) && key > q.Get("continuation-token") {
 			keys = append(keys, key)
 		}
@@ -154,7 +156,7 @@ func (s *s3Server) list(w http.ResponseWriter, q url.Values) {
 	keys = keys[:min(2, len(keys))]
 	fmt.Fprint(w, "<ListBucketResult>")
 	for _, key := range keys {
-		fmt.Fprintf(w, "<Contents><Key>%s</Key><Size>%d</Size></Contents>", key, len(s.objects[key]))
+		fmt.Fprintf(w, "<Contents><Key>%s</Key><Size>%d</Size></Contents>", key, len(s.Objects[key]))
 	}
 	if cut {
 		fmt.Fprintf(w, "<IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>", keys[1])
@@ -162,14 +164,14 @@ func (s *s3Server) list(w http.ResponseWriter, q url.Values) {
 	fmt.Fprint(w, "</ListBucketResult>")
 }
 
-func (s *s3Server) get(w http.ResponseWriter, r *http.Request, key string) {
-	body, there := s.objects[key]
+func (s *S3Server) get(w http.ResponseWriter, r *http.Request, key string) {
+	body, there := s.Objects[key]
 	if !there {
-		s.fail(w, 404, "NoSuchKey")
+		s.Fail(w, 404, "NoSuchKey")
 		return
 	}
-	if r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && s.sums[key] != "" {
-		w.Header().Set("X-Amz-Checksum-Sha256", s.sums[key])
+	if r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && s.Sums[key] != "" {
+		w.Header().Set("X-Amz-Checksum-Sha256", s.Sums[key])
 	}
 	w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -178,71 +180,71 @@ func (s *s3Server) get(w http.ResponseWriter, r *http.Request, key string) {
 	}
 }
 
-func (s *s3Server) putPart(w http.ResponseWriter, r *http.Request, key string, q url.Values, body []byte) {
-	u := s.uploads[q.Get("uploadId")]
+func (s *S3Server) putPart(w http.ResponseWriter, r *http.Request, key string, q url.Values, body []byte) {
+	u := s.Uploads[q.Get("uploadId")]
 	n, err := strconv.Atoi(q.Get("partNumber"))
 	switch {
 	case u == nil || u.key != key:
-		s.fail(w, 404, "NoSuchUpload")
+		s.Fail(w, 404, "NoSuchUpload")
 	case err != nil || n < 1 || n > 10000:
-		s.fail(w, 400, "InvalidArgument")
-	case r.Header.Get("X-Amz-Checksum-Sha256") != base64Sum(manifest.Hash(body)):
-		s.fail(w, 400, "BadDigest")
+		s.Fail(w, 400, "InvalidArgument")
+	case r.Header.Get("X-Amz-Checksum-Sha256") != Base64Sum(manifest.Hash(body)):
+		s.Fail(w, 400, "BadDigest")
 	default:
-		u.parts[n] = body
-		s.parts++
+		u.Parts[n] = body
+		s.Parts++
 		w.Header().Set("ETag", fmt.Sprintf("%q", manifest.Hash(body)[:32]))
 	}
 }
 
-func (s *s3Server) complete(w http.ResponseWriter, r *http.Request, key, id string, body []byte) {
-	u := s.uploads[id]
+func (s *S3Server) complete(w http.ResponseWriter, r *http.Request, key, id string, body []byte) {
+	u := s.Uploads[id]
 	var order struct {
 		Part []struct {
 			PartNumber           int
 			ETag, ChecksumSHA256 string
 		}
 	}
-	if err := xml.Unmarshal(body, &order); err != nil || u == nil || u.key != key || len(order.Part) != len(u.parts) {
-		s.fail(w, 400, "InvalidPart")
+	if err := xml.Unmarshal(body, &order); err != nil || u == nil || u.key != key || len(order.Part) != len(u.Parts) {
+		s.Fail(w, 400, "InvalidPart")
 		return
 	}
-	if _, there := s.objects[key]; there && r.Header.Get("If-None-Match") == "*" {
-		s.fail(w, 412, "PreconditionFailed")
+	if _, there := s.Objects[key]; there && r.Header.Get("If-None-Match") == "*" {
+		s.Fail(w, 412, "PreconditionFailed")
 		return
 	}
 	var all []byte
 	var sums []string
 	for i, p := range order.Part {
-		data := u.parts[p.PartNumber]
-		if p.PartNumber != i+1 || strings.Trim(p.ETag, `"`) != manifest.Hash(data)[:32] || p.ChecksumSHA256 != base64Sum(manifest.Hash(data)) {
-			s.fail(w, 400, "InvalidPart")
+		data := u.Parts[p.PartNumber]
+		if p.PartNumber != i+1 || strings.Trim(p.ETag, `"`) != manifest.Hash(data)[:32] || p.ChecksumSHA256 != Base64Sum(manifest.Hash(data)) {
+			s.Fail(w, 400, "InvalidPart")
 			return
 		}
 		all = append(all, data...)
 		sums = append(sums, p.ChecksumSHA256)
 	}
-	s.objects[key], s.sums[key] = all, composite(sums)
-	delete(s.uploads, id)
+	s.Objects[key], s.Sums[key] = all, composite(sums)
+	delete(s.Uploads, id)
 	fmt.Fprint(w, "<CompleteMultipartUploadResult><Bucket>recordings</Bucket></CompleteMultipartUploadResult>")
 }
 
-func (s *s3Server) listUploads(w http.ResponseWriter, prefix string) {
+func (s *S3Server) listUploads(w http.ResponseWriter, prefix string) {
 	fmt.Fprint(w, "<ListMultipartUploadsResult>")
-	for id, u := range s.uploads {
+	for id, u := range s.Uploads {
 		if strings.HasPrefix(u.key, prefix) {
-			fmt.Fprintf(w, "<Upload><Key>%s</Key><UploadId>%s</UploadId><Initiated>%s</Initiated></Upload>", u.key, id, u.begun.UTC().Format("2006-01-02T15:04:05.000Z"))
+			fmt.Fprintf(w, "<Upload><Key>%s</Key><UploadId>%s</UploadId><Initiated>%s</Initiated></Upload>", u.key, id, u.Begun.UTC().Format("2006-01-02T15:04:05.000Z"))
 		}
 	}
 	fmt.Fprint(w, "</ListMultipartUploadsResult>")
 }
 
 // listParts gives two at a time.
-func (s *s3Server) listParts(w http.ResponseWriter, q url.Values) {
-	u := s.uploads[q.Get("uploadId")]
+func (s *S3Server) listParts(w http.ResponseWriter, q url.Values) {
+	u := s.Uploads[q.Get("uploadId")]
 	after, _ := strconv.Atoi(q.Get("part-number-marker"))
 	var numbers []int
-	for n := range u.parts {
+	for n := range u.Parts {
 		if n > after {
 			numbers = append(numbers, n)
 		}
@@ -252,16 +254,16 @@ func (s *s3Server) listParts(w http.ResponseWriter, q url.Values) {
 	numbers = numbers[:min(2, len(numbers))]
 	fmt.Fprint(w, "<ListPartsResult>")
 	for _, n := range numbers {
-		data := u.parts[n]
+		data := u.Parts[n]
 		fmt.Fprintf(w, "<Part><PartNumber>%d</PartNumber><ETag>&quot;%s&quot;</ETag><Size>%d</Size><ChecksumSHA256>%s</ChecksumSHA256></Part>",
-			n, manifest.Hash(data)[:32], len(data), base64Sum(manifest.Hash(data)))
+			n, manifest.Hash(data)[:32], len(data), Base64Sum(manifest.Hash(data)))
 		after = n
 	}
 	fmt.Fprintf(w, "<IsTruncated>%v</IsTruncated><NextPartNumberMarker>%d</NextPartNumberMarker></ListPartsResult>", cut, after)
 }
 
 // authorize checks the Authorization header, "" is yes.
-func (s *s3Server) authorize(r *http.Request, now time.Time) string {
+func (s *S3Server) authorize(r *http.Request, now time.Time) string {
 	if r.URL.Query().Has("X-Amz-Signature") {
 		return s.authorizeTicket(r, now)
 	}
@@ -286,7 +288,7 @@ func (s *s3Server) authorize(r *http.Request, now time.Time) string {
 		}
 	}
 	text := strings.Join([]string{"AWS4-HMAC-SHA256", r.Header.Get("X-Amz-Date"), strings.Join(scope[1:], "/"), manifest.Hash([]byte(canonical))}, "\n")
-	key := []byte("AWS4" + s.secret)
+	key := []byte("AWS4" + s.Secret)
 	for _, part := range scope[1:] {
 		key = mac(key, part)
 	}
@@ -297,7 +299,7 @@ func (s *s3Server) authorize(r *http.Request, now time.Time) string {
 }
 
 // authorizeTicket checks a presigned URL, "" is yes.
-func (s *s3Server) authorizeTicket(r *http.Request, now time.Time) string {
+func (s *S3Server) authorizeTicket(r *http.Request, now time.Time) string {
 	q := r.URL.Query()
 	scope := strings.Split(q.Get("X-Amz-Credential"), "/")
 	if q.Get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256" || len(scope) != 5 || scope[0] != "testkey" {
@@ -319,7 +321,7 @@ func (s *s3Server) authorizeTicket(r *http.Request, now time.Time) string {
 		}
 	}
 	text := strings.Join([]string{"AWS4-HMAC-SHA256", q.Get("X-Amz-Date"), strings.Join(scope[1:], "/"), manifest.Hash([]byte(canonicalRequest(r, signed, "UNSIGNED-PAYLOAD")))}, "\n")
-	key := []byte("AWS4" + s.secret)
+	key := []byte("AWS4" + s.Secret)
 	for _, part := range scope[1:] {
 		key = mac(key, part)
 	}
@@ -367,8 +369,8 @@ func sumOf(p []byte) string {
 	return base64.StdEncoding.EncodeToString(s[:])
 }
 
-// base64Sum is a sum in hex as S3's headers have it.
-func base64Sum(hexSum string) string {
+// Base64Sum writes a hash as S3 does.
+func Base64Sum(hexSum string) string {
 	sum, _ := hex.DecodeString(hexSum)
 	return base64.StdEncoding.EncodeToString(sum)
 }
@@ -382,4 +384,60 @@ func composite(sums []string) string {
 		h.Write(raw)
 	}
 	return base64.StdEncoding.EncodeToString(h.Sum(nil)) + "-" + strconv.Itoa(len(sums))
+}
+
+// Lister adds ListObjectsV2, in pages of three, to the stand-in for S3.
+type Lister struct{ *S3Server }
+
+func (l Lister) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if r.Method != "GET" || q.Get("list-type") != "2" {
+		l.S3Server.ServeHTTP(w, r)
+		return
+	}
+	now := time.Now().Add(l.Skew)
+	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	if code := l.authorize(r, now); code != "" {
+		l.Fail(w, 403, code)
+		return
+	}
+	l.Mu.Lock()
+	defer l.Mu.Unlock()
+	seen := map[string]string{}
+	for key := range l.Objects {
+		rest, ok := strings.CutPrefix(key, q.Get("prefix"))
+		if !ok {
+			continue
+		}
+		if dir, _, found := strings.Cut(rest, q.Get("delimiter")); found {
+			seen[q.Get("prefix")+dir+"/"] = "dir"
+		} else {
+			seen[key] = "object"
+		}
+	}
+	names := slices.Sorted(maps.Keys(seen))
+	names = slices.DeleteFunc(names, func(s string) bool { return s <= q.Get("continuation-token") })
+	page := 3
+	if q.Get("max-keys") != "" {
+		_, _ = fmt.Sscan(q.Get("max-keys"), &page)
+	}
+	fmt.Fprintf(w, "<ListBucketResult><IsTruncated>%v</IsTruncated>", len(names) > page)
+	if len(names) > page {
+		names = names[:page]
+		fmt.Fprint(w, "<NextContinuationToken>", xmlText(names[page-1]), "</NextContinuationToken>")
+	}
+	for _, n := range names {
+		if seen[n] == "dir" {
+			fmt.Fprintf(w, "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>", xmlText(n))
+		} else {
+			fmt.Fprintf(w, "<Contents><Key>%s</Key><Size>%d</Size><LastModified>2026-11-20T10:00:00.000Z</LastModified></Contents>", xmlText(n), len(l.Objects[n]))
+		}
+	}
+	fmt.Fprint(w, "</ListBucketResult>")
+}
+
+func xmlText(s string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(s))
+	return b.String()
 }

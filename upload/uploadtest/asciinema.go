@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package uploadtest
 
 import (
 	"bytes"
@@ -16,23 +16,25 @@ import (
 	"unicode/utf8"
 )
 
-// asciinemaServer is a strict stand-in for an asciinema server: the endpoints,
+// AsciinemaServer is a strict stand-in for an asciinema server: the endpoints,
 // the authentication, and above all what its parser takes and refuses
 // (recordings.ex, v2.ex, v3.ex of asciinema-server).
-type asciinemaServer struct {
-	id     string
-	legacy bool // a server of before 2025: one path, v2 at most
+type AsciinemaServer struct {
+	ID     string
+	Legacy bool // a server of before 2025: one path, v2 at most
 
 	mu       sync.Mutex
-	uploads  []asciinemaUpload
-	refusals []string
+	Uploads  []AsciinemaUpload
+	Refusals []string
 }
 
-type asciinemaUpload struct{ file, title, visibility, user string }
+// AsciinemaUpload is what it got.
+type AsciinemaUpload struct{ File, Title, Visibility, User string }
 
-const testInstallID = "7a1b2c3d-1111-4222-8333-944445555666"
+// InstallID is the one that the server knows.
+const InstallID = "7a1b2c3d-1111-4222-8333-944445555666"
 
-func (s *asciinemaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *AsciinemaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := func(status int, v map[string]any) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -45,12 +47,12 @@ func (s *asciinemaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.URL.Path == "/api/asciicasts":
 		field = "asciicast"
-	case r.URL.Path != "/api/v1/recordings" || s.legacy:
+	case r.URL.Path != "/api/v1/recordings" || s.Legacy:
 		answer(404, map[string]any{"type": "not_found", "message": "Not found"})
 		return
 	}
 	user, id, ok := r.BasicAuth()
-	if !ok || id != s.id {
+	if !ok || id != s.ID {
 		answer(401, map[string]any{"type": "unauthenticated", "message": "Invalid or revoked install ID"})
 		return
 	}
@@ -67,14 +69,14 @@ func (s *asciinemaServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	title := r.FormValue("title")
 	if err := s.validate(text); err != nil || len(title) > 128 {
 		s.mu.Lock()
-		s.refusals = append(s.refusals, fmt.Sprint(err))
+		s.Refusals = append(s.Refusals, fmt.Sprint(err))
 		s.mu.Unlock()
 		answer(422, map[string]any{"type": "validation_failed", "message": fmt.Sprint(err)})
 		return
 	}
 	s.mu.Lock()
-	s.uploads = append(s.uploads, asciinemaUpload{string(text), title, r.FormValue("visibility"), user})
-	url := fmt.Sprintf("http://%s/a/%d", r.Host, len(s.uploads))
+	s.Uploads = append(s.Uploads, AsciinemaUpload{string(text), title, r.FormValue("visibility"), user})
+	url := fmt.Sprintf("http://%s/a/%d", r.Host, len(s.Uploads))
 	s.mu.Unlock()
 	w.Header().Set("Location", url)
 	answer(201, map[string]any{"id": 1, "url": url, "message": "View the recording at " + url})
@@ -85,7 +87,7 @@ var (
 	serverEnv   = regexp.MustCompile(`^[A-Z0-9_]+$`)
 )
 
-func (s *asciinemaServer) validate(text []byte) error {
+func (s *AsciinemaServer) validate(text []byte) error {
 	if !utf8.Valid(text) || len(text) == 0 {
 		return errors.New("This doesn't look like a valid asciicast file") //nolint:staticcheck // the server's words
 	}
@@ -107,7 +109,7 @@ func (s *asciinemaServer) validate(text []byte) error {
 	}
 	cols, rows := h.Width, h.Height
 	switch {
-	case h.Version == 3 && !s.legacy && h.Term != nil:
+	case h.Version == 3 && !s.Legacy && h.Term != nil:
 		cols, rows = h.Term.Cols, h.Term.Rows
 		if th := h.Term.Theme; th != nil {
 			for _, c := range append(strings.Split(th.Palette, ":"), th.Fg, th.Bg) {
@@ -131,7 +133,7 @@ func (s *asciinemaServer) validate(text []byte) error {
 	return s.validateEvents(h.Version, events)
 }
 
-func (s *asciinemaServer) validateEvents(version int, text []byte) error {
+func (s *AsciinemaServer) validateEvents(version int, text []byte) error {
 	n := 0
 	codes := "oimrx"
 	if version == 2 {

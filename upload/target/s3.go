@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package target
 
 import (
 	"context"
@@ -29,24 +29,24 @@ func (c S3Config) open() (*bucket.Bucket, error) {
 	})
 }
 
-// s3Target puts objects into a bucket.
-type s3Target struct{ bucket *bucket.Bucket }
+// s3 puts objects into a bucket.
+type s3 struct{ bucket *bucket.Bucket }
 
-func newS3Target(c S3Config) (Target, error) {
+func newS3(c S3Config) (Target, error) {
 	b, err := c.open()
 	if err != nil {
 		return nil, err
 	}
 	if c.Ticket != nil {
-		return newTicketTarget(c, b)
+		return newTicket(c, b)
 	}
-	return &s3Target{b}, nil
+	return &s3{b}, nil
 }
 
-func (t *s3Target) Name() string { return "s3:" + t.bucket.String() }
+func (t *s3) Name() string { return "s3:" + t.bucket.String() }
 
 // Deliver implements Target.
-func (t *s3Target) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
+func (t *s3) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 	for _, o := range d.objects() {
 		if _, err := t.bucket.Store(ctx, d.Manifest.Path(o.suffix), o.Object); err != nil {
 			return Receipt{}, err
@@ -56,9 +56,9 @@ func (t *s3Target) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 	return Receipt{stored.SHA256, stored.Bytes, t.bucket.Where(d.Manifest.Path(d.Manifest.StoredSuffix()))}, nil
 }
 
-// putLive sends a part and returns how much the bucket has then.
-func (t *s3Target) putLive(ctx context.Context, host, id string, offset int64, data []byte) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, streamTime)
+// PutLive sends a part and returns how much the bucket has then.
+func (t *s3) PutLive(ctx context.Context, host, id string, offset int64, data []byte) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, liveTime)
 	defer cancel()
 	return t.bucket.PutLive(ctx, host, id, offset, inMemory("", data).Object)
 }

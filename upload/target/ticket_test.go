@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package target_test
 
 import (
 	"bufio"
@@ -10,78 +10,26 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"castgate/upload/archive/receive"
 	"castgate/upload/client"
 	"castgate/upload/manifest"
-)
 
-// ticketPlace is a bucket that the host has no credential of, and the real
-// receiver of `castgate serve` that signs. Either of them fails.
-func ticketPlace(t *testing.T, b *bench, bucketFails bool) place {
-	srv := newS3Server()
-	srv.lock = true
-	f := &faulty{Handler: srv}
-	var bucket http.Handler = srv
-	if bucketFails { // at what the host sends
-		bucket = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPut {
-				f.ServeHTTP(w, r)
-			} else {
-				srv.ServeHTTP(w, r)
-			}
-		})
-	}
-	h := httptest.NewServer(bucket)
-	t.Cleanup(h.Close)
-	b.put("s3-credentials", "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n")
-	c := S3Config{Endpoint: h.URL, Bucket: "recordings", Prefix: "pre fix/é", PathStyle: true}
-	signs := c
-	signs.CredentialsFile, signs.Retain = b.path("s3-credentials"), time.Hour
-	tickets, err := signs.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := receive.OpenDir(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := serveArchiveWith(t, b, "web1", dir, func(s *receive.Server) http.Handler {
-		s.Tickets = tickets
-		if bucketFails {
-			return s
-		}
-		f.Handler = s
-		return f
-	})
-	c.Ticket = &a
-	target, err := newS3Target(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := srv.place(target, f)
-	p.signer, p.s3 = tickets, c
-	p.wrong = b.wrongSecret // the archive's
-	if !bucketFails {
-		p.never = "400"
-		p.wrong = func() { b.strangers(a.CertFile, a.KeyFile) }
-	}
-	return p
-}
+	. "castgate/upload/target"
+	. "castgate/upload/uploadtest"
+)
 
 // TestATicketIsForOneObject uses a ticket for what it is not for.
 func TestATicketIsForOneObject(t *testing.T) {
-	b := newBench(t)
-	d := b.packed(1, whole(1))
-	p := ticketPlace(t, b, true)
-	target := p.Target.(*ticketTarget)
-	srv := p.faults.Handler.(*s3Server)
-	o := d.objects()[0]
+	b := New(t)
+	d := b.Packed(Whole(1))
+	p := TicketPlace(t, b, true)
+	target := p.Target.(*TicketTarget)
+	srv := p.Faults.Handler.(*S3Server)
+	o := d.Objects()[0]
 	for name, tt := range map[string]struct {
 		spoil  func(r *http.Request)
 		status int
@@ -93,12 +41,12 @@ func TestATicketIsForOneObject(t *testing.T) {
 		"a shorter lock":  {func(r *http.Request) { r.Header.Set("X-Amz-Object-Lock-Retain-Until-Date", "2026-11-22T00:00:00Z") }, 403},
 		"over another":    {func(r *http.Request) { r.Header.Del("If-None-Match") }, 403},
 		"another key":     {func(r *http.Request) { r.URL.Path, r.URL.RawPath = r.URL.Path+"x", "" }, 403},
-		"another hash":    {func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Sha256", base64Sum(manifest.Hash(nil))) }, 403},
+		"another hash":    {func(r *http.Request) { r.Header.Set("X-Amz-Checksum-Sha256", Base64Sum(manifest.Hash(nil))) }, 403},
 		"as a GET":        {func(r *http.Request) { r.Method = http.MethodGet }, 403},
 		"as it was given": {func(*http.Request) {}, 200},
 	} {
-		delete(srv.objects, "pre fix/é/"+d.Manifest.Path(o.suffix))
-		answer, err := target.ask(t.Context(), d.Manifest, o, nil)
+		delete(srv.Objects, "pre fix/é/"+d.Manifest.Path(o.Suffix()))
+		answer, err := target.Ask(t.Context(), d.Manifest, o, nil)
 		if err != nil || answer.URL == "" {
 			t.Fatalf("%+v, %v", answer, err)
 		}
@@ -115,13 +63,13 @@ func TestATicketIsForOneObject(t *testing.T) {
 }
 
 // useTicket sends a PUT that spoil has changed and returns the bucket's status.
-func useTicket(t *testing.T, answer ticketAnswer, open func() (io.ReadSeekCloser, error), size int64, spoil func(*http.Request)) int {
+func useTicket(t *testing.T, answer TicketAnswer, open func() (io.ReadSeekCloser, error), size int64, spoil func(*http.Request)) int {
 	t.Helper()
-	body, err := open()
+	Body, err := open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequest(http.MethodPut, answer.URL, body)
+	r, err := http.NewRequest(http.MethodPut, answer.URL, Body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,11 +88,11 @@ func useTicket(t *testing.T, answer ticketAnswer, open func() (io.ReadSeekCloser
 
 // TestATicketForAWholeObjectNamesNoParts reads what the archive is asked.
 func TestATicketForAWholeObjectNamesNoParts(t *testing.T) {
-	b := newBench(t)
-	d := b.packed(1, whole(1))
-	p := ticketPlace(t, b, false)
-	archive, asked := p.faults.Handler, ""
-	p.faults.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b := New(t)
+	d := b.Packed(Whole(1))
+	p := TicketPlace(t, b, false)
+	archive, asked := p.Faults.Handler, ""
+	p.Faults.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
 		asked += string(text)
 		r.Body = io.NopCloser(bytes.NewReader(text))
@@ -156,19 +104,19 @@ func TestATicketForAWholeObjectNamesNoParts(t *testing.T) {
 }
 
 // inParts makes both ends cut what is sent into small parts.
-func (p place) inParts() (*ticketTarget, *s3Server) {
-	target := p.Target.(*ticketTarget)
-	target.bucket.Parts, p.signer.Parts = smallParts, smallParts
-	return target, p.faults.Handler.(*s3Server)
+func inParts(p Place) (*TicketTarget, *S3Server) {
+	target := p.Target.(*TicketTarget)
+	BucketOf(target).Parts, p.Signer.Parts = smallParts, smallParts
+	return target, p.Faults.Handler.(*S3Server)
 }
 
 func TestTicketsForPartsGoOnWhereTheyStopped(t *testing.T) {
-	b := newBench(t)
-	d := b.noise()
-	p := ticketPlace(t, b, true)
-	_, srv := p.inParts()
+	b := New(t)
+	d := noise(b)
+	p := TicketPlace(t, b, true)
+	_, srv := inParts(p)
 	want := smallParts.Count(d.Manifest.Stored.Bytes)
-	p.faults.then("", "", "", "reset")
+	p.Faults.Then("", "", "", "reset")
 	if _, err := p.Deliver(t.Context(), d); err == nil || client.IsRefused(err) {
 		t.Fatalf("the cut try: %v", err)
 	}
@@ -176,17 +124,17 @@ func TestTicketsForPartsGoOnWhereTheyStopped(t *testing.T) {
 		if _, err := p.Deliver(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
-		if srv.parts != want {
-			t.Errorf("%d parts were sent for %d", srv.parts, want)
+		if srv.Parts != want {
+			t.Errorf("%d parts were sent for %d", srv.Parts, want)
 		}
-		if n, err := p.copies(d); n != 1 || err != nil { // with their locks
+		if n, err := p.Copies(d); n != 1 || err != nil { // with their locks
 			t.Errorf("%d copies, %v", n, err)
 		}
 	}
-	if len(srv.uploads) != 0 {
-		t.Errorf("%d uploads are left", len(srv.uploads))
+	if len(srv.Uploads) != 0 {
+		t.Errorf("%d uploads are left", len(srv.Uploads))
 	}
-	p.spoil(d)
+	p.Spoil(d)
 	if _, err := p.Deliver(t.Context(), d); !client.IsRefused(err) {
 		t.Errorf("over another: %v", err)
 	}
@@ -194,12 +142,12 @@ func TestTicketsForPartsGoOnWhereTheyStopped(t *testing.T) {
 
 // TestATicketForAPartIsForThatPart uses one for what it is not for.
 func TestATicketForAPartIsForThatPart(t *testing.T) {
-	b := newBench(t)
-	d := b.noise()
-	p := ticketPlace(t, b, true)
-	target, srv := p.inParts()
-	o := d.objects()[0]
-	sums, err := target.bucket.Parts.Sums(o.Object)
+	b := New(t)
+	d := noise(b)
+	p := TicketPlace(t, b, true)
+	target, srv := inParts(p)
+	o := d.Objects()[0]
+	sums, err := BucketOf(target).Parts.Sums(o.Object)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,32 +174,32 @@ func TestATicketForAPartIsForThatPart(t *testing.T) {
 		"to complete":    {func(r *http.Request) { r.Method = http.MethodPost }, 403},
 		"to abort":       {func(r *http.Request) { r.Method = http.MethodDelete }, 403},
 	} {
-		answer, err := target.ask(t.Context(), d.Manifest, o, sums)
+		answer, err := target.Ask(t.Context(), d.Manifest, o, sums)
 		if err != nil || answer.Part != 1 {
 			t.Fatalf("%+v, %v", answer, err)
 		}
-		if got := useTicket(t, answer, open, smallParts.Each, tt.spoil); got != tt.status || srv.parts != 0 {
-			t.Errorf("%s: status %d, want %d; %d parts", name, got, tt.status, srv.parts)
+		if got := useTicket(t, answer, open, smallParts.Each, tt.spoil); got != tt.status || srv.Parts != 0 {
+			t.Errorf("%s: status %d, want %d; %d parts", name, got, tt.status, srv.Parts)
 		}
 	}
 	// What the host says of its own parts is what it is held to.
 	lie := slices.Clone(sums)
 	lie[0] = sums[1]
 	for name, parts := range map[string][]string{"too few": sums[1:], "none": nil, "too many": append(slices.Clone(sums), sums[0])} {
-		if _, err := target.ask(t.Context(), d.Manifest, o, parts); !client.IsRefused(err) {
+		if _, err := target.Ask(t.Context(), d.Manifest, o, parts); !client.IsRefused(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if answer, err := target.ask(t.Context(), d.Manifest, o, lie); err != nil || useTicket(t, answer, open, smallParts.Each, func(*http.Request) {}) != 400 {
+	if answer, err := target.Ask(t.Context(), d.Manifest, o, lie); err != nil || useTicket(t, answer, open, smallParts.Each, func(*http.Request) {}) != 400 {
 		t.Errorf("bytes that were not announced: %+v, %v", answer, err)
 	}
-	if answer, err := target.ask(t.Context(), d.Manifest, o, sums); err != nil || useTicket(t, answer, open, smallParts.Each, func(*http.Request) {}) != 200 {
+	if answer, err := target.Ask(t.Context(), d.Manifest, o, sums); err != nil || useTicket(t, answer, open, smallParts.Each, func(*http.Request) {}) != 200 {
 		t.Errorf("as it was given: %+v, %v", answer, err)
 	}
-	if answer, err := target.ask(t.Context(), d.Manifest, o, sums); err != nil || answer.Part != 2 || len(srv.objects) != 0 {
+	if answer, err := target.Ask(t.Context(), d.Manifest, o, sums); err != nil || answer.Part != 2 || len(srv.Objects) != 0 {
 		t.Errorf("then: %+v, %v", answer, err)
 	}
-	if answer, err := target.ask(t.Context(), d.Manifest, o, lie); err != nil || answer.Part != 1 {
+	if answer, err := target.Ask(t.Context(), d.Manifest, o, lie); err != nil || answer.Part != 1 {
 		t.Errorf("a part that is there with other bytes: %+v, %v", answer, err)
 	}
 }
@@ -260,27 +208,24 @@ func TestATicketForAPartIsForThatPart(t *testing.T) {
 // and over, or tickets for parts that there are not.
 func TestAnArchiveThatGoesInCirclesIsLeft(t *testing.T) {
 	for _, part := range []int{-1, 0, 1, 7000} {
-		b := newBench(t)
-		d := b.noise()
-		p := ticketPlace(t, b, true)
-		target, _ := p.inParts()
+		b := New(t)
+		d := noise(b)
+		p := TicketPlace(t, b, true)
+		inParts(p)
 		asked := 0
-		mine := mutual(t, b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mine := Mutual(t, b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var o struct {
 				SHA256 string
 				Bytes  int64
 			}
 			_ = json.NewDecoder(r.Body).Decode(&o)
 			asked++
-			at := p.s3.Endpoint + "/recordings/pre%20fix/%C3%A9/x"
+			at := p.S3.Endpoint + "/recordings/pre%20fix/%C3%A9/x"
 			_ = json.NewEncoder(w).Encode(map[string]any{"sha256": o.SHA256, "bytes": o.Bytes, "path": "x", "url": at, "part": part})
 		}))
-		a, err := newArchiveTarget(ArchiveConfig{mine.URL, b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		target.archive = a.(*archiveTarget)
-		target.bucket.Client = pipeClient(func(c net.Conn) {
+		c := ArchiveConfig{URL: mine.URL, CAFile: b.Path("ca.pem"), CertFile: b.Path("cert.pem"), KeyFile: b.Path("key.pem")}
+		SetArchive(p.Target, Make(t, Config{Archive: &c}))
+		BucketOf(p.Target).Client = PipeClient(func(c net.Conn) {
 			defer c.Close()
 			r, err := http.ReadRequest(bufio.NewReader(c))
 			if err == nil {
@@ -295,45 +240,41 @@ func TestAnArchiveThatGoesInCirclesIsLeft(t *testing.T) {
 }
 
 func TestATicketThatLeadsElsewhereIsNotUsed(t *testing.T) {
-	b := newBench(t)
-	d := b.packed(1, whole(1))
-	p := ticketPlace(t, b, true)
-	c := p.s3
+	b := New(t)
+	d := b.Packed(Whole(1))
+	p := TicketPlace(t, b, true)
+	c := p.S3
 	c.Bucket = "another"
-	another, err := c.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Target.(*ticketTarget).bucket = another
-	_, err = p.Deliver(t.Context(), d)
+	SetBucket(p.Target, OpenBucket(t, c))
+	_, err := p.Deliver(t.Context(), d)
 	var hint interface{ Hint() string }
-	if err == nil || client.IsRefused(err) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "receive.tickets") || p.faults.seen != 0 {
-		t.Errorf("%v, %d requests", err, p.faults.seen)
+	if err == nil || client.IsRefused(err) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "receive.tickets") || p.Faults.Seen != 0 {
+		t.Errorf("%v, %d requests", err, p.Faults.Seen)
 	}
 }
 
 func TestTicketsFollowTheBucketsClock(t *testing.T) {
-	b := newBench(t)
-	d := b.packed(1, whole(1))
-	p := ticketPlace(t, b, true)
-	p.faults.Handler.(*s3Server).skew = 3 * time.Hour
+	b := New(t)
+	d := b.Packed(Whole(1))
+	p := TicketPlace(t, b, true)
+	p.Faults.Handler.(*S3Server).Skew = 3 * time.Hour
 	if _, err := p.Deliver(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := p.copies(d); n != 1 || err != nil {
+	if n, err := p.Copies(d); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 }
 
 func TestTicketConfig(t *testing.T) {
-	a := &ArchiveConfig{"https://a", "ca", "cert", "key"}
+	a := &ArchiveConfig{URL: "https://a", CAFile: "ca", CertFile: "cert", KeyFile: "key"}
 	for name, c := range map[string]S3Config{
 		"credential too": {Endpoint: "https://h", Bucket: "b", CredentialsFile: "/f", Ticket: a},
 		"retain too":     {Endpoint: "https://h", Bucket: "b", Retain: time.Hour, Ticket: a},
 		"no certificate": {Endpoint: "https://h", Bucket: "b", Ticket: &ArchiveConfig{URL: "https://a"}},
 		"no bucket":      {Endpoint: "https://h", Ticket: a},
 	} {
-		if target, err := newS3Target(c); err == nil {
+		if target, err := (Config{S3: &c}).New(); err == nil {
 			t.Errorf("%s: %v", name, target)
 		}
 	}

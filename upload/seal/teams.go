@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package upload
+package seal
 
 import (
 	"bufio"
@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+
+	"castgate/upload/hint"
 )
 
 // teamPrefix begins a recipient that stands for the keys of a GitHub team's
@@ -34,19 +36,19 @@ func teamName(text string) (string, error) {
 	return slug, nil
 }
 
-// withTeams returns the seal with the teams' keys of this moment in it. It
+// WithTeams returns the seal with the teams' keys of this moment in it. It
 // fails when a team has none: nothing leaves the spool otherwise than sealed.
-func (s seal) withTeams(cache string) (seal, error) {
-	var out seal
+func (s Seal) WithTeams(cache string) (Seal, error) {
+	var out Seal
 	for _, l := range s {
-		full := sealLayer{to: l.to[:len(l.to):len(l.to)], names: l.names[:len(l.names):len(l.names)]}
+		full := layer{to: l.to[:len(l.to):len(l.to)], names: l.names[:len(l.names):len(l.names)]}
 		for _, team := range l.teams {
 			if err := full.addTeam(cache, team); err != nil {
 				// Not wrapped: a file that is missing here says nothing about the spool's.
-				return nil, &hintError{
+				return nil, hint.Add(
 					fmt.Errorf("seal: team %q: %v", team, err),
 					fmt.Sprintf("list %q under seal_teams in keys.yaml and run castgate-keys refresh; until then recordings stay in the spool", team),
-				}
+				)
 			}
 		}
 		out = append(out, full)
@@ -54,7 +56,7 @@ func (s seal) withTeams(cache string) (seal, error) {
 	return out, nil
 }
 
-func (l *sealLayer) addTeam(cache, team string) error {
+func (l *layer) addTeam(cache, team string) error {
 	f, err := openRecipients(cache, team)
 	if err != nil {
 		return err
