@@ -34,6 +34,8 @@ func spoolRows(path string, q archive.Query, now time.Time) (rows []archive.Row)
 	return slices.CompactFunc(rows, func(a, b archive.Row) bool { return a.Name == b.Name }) // it moved while we looked
 }
 
+// newestFirst is the order of the lists, in which one of the spool and its delivery
+// are equal: it has no path in the archive yet.
 func newestFirst(a, b archive.Row) int {
 	return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(b.ID, a.ID))
 }

@@ -3,11 +3,9 @@
 package archive
 
 import (
-	"cmp"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"net/url"
@@ -98,27 +96,6 @@ CREATE TABLE heads (sha256 TEXT PRIMARY KEY, host TEXT NOT NULL, sequence INTEGE
 CREATE TABLE awaited (host TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (host, sha256)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE docs USING fts5(text, about, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 2");
 `
-
-// OpenIndex opens the index. When create is set it makes one where there is
-// none, and makes that of another version anew; Update then fills it. A missing
-// index is fs.ErrNotExist.
-func OpenIndex(path string, create bool) (*Index, error) {
-	if create {
-		if err := createFile(path); err != nil {
-			return nil, err
-		}
-	} else if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("open the index: %w", err)
-	}
-	ix, err := openIndex(path)
-	if errors.Is(err, errOldSchema) && create {
-		return renewOld(path)
-	}
-	if err != nil {
-		return nil, hint.Add(fmt.Errorf("open the index %q: %w", path, err), "the index is derived: delete it, and \"castgate index\" makes it anew")
-	}
-	return ix, nil
-}
 
 // createFile makes the file before SQLite does: it holds what was on screens,
 // so only its owner and the group of its directory may read it. The group may
@@ -329,28 +306,6 @@ func (ix *Index) List(q Query) iter.Seq2[Row, error] {
 			yield(Row{}, fmt.Errorf("read the index: %w", err))
 		}
 	}
-}
-
-// Open opens the one recording of that name, unpacked; fs.ErrNotExist when the
-// index has none.
-func (ix *Index) Open(s *Store, n Name) (io.ReadCloser, error) {
-	if !IsID(n.ID) {
-		return nil, fs.ErrNotExist
-	}
-	found, err := fewOf(ix.db, n)
-	for i := range found.entries {
-		e := &found.entries[i]
-		if *e, _, err = s.ReadManifest(e.Path); err != nil {
-			return nil, err
-		}
-	}
-	switch len(found.entries) {
-	case 0:
-		return nil, cmp.Or(err, fs.ErrNotExist)
-	case 1:
-		return s.Open(found.entries[0], nil)
-	}
-	return nil, found.several(n.String())
 }
 
 // Count returns how many recordings there are, and how many of those that can

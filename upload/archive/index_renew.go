@@ -15,6 +15,27 @@ import (
 	"castgate/upload/hint"
 )
 
+// OpenIndex opens the index. When create is set it makes one where there is
+// none, and makes that of another version anew; Update then fills it. A missing
+// index is fs.ErrNotExist.
+func OpenIndex(path string, create bool) (*Index, error) {
+	if create {
+		if err := createFile(path); err != nil {
+			return nil, err
+		}
+	} else if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open the index: %w", err)
+	}
+	ix, err := openIndex(path)
+	if errors.Is(err, errOldSchema) && create {
+		return renewOld(path)
+	}
+	if err != nil {
+		return nil, hint.Add(fmt.Errorf("open the index %q: %w", path, err), "the index is derived: delete it, and \"castgate index\" makes it anew")
+	}
+	return ix, nil
+}
+
 // RenewIndex makes the index anew, with what the old one, of whatever version,
 // remembers of the ends of the chains, which is not derived. The new one is made
 // beside it and takes its place when it has them: whatever fails before then
@@ -169,4 +190,18 @@ func removeAll(paths ...string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Claims returns the ids that several recordings have in the index at path; none
+// when there is no index.
+func Claims(path string) ([]*ClaimedError, error) {
+	ix, err := OpenIndex(path, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer ix.Close()
+	return ix.Claims()
 }

@@ -101,6 +101,22 @@ func (q Query) dates() (since, until string) {
 	return since, until
 }
 
+// idDates returns the days on which a session with such an id began: a UUIDv7
+// begins with 48 bits of milliseconds since 1970 (RFC 9562 section 5.7).
+func idDates(prefix string) (since, until time.Time, ok bool) {
+	digits := strings.ReplaceAll(prefix, "-", "")
+	if len(digits) > 12 {
+		digits = digits[:12]
+	}
+	low := digits + strings.Repeat("0", 12-len(digits))
+	high := digits + strings.Repeat("f", 12-len(digits))
+	var a, b int64
+	if _, err := fmt.Sscanf(low+" "+high, "%x %x", &a, &b); err != nil || len(digits) == 0 {
+		return time.Time{}, time.Time{}, false
+	}
+	return time.UnixMilli(a).UTC(), time.UnixMilli(b).UTC(), true
+}
+
 // ParseTime reads what a person writes for a time: a date, with or without a
 // time of day, in the local zone, RFC 3339, or how long ago: 90m, 24h, 7d.
 func ParseTime(s string, now time.Time) (time.Time, error) {

@@ -3,7 +3,6 @@
 package archive
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"castgate/upload/hint"
 	"castgate/upload/manifest"
@@ -39,42 +37,6 @@ func OpenDir(dir string) (*Store, error) {
 	}
 	return &Store{root.FS(), dir}, nil
 }
-
-// Entry is a recording of a Store.
-type Entry struct {
-	Path     string // of the manifest
-	Manifest *manifest.Manifest
-	Hash     string // SHA-256 of the manifest
-
-	State manifest.State // "": it is in the archive, and the manifest tells
-}
-
-// Status is the state of the recording.
-func (e Entry) Status() manifest.State { return cmp.Or(e.State, e.Manifest.State()) }
-
-// base is the path of its objects without their suffix.
-func (e Entry) base() string { return strings.TrimSuffix(e.Path, manifest.JSONSuffix) }
-
-// sameAs says that e and o are one recording, which came by two ways: the same
-// manifest in two places of its host's. In another host's it is a copy, that may
-// have nothing beside it.
-func (e Entry) sameAs(o Entry) bool {
-	return e.Hash == o.Hash && e.Manifest.Belongs(e.Path) && o.Manifest.Belongs(o.Path)
-}
-
-// Name is what it is called: by its place, never by what its manifest says.
-func (e Entry) Name() Name {
-	if e.Path == "" { // it is not delivered yet
-		host, _ := manifest.Element(e.Manifest.Session.Host)
-		return Name{ID: e.Manifest.Session.ID, Host: host}
-	}
-	n := NameAt(e.base())
-	n.Place = ""
-	return n
-}
-
-// Stored is the path of the recording itself.
-func (e Entry) Stored() string { return path.Dir(e.Path) + "/" + e.Manifest.Stored.Name }
 
 // ReadManifest reads a manifest and its bytes.
 func (s *Store) ReadManifest(p string) (Entry, []byte, error) {
@@ -240,91 +202,4 @@ func (s *Store) dirs(parent, only string) iter.Seq2[string, error] {
 			}
 		}
 	}
-}
-
-// Find returns the one recording of that name.
-func (s *Store) Find(name string) (Entry, error) {
-	n, ok := ParseName(name)
-	if !ok {
-		return Entry{}, hint.Add(fmt.Errorf("%q is no recording's id", name), "castgate ls lists the ids")
-	}
-	found, err := s.named(n)
-	switch all := found.entries; {
-	case err != nil:
-		return Entry{}, fmt.Errorf("recording %q: %w", name, err)
-	case len(all) == 0:
-		return Entry{}, hint.Add(fmt.Errorf("recording %q is not in the archive %q", name, s.Name), "castgate ls lists what is there")
-	case len(all) == 1 && !found.more:
-		return all[0], nil
-	}
-	return Entry{}, found.several(name)
-}
-
-// several is the error of a name that is not one recording's.
-func (f *few) several(name string) error {
-	one := f.entries[0].Manifest.Session.ID
-	if !slices.ContainsFunc(f.entries, func(e Entry) bool { return e.Manifest.Session.ID != one }) {
-		return f.claim(one)
-	}
-	return hint.Add(fmt.Errorf("recording %q: more than one id begins so: %s", name, listed(f.names(), f.more)), "write more of the id")
-}
-
-// named returns recordings of a name. An id begins with the time at which it
-// was made; only when nothing is found thereabouts is the whole store gone
-// through. The error is why nothing was found, where that is not all.
-func (s *Store) named(n Name) (found few, err error) {
-	for _, near := range []bool{true, false} {
-		if found, err = s.search(n, near); len(found.entries) > 0 {
-			return found, nil
-		}
-	}
-	return found, err
-}
-
-// Named returns recordings of a name, two of each host at most: near are those
-// that began when the time within the id says.
-func (s *Store) Named(n Name, near bool) []Entry {
-	found, _ := s.search(n, near)
-	return found.entries
-}
-
-func (s *Store) search(n Name, near bool) (found few, err error) {
-	for e, failed := range s.Walk(Query{ID: n.ID, Dir: n.Host, near: near}) {
-		switch {
-		case failed != nil:
-			err = failed
-		case n.Means(e.base()) && !slices.ContainsFunc(found.entries, e.sameAs):
-			found.add(e)
-		}
-		if found.full() {
-			break
-		}
-	}
-	return found, err
-}
-
-// SameID returns the other recordings that have the id of e, wherever they are.
-func (s *Store) SameID(e Entry) (others []Entry) {
-	for o, err := range s.Walk(Query{ID: e.Manifest.Session.ID}) {
-		if err == nil && o.Path != e.Path && !o.sameAs(e) {
-			others = append(others, o)
-		}
-	}
-	return others
-}
-
-// idDates returns the days on which a session with such an id began: a UUIDv7
-// begins with 48 bits of milliseconds since 1970 (RFC 9562 section 5.7).
-func idDates(prefix string) (since, until time.Time, ok bool) {
-	digits := strings.ReplaceAll(prefix, "-", "")
-	if len(digits) > 12 {
-		digits = digits[:12]
-	}
-	low := digits + strings.Repeat("0", 12-len(digits))
-	high := digits + strings.Repeat("f", 12-len(digits))
-	var a, b int64
-	if _, err := fmt.Sscanf(low+" "+high, "%x %x", &a, &b); err != nil || len(digits) == 0 {
-		return time.Time{}, time.Time{}, false
-	}
-	return time.UnixMilli(a).UTC(), time.UnixMilli(b).UTC(), true
 }

@@ -39,18 +39,16 @@ type Archive interface {
 	Unnamed(ctx context.Context, since time.Time) (map[string]int, error)
 }
 
-// Recording is one recording of the archive.
+// Recording is one recording of the archive. One that arrives has the path that it
+// will have, and no hash.
 type Recording struct {
-	Manifest *manifest.Manifest
+	archive.Entry
 	Host     string // the directory's name: the certificate's, where the archive received it
-	State    manifest.State
 	Signed   bool
 	Verified bool // the page has checked it since it began
 	Claimed  bool // another recording has the same id
 
-	base  string // path of its objects without their suffix: what tells it from every other
-	hash  string // SHA-256 of the manifest; "" while it arrives
-	twice bool   // its host has given the id to another, too
+	twice bool // its host has given the id to another, too
 }
 
 // Several is a name that more than one recording has.
@@ -70,7 +68,7 @@ func (r Recording) ID() string { return r.Manifest.Session.ID }
 // Name is the recording's name: its id and its host; where that host has given
 // the id to another recording as well it says which.
 func (r Recording) Name() string {
-	n := archive.NameAt(r.base)
+	n := archive.NameAt(r.Base())
 	if !r.twice {
 		n.Place = ""
 	}
@@ -93,7 +91,7 @@ func (r Recording) key() string {
 	if err != nil {
 		return "" // none that was read
 	}
-	return manifest.Hash(append([]byte(r.base+"\n"), text...))
+	return manifest.Hash(append([]byte(r.Base()+"\n"), text...))
 }
 
 // Hit is a line of a screen that has the words that were searched for.
@@ -134,5 +132,5 @@ func (q Query) query() archive.Query {
 
 // Matches reports whether r is among what q selects, Before aside.
 func (q Query) Matches(r Recording) bool {
-	return q.query().Takes(archive.Entry{Path: r.base + manifest.JSONSuffix, Manifest: r.Manifest, State: r.State})
+	return q.query().Takes(r.Entry)
 }

@@ -14,7 +14,6 @@ import (
 	"unicode"
 
 	"castgate/upload/archive"
-	"castgate/upload/manifest"
 )
 
 // Indexed is a Directory that is listed and searched through an index, which
@@ -67,7 +66,7 @@ func (x *Indexed) list(ctx context.Context, q Query, f archive.Query, after *Rec
 			return rows, err
 		}
 		if after != nil && row.Start.Equal(after.Manifest.Start) &&
-			cmp.Or(cmp.Compare(row.ID, after.ID()), cmp.Compare(row.Path, after.base+manifest.JSONSuffix)) >= 0 {
+			cmp.Or(cmp.Compare(row.ID, after.ID()), cmp.Compare(row.Path, after.Path)) >= 0 {
 			continue
 		}
 		rec, err := x.read(row.Path)
@@ -88,7 +87,7 @@ func (x *Indexed) list(ctx context.Context, q Query, f archive.Query, after *Rec
 // id "*".
 func (x *Indexed) arriving(id string) []Recording {
 	return slices.DeleteFunc(x.live(id), func(r Recording) bool {
-		_, err := x.read(r.base + manifest.JSONSuffix)
+		_, err := x.read(r.Path)
 		return err == nil
 	})
 }
