@@ -105,6 +105,20 @@ type storeError struct{ err error }
 func (e *storeError) Error() string { return e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
+// newSum counts and hashes what is stored. Its errors are the store's, not the
+// sender's.
+func newSum(w io.Writer) *manifest.Hasher { return manifest.NewHasher(storeWriter{w}) }
+
+type storeWriter struct{ io.Writer }
+
+func (s storeWriter) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	if err != nil {
+		err = &storeError{err}
+	}
+	return n, err
+}
+
 // A body must keep coming: something within readPause, and after grace
 // minRate bytes a second on average. A slow body holds a place that others
 // could use.
