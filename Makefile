@@ -74,7 +74,7 @@ docs/processes.svg: docs/processes.dot
 bench: ## castgate beside its peers; writes BENCHMARKS.md (root, 25 min; BENCHFLAGS='-only keys' prints one part)
 	.ci/deps asciinema tlog ttyrec sudo bsdutils
 	mkdir -p .build
-	test -x .build/versitygw || CASTGATE_TEST_ALL=1 go test ./upload -run 'TestTheRealS3TakesIt$$/versitygw' -count 1
+	test -x .build/versitygw || CASTGATE_TEST_ALL=1 go test ./upload/target -run 'TestTheRealS3TakesIt$$/versitygw' -count 1
 	go test -tags bench ./packaging/bench -run TestBench -count 1 -timeout 3h -v -args $(BENCHFLAGS) | tee .build/bench
 	$(if $(PART),,$(MAKE) bench-archive RECORDINGS=$(or $(RECORDINGS),20000) | tee -a .build/bench)
 	grep -q '^(end of the report)$$' .build/bench

@@ -55,12 +55,17 @@ var arrows = map[string][]string{
 		"wrap/account", "wrap/asciicast", "wrap/config", "wrap/guard", "wrap/hint", "wrap/record", "wrap/restrict", "wrap/setgid",
 		"wrap/spool", "wrap/terminal", "wrap/transfer",
 	},
-	"wrap/once":       {"wrap/account", "wrap/asciicast", "wrap/record", "wrap/terminal", "wrap/transfer"},
-	"upload/manifest": {"wrap/asciicast"}, // the format that upload writes and the archive reads
-	"upload/client":   {},
-	"upload/bucket":   {"upload/client", "upload/manifest"},
-	"upload":          {"upload/bucket", "upload/client", "upload/manifest", "wrap/asciicast", "wrap/spool"},
-	"upload/archive":  {"upload/archive/", "upload/manifest", "wrap/asciicast"},
+	"wrap/once":         {"wrap/account", "wrap/asciicast", "wrap/record", "wrap/terminal", "wrap/transfer"},
+	"upload/manifest":   {"wrap/asciicast"}, // the format that upload writes and the archive reads
+	"upload/client":     {},
+	"upload/hint":       {},
+	"upload/bucket":     {"upload/client", "upload/manifest"},
+	"upload/store":      {"upload/client", "upload/manifest"},
+	"upload/seal":       {"upload/hint", "upload/manifest"},
+	"upload/target":     {"upload/bucket", "upload/client", "upload/hint", "upload/manifest", "upload/store", "wrap/asciicast"},
+	"upload":            {"upload/client", "upload/hint", "upload/manifest", "upload/seal", "upload/store", "upload/target", "wrap/asciicast", "wrap/spool"},
+	"upload/uploadtest": {"upload/", "wrap/asciicast"},
+	"upload/archive":    {"upload/archive/", "upload/hint", "upload/manifest", "upload/store", "wrap/asciicast"},
 }
 
 // maxFiles is how many files a package below keys may have, tests aside: more than

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"castgate/upload/manifest"
+	"castgate/upload/target"
 )
 
 // Delivered returns what the journal in the directory state knows to have come
@@ -18,7 +19,7 @@ func Delivered(state, archive string) ([]manifest.Known, error) {
 	}
 	var all []manifest.Known
 	for _, d := range l.recent {
-		r, ok := d.Receipts[(&dirTarget{archive}).Name()]
+		r, ok := d.Receipts[target.DirName(archive)]
 		if !ok {
 			continue
 		}

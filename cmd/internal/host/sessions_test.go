@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"castgate/upload"
+	"castgate/upload/target"
 	"castgate/wrap/asciicast"
 	wrapconfig "castgate/wrap/config"
 )
@@ -44,7 +44,7 @@ func journaled(t *testing.T, lines map[string]string) *Host {
 		put(t, filepath.Join(dir, of), string(text)+"\n", 0o644)
 	}
 	h := &Host{ctx: t.Context(), Wrap: wrapconfig.Config{Spool: filepath.Join(dir, "spool")}}
-	h.Upload.Targets = []upload.TargetConfig{{Dir: &upload.DirConfig{Path: filepath.Join(dir, "archive")}}}
+	h.Upload.Targets = []target.Config{{Dir: &target.DirConfig{Path: filepath.Join(dir, "archive")}}}
 	return h
 }
 

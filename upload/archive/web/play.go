@@ -13,6 +13,7 @@ import (
 
 	"castgate/upload/archive"
 	"castgate/upload/archive/screen"
+	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
 
@@ -53,7 +54,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PathValue("file")
-	if rec.Arriving() || rec.State == Sealed {
+	if rec.Arriving() || rec.State == manifest.StateSealed {
 		s.notFound(w, r)
 		return
 	}
@@ -168,7 +169,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	f := &follower{w: w, ctl: http.NewResponseController(w)}
 	tail := &tail{in: in, caughtUp: f.snapshot, wait: f.wait(r), over: func() bool {
 		now, err := s.archive.Get(r.Context(), rec.Name())
-		return err != nil || now.State != Live
+		return err != nil || now.State != manifest.StateLive
 	}}
 	if err := f.run(tail); err != nil && r.Context().Err() == nil {
 		s.log.Info("page", "path", r.URL.Path, "who", who(r).Name, "why", err.Error())

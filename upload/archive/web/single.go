@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"castgate/upload/archive"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -57,7 +58,7 @@ func WriteSingle(ctx context.Context, w io.Writer, in io.Reader) error {
 	if facts.Header.Session != nil {
 		m.Session = manifest.Session(*facts.Header.Session)
 	}
-	return writeSingle(ctx, w, Recording{Manifest: m, Host: m.Session.Host}, raw)
+	return writeSingle(ctx, w, Recording{Entry: archive.Entry{Manifest: m}, Host: m.Session.Host}, raw)
 }
 
 // writeSingle writes the page of a recording's bytes.
