@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"castgate/keys/hint"
 	"castgate/keys/known"
 	"castgate/keys/userdb"
+	"castgate/wrap/hint"
 )
 
 // Accounts writes user records for the members of "teams" who have no account

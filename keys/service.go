@@ -9,11 +9,11 @@ import (
 	"os"
 
 	"castgate/keys/files"
-	"castgate/keys/hint"
 	"castgate/keys/known"
 	"castgate/keys/local"
 	"castgate/keys/owners"
 	"castgate/keys/settings"
+	"castgate/wrap/hint"
 )
 
 // Service answers sshd. It is made for one question and holds no state of its
@@ -64,7 +64,7 @@ func (s *Service) rootDir(dir string, mode os.FileMode) (*files.Dir, error) {
 		return nil, s.Known.Why
 	}
 	if uid, err := local.Host().UID(settings.User); err != nil || cache.UID != 0 && cache.UID != uid {
-		return nil, hint.Add(fmt.Errorf("the cache %q belongs to uid %d", cache.Path, cache.UID), "chown -R %s %s", settings.User, cache.Path)
+		return nil, hint.Addf(fmt.Errorf("the cache %q belongs to uid %d", cache.Path, cache.UID), "chown -R %s %s", settings.User, cache.Path)
 	}
 	d, err := files.Make(dir, mode, -1)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Service) rootDir(dir string, mode os.FileMode) (*files.Dir, error) {
 	}
 	if d.UID != 0 {
 		d.Close()
-		return nil, hint.Add(fmt.Errorf("%q belongs to uid %d", dir, d.UID), "chown root %s", dir)
+		return nil, hint.Addf(fmt.Errorf("%q belongs to uid %d", dir, d.UID), "chown root %s", dir)
 	}
 	return d, nil
 }

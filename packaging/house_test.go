@@ -24,19 +24,18 @@ const module = "castgate"
 // arrows are the imports of our own packages that docs/architecture.md shows.
 // Commands may import all of it and so are not listed.
 var arrows = map[string][]string{
-	"cmd/internal/cli":    {},
+	"cmd/internal/cli":    {"wrap/hint"},
 	"cmd/internal/config": {"wrap/nearest"},
-	"keys/hint":           {},
-	"keys/files":          {"keys/hint"},
+	"keys/files":          {"wrap/hint"},
 	"keys/local":          {},
 	"keys/prepared":       {},
-	"keys/pubkey":         {"keys/hint", "wrap/restrict"}, // which reads authorized_keys as sshd does
-	"keys/settings":       {"keys/hint", "keys/pubkey"},
-	"keys/known":          {"keys/files", "keys/hint", "keys/local", "keys/pubkey", "keys/settings"},
-	"keys/owners":         {"keys/files", "keys/hint", "keys/known", "keys/local", "keys/prepared", "keys/settings"},
+	"keys/pubkey":         {"wrap/hint", "wrap/restrict"}, // which reads authorized_keys as sshd does
+	"keys/settings":       {"wrap/hint", "keys/pubkey"},
+	"keys/known":          {"keys/files", "wrap/hint", "keys/local", "keys/pubkey", "keys/settings"},
+	"keys/owners":         {"keys/files", "wrap/hint", "keys/known", "keys/local", "keys/prepared", "keys/settings"},
 	"keys/userdb":         {"keys/files", "keys/settings"},
-	"keys":                {"keys/files", "keys/hint", "keys/known", "keys/local", "keys/owners", "keys/prepared", "keys/pubkey", "keys/settings", "keys/userdb"},
-	"keys/github":         {"keys", "keys/files", "keys/hint", "keys/known", "keys/local", "keys/pubkey", "keys/settings"},
+	"keys":                {"keys/files", "wrap/hint", "keys/known", "keys/local", "keys/owners", "keys/prepared", "keys/pubkey", "keys/settings", "keys/userdb"},
+	"keys/github":         {"keys", "keys/files", "wrap/hint", "keys/known", "keys/local", "keys/pubkey", "keys/settings"},
 	"keys/githubtest":     {},
 	"wrap/asciicast":      {},
 	"wrap/hint":           {},
@@ -58,14 +57,13 @@ var arrows = map[string][]string{
 	"wrap/once":         {"wrap/account", "wrap/asciicast", "wrap/record", "wrap/terminal", "wrap/transfer"},
 	"upload/manifest":   {"wrap/asciicast"}, // the format that upload writes and the archive reads
 	"upload/client":     {},
-	"upload/hint":       {},
 	"upload/bucket":     {"upload/client", "upload/manifest"},
 	"upload/store":      {"upload/client", "upload/manifest"},
-	"upload/seal":       {"upload/hint", "upload/manifest"},
-	"upload/target":     {"upload/bucket", "upload/client", "upload/hint", "upload/manifest", "upload/store", "wrap/asciicast"},
-	"upload":            {"upload/client", "upload/hint", "upload/manifest", "upload/seal", "upload/store", "upload/target", "wrap/asciicast", "wrap/spool"},
+	"upload/seal":       {"wrap/hint", "upload/manifest"},
+	"upload/target":     {"upload/bucket", "upload/client", "wrap/hint", "upload/manifest", "upload/store", "wrap/asciicast"},
+	"upload":            {"upload/client", "wrap/hint", "upload/manifest", "upload/seal", "upload/store", "upload/target", "wrap/asciicast", "wrap/spool"},
 	"upload/uploadtest": {"upload/", "wrap/asciicast"},
-	"upload/archive":    {"upload/archive/", "upload/hint", "upload/manifest", "upload/store", "wrap/asciicast"},
+	"upload/archive":    {"upload/archive/", "wrap/hint", "upload/manifest", "upload/store", "wrap/asciicast"},
 }
 
 // maxFiles is how many files a package below keys may have, tests aside: more than

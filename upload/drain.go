@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"castgate/upload/client"
-	"castgate/upload/hint"
+	"castgate/wrap/hint"
 	"castgate/wrap/spool"
 )
 

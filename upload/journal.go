@@ -13,10 +13,10 @@ import (
 	"sync"
 	"time"
 
-	"castgate/upload/hint"
 	"castgate/upload/manifest"
 	"castgate/upload/store"
 	"castgate/upload/target"
+	"castgate/wrap/hint"
 )
 
 // The journal is what the uploader knows and can't see in the spool: the

@@ -16,9 +16,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/upload/hint"
 	"castgate/upload/seal"
 	"castgate/upload/target"
+	"castgate/wrap/hint"
 	"castgate/wrap/spool"
 )
 

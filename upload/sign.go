@@ -8,8 +8,8 @@ import (
 	"io/fs"
 	"os"
 
-	"castgate/upload/hint"
 	"castgate/upload/manifest"
+	"castgate/wrap/hint"
 )
 
 // loadSigner reads the host's signing key. A key that is configured and missing

@@ -33,7 +33,7 @@ func (s *session) begin(configured bool) error {
 		return nil
 	}
 	if setgid.Mode() == setgid.Plain && !s.config.Plain {
-		return hint.New(
+		return hint.Add(
 			errors.New("castgate-wrap runs without its setgid bit"),
 			"dpkg-statoverride --list /usr/bin/castgate-wrap shows what it should be; a nosuid mount or no_new_privs takes it away; plain: yes in wrap.yaml allows it",
 		)

@@ -34,7 +34,7 @@ func (s *session) askGuard() error {
 		h.Guard = plainGuard(err)
 		s.without()
 		if s.guardRequired() {
-			return hint.New(err, "systemctl start castgate-guard.socket; guard: use in wrap.yaml lets sessions begin without")
+			return hint.Add(err, "systemctl start castgate-guard.socket; guard: use in wrap.yaml lets sessions begin without")
 		}
 		s.log.Warn("guard absent", s.who("why", err.Error())...)
 		go s.callAgain()

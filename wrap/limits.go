@@ -27,7 +27,7 @@ const minDescriptors = 24
 func enoughDescriptors() error {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err == nil && l.Cur < minDescriptors {
-		return hint.New(
+		return hint.Add(
 			fmt.Errorf("only %d descriptors may be open", l.Cur),
 			"something lowers the hard limit: `ulimit -n` in a start-up file, /etc/security/limits.conf, a unit's LimitNOFILE",
 		)

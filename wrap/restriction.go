@@ -29,7 +29,7 @@ func (s *session) restrict() error {
 	}
 	r, err := s.restriction()
 	if err != nil {
-		return hint.New(
+		return hint.Add(
 			fmt.Errorf("which command this login is restricted to can't be told: %w", err),
 			"castgate check names the keys; castgate-wrap(8), RESTRICTED KEYS, says what it takes",
 		)

@@ -14,6 +14,7 @@ import (
 	"castgate/keys/prepared"
 	"castgate/keys/pubkey"
 	"castgate/keys/settings"
+	"castgate/wrap/hint"
 )
 
 // authorized answers sshd. What it prints is written at once and at the end:
@@ -80,7 +81,7 @@ func (c *command) decide(account string, offered *pubkey.Key) (*keys.Decision, e
 		return nil, err
 	}
 	if err := s.See(d); err != nil {
-		c.env.Log.Warn("whose the account is could not be noted", "account", account, "why", err, "hint", cli.HintOf(err))
+		c.env.Log.Warn("whose the account is could not be noted", "account", account, "why", err, "hint", hint.Of(err))
 	}
 	if err := s.Prepare(account); err != nil {
 		c.env.Log.Warn("no finished answer", "account", account, "why", err)

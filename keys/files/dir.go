@@ -14,7 +14,7 @@ import (
 	"os"
 	"syscall"
 
-	"castgate/keys/hint"
+	"castgate/wrap/hint"
 )
 
 // Dir is an open directory. Without one (nil) nothing is kept, and nothing is
@@ -69,7 +69,7 @@ func (d *Dir) trusted() error {
 		return hint.Add(fmt.Errorf("%q belongs to uid %d", d.Path, d.UID), "run it as root or as castgate-keys")
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		return hint.Add(fmt.Errorf("%q may be written by others (mode %04o)", d.Path, info.Mode().Perm()), "chmod 0755 %s", d.Path)
+		return hint.Addf(fmt.Errorf("%q may be written by others (mode %04o)", d.Path, info.Mode().Perm()), "chmod 0755 %s", d.Path)
 	}
 	return nil
 }

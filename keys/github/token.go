@@ -10,8 +10,8 @@ import (
 	"os"
 	"strings"
 
-	"castgate/keys/hint"
 	"castgate/keys/known"
+	"castgate/wrap/hint"
 )
 
 // unreadable gives the error of a secret's file the advice that mends it.
@@ -19,7 +19,7 @@ func unreadable(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return hint.Add(err, "run it as root or as castgate-keys, who reads it as a member of the file's group")
 	}
-	return hint.Add(err, "write it there, then chown root:castgate-keys %s && chmod 0640 %s", path, path)
+	return hint.Addf(err, "write it there, then chown root:castgate-keys %s && chmod 0640 %s", path, path)
 }
 
 // maxToken bounds the token file; GitHub's longest tokens have 255 characters.

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"castgate/keys/files"
-	"castgate/keys/hint"
 	"castgate/keys/local"
 	"castgate/keys/settings"
+	"castgate/wrap/hint"
 )
 
 // Store is what is known, as the cache keeps it:
@@ -57,7 +57,7 @@ func Open(c *settings.Config) *Store {
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &path) && path.Op == "mkdir":
-		err = hint.Add(fmt.Errorf("make the cache: %w", err), "systemd-tmpfiles --create makes it, or: install -d -o castgate-keys %s", c.Cache.Dir)
+		err = hint.Addf(fmt.Errorf("make the cache: %w", err), "systemd-tmpfiles --create makes it, or: install -d -o castgate-keys %s", c.Cache.Dir)
 	case err != nil:
 		err = fmt.Errorf("open the cache: %w", err)
 	}

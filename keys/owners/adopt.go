@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"castgate/keys/hint"
+	"castgate/wrap/hint"
 )
 
 // Unadopted reports whether accounts open by it.
@@ -43,6 +43,6 @@ func (r *Registry) nothingKnown() error {
 	if logins, err := r.store.Logins(); err != nil || len(logins) > 0 {
 		return err
 	}
-	return hint.Add(fmt.Errorf("no account is taken over: the cache %q is empty", r.conf.Cache.Dir),
+	return hint.Addf(fmt.Errorf("no account is taken over: the cache %q is empty", r.conf.Cache.Dir),
 		"an account that opened by its name alone opens in the group %s, or pinned by castgate-keys pin ACCOUNT LOGIN", peopleGroup)
 }

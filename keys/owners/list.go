@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"castgate/keys/hint"
 	"castgate/keys/known"
 	"castgate/keys/local"
 	"castgate/keys/prepared"
 	"castgate/keys/settings"
+	"castgate/wrap/hint"
 )
 
 // Owner is whom an account knows by name.

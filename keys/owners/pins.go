@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"castgate/keys/files"
-	"castgate/keys/hint"
 	"castgate/keys/known"
 	"castgate/keys/prepared"
 	"castgate/keys/settings"
+	"castgate/wrap/hint"
 )
 
 // An account belongs to a person, whom GitHub's numeric id names: a login may
@@ -197,7 +197,7 @@ func (s *pins) adopted() bool {
 
 func (s *pins) fault(err error) error {
 	if errors.Is(err, fs.ErrNotExist) && s.dir != settings.DefaultState {
-		err = hint.Add(err, "install -d %[1]s %[1]s/people && install -d -o %[2]s %[1]s/seen", s.dir, settings.User)
+		err = hint.Addf(err, "install -d %[1]s %[1]s/people && install -d -o %[2]s %[1]s/seen", s.dir, settings.User)
 	}
 	return &known.Fault{Class: known.Unkept, Op: fmt.Sprintf("look into %q for whose an account is", s.dir), Err: err}
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"castgate/keys/hint"
+	"castgate/wrap/hint"
 	"castgate/wrap/restrict"
 )
 

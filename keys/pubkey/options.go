@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"castgate/keys/hint"
+	"castgate/wrap/hint"
 )
 
 // sshd skips a line with an option it doesn't know (auth-options.c), which
@@ -38,7 +38,7 @@ func CheckOptions(s string) error {
 			known, list = valueOptions, "with a value"
 		}
 		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, opt) }) {
-			return hint.Add(fmt.Errorf("options %q: %q is not an option %s", s, opt, list),
+			return hint.Addf(fmt.Errorf("options %q: %q is not an option %s", s, opt, list),
 				"known are %s and %s=\"...\"", strings.Join(plainOptions, ", "), strings.Join(valueOptions, "=\"...\", "))
 		}
 		rest = tail

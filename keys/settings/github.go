@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"castgate/keys/hint"
+	"castgate/wrap/hint"
 )
 
 // GitHub says where the organisation is and how to ask about it.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"castgate/keys/hint"
+	"castgate/wrap/hint"
 )
 
 // The names below become parts of URLs and of file names, so they are checked

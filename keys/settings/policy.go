@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"castgate/keys/hint"
 	"castgate/keys/pubkey"
+	"castgate/wrap/hint"
 )
 
 // Policy says which keys of a member may be used, and with which options.

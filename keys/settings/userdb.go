@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"castgate/keys/hint"
+	"castgate/wrap/hint"
 )
 
 // Userdb configures "refresh -accounts": accounts for members that nobody has

@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"castgate/keys/hint"
 	"castgate/keys/pubkey"
+	"castgate/wrap/hint"
 )
 
 // Validate refuses what could not work, or would work otherwise than meant.
@@ -131,7 +131,7 @@ func checkFrom(s string) error {
 		return fmt.Errorf("from: %q is neither an address nor a network", s)
 	}
 	if p != p.Masked() {
-		return hint.Add(fmt.Errorf("from: %q has bits beyond its mask", s), "sshd would refuse it: write %s", p.Masked())
+		return hint.Addf(fmt.Errorf("from: %q has bits beyond its mask", s), "sshd would refuse it: write %s", p.Masked())
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"castgate/upload/hint"
 	"castgate/upload/manifest"
+	"castgate/wrap/hint"
 )
 
 // few stands for all the recordings that one name has: a host may give an id as

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"castgate/upload/hint"
+	"castgate/wrap/hint"
 )
 
 // Find returns the one recording of that name.

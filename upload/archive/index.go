@@ -20,8 +20,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
-	"castgate/upload/hint"
 	"castgate/upload/manifest"
+	"castgate/wrap/hint"
 )
 
 // Index is what makes a large archive quick to list and search: a SQLite file

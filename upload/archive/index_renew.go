@@ -12,7 +12,7 @@ import (
 	"os"
 	"syscall"
 
-	"castgate/upload/hint"
+	"castgate/wrap/hint"
 )
 
 // OpenIndex opens the index. When create is set it makes one where there is

@@ -16,8 +16,8 @@ import (
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
 
-	"castgate/upload/hint"
 	"castgate/upload/manifest"
+	"castgate/wrap/hint"
 )
 
 const (

@@ -13,8 +13,8 @@ import (
 	"slices"
 	"strings"
 
-	"castgate/upload/hint"
 	"castgate/upload/manifest"
+	"castgate/wrap/hint"
 )
 
 // Store is the recordings, wherever they are: a directory, or a bucket that is

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"castgate/upload/hint"
+	"castgate/wrap/hint"
 )
 
 // teamPrefix begins a recipient that stands for the keys of a GitHub team's

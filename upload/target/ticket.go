@@ -14,8 +14,8 @@ import (
 
 	"castgate/upload/bucket"
 	"castgate/upload/client"
-	"castgate/upload/hint"
 	"castgate/upload/manifest"
+	"castgate/wrap/hint"
 )
 
 // ticket puts objects into a bucket without a credential. For each it

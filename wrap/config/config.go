@@ -79,7 +79,7 @@ func Read(path string) (Config, error) {
 	}
 	if err := parse(text, &c); err != nil {
 		advice := cmp.Or(hint.Of(err), "castgate-wrap.yaml(5) lists the keys")
-		return c, hint.New(fmt.Errorf("read %q: %w", path, err), advice)
+		return c, hint.Add(fmt.Errorf("read %q: %w", path, err), advice)
 	}
 	return c, nil
 }
@@ -110,7 +110,7 @@ func rootOnly(path string, st *unix.Stat_t) error {
 	if st.Uid == 0 && st.Mode&0o022 == 0 {
 		return nil
 	}
-	return hint.New(
+	return hint.Add(
 		fmt.Errorf("%q may be written by others than root (uid %d, mode %04o)", path, st.Uid, st.Mode&0o7777),
 		fmt.Sprintf("chown root:root %s; chmod go-w %s", path, path),
 	)

@@ -3,7 +3,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,7 +95,7 @@ func unknown(key *yaml.Node, entries []entry) error {
 		known[i] = e.key
 	}
 	if near := nearest.To(strings.ToLower(key.Value), known); near != "" {
-		return hint.New(err, fmt.Sprintf("did you mean %q?", near))
+		return hint.Addf(err, "did you mean %q?", near)
 	}
 	return err
 }

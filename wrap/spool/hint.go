@@ -4,7 +4,6 @@ package spool
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 
@@ -17,11 +16,11 @@ import (
 func advise(err error, path string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return hint.New(err, fmt.Sprintf("systemd-tmpfiles --create castgate.conf makes %s", path))
+		return hint.Addf(err, "systemd-tmpfiles --create castgate.conf makes %s", path)
 	case errors.Is(err, fs.ErrPermission):
-		return hint.New(err, fmt.Sprintf("%s and its directories belong to root:castgate, and castgate-wrap is setgid castgate: castgate check says what is wrong", path))
+		return hint.Addf(err, "%s and its directories belong to root:castgate, and castgate-wrap is setgid castgate: castgate check says what is wrong", path)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return hint.New(err, fmt.Sprintf("make room on the file system of %s, or raise the user's quota there", path))
+		return hint.Addf(err, "make room on the file system of %s, or raise the user's quota there", path)
 	}
 	return err
 }

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/cmd/internal/cli"
+	"castgate/wrap/hint"
 )
 
 // file is a path with the owner and the mode it must have.
@@ -187,7 +187,7 @@ func (h *Host) homeTree() []Finding {
 
 func yaml(what string, err error) []Finding {
 	if err != nil {
-		return failed(what, err.Error(), cli.HintOf(err))
+		return failed(what, err.Error(), hint.Of(err))
 	}
 	return ok(what)
 }
