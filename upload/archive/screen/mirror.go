@@ -5,6 +5,7 @@ package screen
 import (
 	"bytes"
 	"unicode"
+	"unicode/utf8"
 
 	"castgate/wrap/asciicast"
 )
@@ -135,10 +136,15 @@ func (t *mirrored) at(x int) cell {
 
 // goTo moves the terminal's cursor.
 func (m *Mirror) goTo(x, y int) {
-	if x != m.x || y != m.y {
+	switch {
+	case x == m.x && y == m.y:
+		return
+	case x == 0 && y == m.y+1:
+		m.p.dst = append(m.p.dst, "\r\n"...)
+	default:
 		m.p.goTo(x, y)
-		m.x, m.y = x, y
 	}
+	m.x, m.y = x, y
 }
 
 // eraseFrom gives the row y the colour of l from the column x on.
@@ -178,12 +184,56 @@ func (m *Mirror) draw(t *mirrored, r *row, y int) {
 			m.eraseFrom(x, y, c.look)
 			return
 		}
+		for m.near(r, x, y) {
+			m.print(r)
+		}
 		m.goTo(x, y)
-		m.p.only(c)
-		if m.x += int(c.width); m.x >= len(r.cells) {
-			m.x = -1
+		m.print(r)
+	}
+}
+
+// near says that the cursor is so little before x that the cells up to there,
+// printed once more, take less than a sequence.
+func (m *Mirror) near(r *row, x, y int) bool {
+	const sequence = len("\x1b[10;10H")
+	if m.y != y || m.x < 0 || m.x >= x || x-m.x >= sequence {
+		return false
+	}
+	for i := m.x; i < x; i++ {
+		if c := &r.cells[i]; c.width != 1 || c.r >= utf8.RuneSelf || c.marks != "" || c.look != m.p.now {
+			return false
 		}
 	}
+	return true
+}
+
+// print prints the cell of r that the cursor is at.
+func (m *Mirror) print(r *row) {
+	c := &r.cells[m.x]
+	m.p.only(c)
+	if m.x += int(c.width); m.x >= len(r.cells) {
+		m.x = -1
+	}
+}
+
+// Cells returns the characters of each row as the other terminal gets them: ""
+// is the second half of a wide one.
+func (s *Screen) Cells() [][]string {
+	all := make([][]string, s.rows)
+	for y, r := range s.b.lines {
+		all[y] = make([]string, s.cols)
+		for x := range all[y] {
+			switch {
+			case r.empty:
+				all[y][x] = " "
+			case r.cells[x].width > 0:
+				p := painter{now: r.cells[x].look}
+				p.only(&r.cells[x])
+				all[y][x] = string(p.dst)
+			}
+		}
+	}
+	return all
 }
 
 // plain says that a cell has nothing but the colour behind it.
@@ -206,6 +256,10 @@ func same(a, b cell) bool {
 func (p *painter) only(c *cell) {
 	p.look(c.look)
 	r := c.r
+	if r >= ' ' && r < 0x7f && c.marks == "" {
+		p.dst = append(p.dst, byte(r))
+		return
+	}
 	switch {
 	case r == 0:
 		r = ' '

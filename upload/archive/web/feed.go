@@ -37,7 +37,7 @@ func (f *feed) run(ev asciicast.Event) {
 	case asciicast.Output:
 		_, _ = f.screen.Write(ev.Data)
 	case asciicast.Resize:
-		if cols, rows, ok := parseSize(ev.Text); ok {
+		if cols, rows, ok := asciicast.ParseSize(ev.Text); ok {
 			f.screen.Resize(cols, rows)
 		}
 	}
@@ -63,12 +63,4 @@ func (f *feed) sync(at time.Duration, now bool, send func(asciicast.Event)) {
 func (f *feed) snapshot() (cols, rows int, init string) {
 	f.cols, f.rows = f.screen.Size()
 	return f.cols, f.rows, string(f.mirror.AppendAll(nil))
-}
-
-func parseSize(p []byte) (cols, rows int, ok bool) {
-	if n, err := fmt.Sscanf(string(p), "%dx%d", &cols, &rows); n != 2 || err != nil {
-		return 0, 0, false
-	}
-	cols, rows = asciicast.Clamp(cols, rows)
-	return cols, rows, true
 }

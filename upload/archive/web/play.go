@@ -150,7 +150,7 @@ func appendClean(dst []byte, enc *asciicast.Encoder, ev asciicast.Event) []byte 
 	case asciicast.Output:
 		return enc.AppendOutput(dst, ev.Time, ev.Text)
 	case asciicast.Resize:
-		cols, rows, _ := parseSize(ev.Text)
+		cols, rows, _ := asciicast.ParseSize(ev.Text)
 		return enc.AppendResize(dst, ev.Time, cols, rows)
 	case asciicast.Marker:
 		return enc.AppendMarker(dst, ev.Time, string(ev.Text))
