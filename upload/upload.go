@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,7 @@ type Uploader struct {
 
 	uidOf      func(user string) (int, bool)
 	complained sync.Map
+	aside      atomic.Int64 // files put aside for good
 	tally      tally
 	counted    time.Time // when the metrics were written
 	signer     *manifest.Signer
