@@ -297,6 +297,7 @@ step('downloads: cast, text, single page; the page works alone', async () => {
   (await import('node:fs')).writeFileSync(file, html);
   await alone.goto(`file://${file}`);
   await alone.waitForSelector('#player .ap-player, #player .ap-wrapper');
+  await until(alone, () => document.querySelector('#player .ap-term-text').textContent.trim() !== ''); // before it is played
   await alone.click('#player');
   await until(alone, () => document.querySelector('#player').innerText.includes('nginx'));
   assert.deepEqual(asked.filter((u) => !u.startsWith('file:') && !u.startsWith('data:') && !u.startsWith('blob:')), []);
