@@ -29,11 +29,11 @@ type screenAt struct {
 	Rows [][]string `json:"rows"`
 }
 
-// TestThePlayerShowsTheScreen compares the player in Chromium with the screen
+// TestBrowserShowsTheScreen compares the player in Chromium with the screen
 // that the transcript is made by, cell by cell: played, sought, and opened at a
 // moment; across sizes, wrapped lines and the borders of segments; and with
 // what "castgate play -at" begins with.
-func TestThePlayerShowsTheScreen(t *testing.T) {
+func TestBrowserShowsTheScreen(t *testing.T) {
 	if os.Getenv("CASTGATE_TEST_WEB") == "" {
 		t.Skip("a browser and node are needed: make test-web")
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 // What the player shows at given moments, cell by cell, played and sought. Run
-// by TestThePlayerShowsTheScreen, which says what castgate's own screen had
+// by TestBrowserShowsTheScreen, which says what castgate's own screen had
 // (in the file CASTGATE_GIVEN).
 
 import { readFileSync } from 'node:fs';
