@@ -127,11 +127,11 @@ func (m *Mirror) scroll() {
 func (t *mirrored) clear(bg colour) { t.cells, t.bg = t.cells[:0], bg }
 
 // at is the cell at x.
-func (t *mirrored) at(x int) cell {
+func (t *mirrored) at(x int) *cell {
 	if len(t.cells) == 0 {
-		return blank(look{bg: t.bg})
+		return &cell{width: 1, look: look{bg: t.bg}}
 	}
-	return t.cells[x]
+	return &t.cells[x]
 }
 
 // goTo moves the terminal's cursor.
@@ -178,7 +178,7 @@ func (m *Mirror) draw(t *mirrored, r *row, y int) {
 	for x := 0; x < len(r.cells); x++ {
 		c := &r.cells[x]
 		switch {
-		case c.width == 0 || same(*c, t.at(x)) && (c.width < 2 || t.at(x+1).width == 0):
+		case c.width == 0 || len(t.cells) > 0 && *c == t.cells[x] || same(c, t.at(x)):
 			continue
 		case x >= end:
 			m.eraseFrom(x, y, c.look)
@@ -242,13 +242,12 @@ func plain(c *cell) bool {
 }
 
 // same says that two cells look the same; concealed text is shown.
-func same(a, b cell) bool {
-	if plain(&a) || plain(&b) {
-		return plain(&a) && plain(&b) && a.look.bg == b.look.bg
+func same(a, b *cell) bool {
+	if plain(a) || plain(b) {
+		return plain(a) && plain(b) && a.look.bg == b.look.bg
 	}
-	a.look.attr &^= conceal
-	b.look.attr &^= conceal
-	return a == b
+	return a.r == b.r && a.width == b.width && a.marks == b.marks &&
+		a.look.fg == b.look.fg && a.look.bg == b.look.bg && (a.look.attr^b.look.attr)&^conceal == 0
 }
 
 // only prints a cell, which takes no more place than it has: what would be

@@ -33,7 +33,7 @@ func (o *other) differs() string {
 		for x := range o.s.cols {
 			w, g := cellAt(want, x), cellAt(got, x)
 			w.marks = strings.ReplaceAll(w.marks, "\u202e", "") // it would turn the text around it
-			if w.width != g.width || w.width > 0 && !same(w, g) {
+			if w.width != g.width || w.width > 0 && !same(&w, &g) {
 				return fmt.Sprintf("row %d, column %d: %+v, want %+v", y, x, g, w)
 			}
 		}
