@@ -31,7 +31,7 @@ test-web: ## the web page in a real browser
 	.ci/deps chromium fonts-dejavu-core
 	command -v npm >/dev/null || .ci/deps nodejs npm
 	upload/archive/web/fetch tests
-	CASTGATE_TEST_WEB=1 go test -count=1 -timeout 10m -run TestBrowser ./upload/archive/web
+	CASTGATE_TEST_WEB=1 go test -count=1 -timeout 20m -run TestBrowser ./upload/archive/web
 
 test: deps build lint test-web ## all but the slow tests (root, for throwaway hosts)
 	CASTGATE_TEST_ALL=1 .ci/test

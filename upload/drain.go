@@ -89,6 +89,10 @@ func (u *Uploader) Once(ctx context.Context) (left int, err error) {
 	}
 }
 
+// Aside returns how many files have been put aside for good: they are not in
+// incoming/ any more, and were delivered nowhere.
+func (u *Uploader) Aside() int { return int(u.aside.Load()) }
+
 // pass walks once through live/ and incoming/ and waits for the deliveries it
 // began. It returns how many recordings it saw in incoming/ (or on their way
 // from there) and whether any of them got further.

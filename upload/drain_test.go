@@ -118,6 +118,9 @@ func TestARefusedRecordingGoesToBadWhenTheOthersHaveIt(t *testing.T) {
 	if left, err := u.Once(t.Context()); left != 0 || err != nil {
 		t.Fatalf("%d left, %v", left, err)
 	}
+	if u.Aside() != 1 {
+		t.Errorf("%d put aside", u.Aside())
+	}
 	got := b.list("spool")
 	if up.count(testID(1)) != 1 || got["bad/"+testID(1)+".cast"] != whole(1) || got["bad/"+testID(1)+".cast.txt"] != "picky: too ugly\n\n" {
 		t.Errorf("the spool has %q", got)

@@ -70,6 +70,7 @@ func (u *Uploader) moveAside(file, why string) bool {
 		u.complainOnce("can't put a file aside", file, err)
 		return to != ""
 	}
+	u.aside.Add(1)
 	u.Log.Error("put aside for good", "file", u.Config.Spool+"/"+spoolBad+"/"+to, "why", why)
 	return true
 }

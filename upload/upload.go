@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"castgate/upload/manifest"
@@ -44,6 +45,7 @@ type Uploader struct {
 
 	uidOf      func(user string) (int, bool)
 	complained sync.Map
+	aside      atomic.Int64 // files put aside for good
 	tally      tally
 	counted    time.Time // when the metrics were written
 	signer     *manifest.Signer

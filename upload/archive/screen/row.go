@@ -59,6 +59,7 @@ type row struct {
 	bg      colour        // of the cells of an empty row
 	wrapped bool          // it continues the row above
 	at      time.Duration // when a character was last put on it
+	changed bool          // since a Mirror looked
 
 	// For the transcript, see lines.go.
 	old   string // what is being written over
@@ -66,15 +67,16 @@ type row struct {
 	shape string // of the last text that was lost for a number
 }
 
-func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l.bg} }
+func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l.bg, changed: true} }
 
 func (r *row) clear(l look) {
-	r.empty, r.bg = true, l.bg
+	r.empty, r.bg, r.changed = true, l.bg, true
 	r.wrapped, r.old, r.shape, r.at = false, "", "", 0
 }
 
 // ink gives an empty row its cells, before it is written on.
 func (r *row) ink() {
+	r.changed = true
 	if !r.empty {
 		return
 	}
@@ -90,6 +92,7 @@ func (r *row) ink() {
 
 // fit gives the row another width.
 func (r *row) fit(cols int) {
+	r.changed = true
 	if r.empty {
 		r.width = cols
 		return
@@ -123,7 +126,7 @@ func (r *row) erase(from, to int, l look) {
 	case from >= to || r.empty && r.bg == l.bg:
 		return
 	case from == 0 && to == r.width:
-		r.empty, r.bg = true, l.bg
+		r.empty, r.bg, r.changed = true, l.bg, true
 		return
 	}
 	r.ink()

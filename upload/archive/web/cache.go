@@ -46,8 +46,12 @@ const (
 )
 
 // cacheDir is within the directory of the cache. Older versions kept what they
-// prepared above it, by what manifests claimed: that goes.
-const cacheDir = "recordings"
+// prepared above it, by what manifests claimed, or in another (olderDir), made
+// for a player that ran the session's output itself: that goes.
+const (
+	cacheDir = "mirrored"
+	olderDir = "recordings"
+)
 
 // NewCache keeps prepared recordings in dir.
 func NewCache(dir string) (*Cache, error) {
@@ -56,7 +60,7 @@ func NewCache(dir string) (*Cache, error) {
 		return nil, err
 	}
 	var stale []string
-	for _, pattern := range []string{dir + "/making-*", dir + "/" + strings.Repeat("[0-9a-f]", 64), c.dir + "/making-*"} {
+	for _, pattern := range []string{dir + "/" + olderDir, dir + "/making-*", dir + "/" + strings.Repeat("[0-9a-f]", 64), c.dir + "/making-*"} {
 		found, _ := filepath.Glob(pattern)
 		stale = append(stale, found...)
 	}
