@@ -8,8 +8,33 @@ import (
 	"castgate/wrap/guard"
 )
 
+// introduce calls the guard for the first time: what it knows is for the header,
+// and the outer terminal is revoked.
+func (s *session) introduce() (guard.Facts, error) {
+	var outer guard.Surrender
+	facts, err := s.hello(outer.Give)
+	revoked, backErr := outer.Back()
+	if backErr != nil {
+		return guard.Facts{}, &fatalError{backErr}
+	}
+	s.typed = outer.Typed
+	if s.tty && revoked != facts.TTYRevoked && err == nil {
+		facts.Refuse = "the guard says of the terminal that it was revoked, and it was not"
+		if revoked {
+			facts.Refuse = "the terminal was hung up by somebody else than the guard"
+		}
+	}
+	s.sized()
+	return facts, err
+}
+
+// fatalError is one after which there is no terminal to go on with.
+type fatalError struct{ error }
+
+func (e *fatalError) Unwrap() error { return e.error }
+
 // hello calls the guard for this session and keeps the connection.
-func (s *session) hello() (guard.Facts, error) {
+func (s *session) hello(give func(master int) error) (guard.Facts, error) {
 	c, err := guard.Connect(guard.Socket, guardTimeout)
 	if err != nil {
 		return guard.Facts{}, err
@@ -18,7 +43,7 @@ func (s *session) hello() (guard.Facts, error) {
 	if s.tty {
 		tty = 0
 	}
-	facts, err := c.Hello(guard.Hello{Session: s.id, Leftovers: s.policy.Leftovers}, tty)
+	facts, err := c.Hello(guard.Hello{Session: s.id, Leftovers: s.policy.Leftovers}, tty, give)
 	if err != nil {
 		return guard.Facts{}, err
 	}
@@ -55,7 +80,7 @@ func (s *session) guardLeft() bool {
 func (s *session) callAgain() {
 	for pause := callAgainFirst; ; pause = min(2*pause, callAgainMost) {
 		time.Sleep(pause)
-		facts, err := s.hello()
+		facts, err := s.hello(nil)
 		if err != nil {
 			continue
 		}
@@ -75,6 +100,6 @@ func (s *session) guarded() bool {
 	if c := s.guard.Load(); c != nil && !c.Ended() {
 		return true
 	}
-	_, err := s.hello()
+	_, err := s.hello(nil)
 	return err == nil
 }

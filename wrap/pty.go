@@ -44,6 +44,7 @@ const drainAfterExit = 1 << 20
 type Terminal struct {
 	Rec   *Recorder
 	Input string // what of the input is recorded: no, echoed, masked, all
+	Typed []byte // what was read of the person's input before
 	Outer Outer
 
 	master, slave int
@@ -137,6 +138,7 @@ func (t *Terminal) copy(c *child) error {
 	if c.reap() {
 		return nil // it ended before anybody listened for SIGCHLD
 	}
+	t.typed(t.Typed)
 	for {
 		fds := t.interest()
 		if _, err := wait(fds[:]); err != nil {
@@ -316,12 +318,16 @@ func (t *Terminal) fromPerson(revents int16) bool {
 		t.inputEnded = true
 		return err == nil && !t.Outer.TTY
 	}
-	if p := t.recorded(t.inBuf[:n]); p != nil && t.Rec.Input(p) != nil {
+	t.typed(t.inBuf[:n])
+	return true
+}
+
+func (t *Terminal) typed(in []byte) {
+	if p := t.recorded(in); p != nil && t.Rec.Input(p) != nil {
 		t.Outer.Wake.set(wakeSync) // the loop asks again and ends the session
 	}
-	t.in = t.inBuf[:n]
+	t.in = in
 	t.give()
-	return true
 }
 
 func (t *Terminal) give() {

@@ -19,7 +19,7 @@ func (s *session) onTerminal() (End, error) {
 	in, out, closeOuter := outerTerminal()
 	defer closeOuter()
 	t := &Terminal{
-		Rec: s.rec, Input: s.policy.Record.Input,
+		Rec: s.rec, Input: s.policy.Record.Input, Typed: s.typed,
 		Outer: Outer{In: in, Out: out, TTY: true, Modes: modes, Size: outerSize, Wake: s.wake},
 	}
 	name, err := t.Open()

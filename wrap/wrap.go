@@ -70,6 +70,7 @@ type session struct {
 	command Program
 	moved   Transfer // what a transfer runs
 	tty     bool
+	typed   []byte // before the terminal was revoked
 	id      string
 	header  asciicast.Header
 	log     *slog.Logger
@@ -227,6 +228,11 @@ func (s *session) describe() {
 			Boot: bootID(), Audit: auditSession(), Version: "castgate " + s.inv.Version,
 		},
 	}
+	s.sized()
+}
+
+// sized puts the terminal's size into the header.
+func (s *session) sized() {
 	if ws, err := outerSize(); s.tty && err == nil {
 		s.header.Term.Cols, s.header.Term.Rows = int(ws.Col), int(ws.Row)
 	}

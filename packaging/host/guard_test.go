@@ -91,7 +91,7 @@ func TestGuardUnderSystemd(t *testing.T) {
 func checkConfined(t *testing.T, h *host.Host, pid string) {
 	t.Helper()
 	status := h.Run("cat", "/proc/"+pid+"/status")
-	for _, want := range []string{"CapPrm:\t0000000000080025", "CapEff:\t0000000000080025", "CapBnd:\t0000000000080025", "CapInh:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
+	for _, want := range []string{"CapPrm:\t0000000004080021", "CapEff:\t0000000000080021", "CapBnd:\t0000000004080021", "CapInh:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
 		if !strings.Contains(status, want) {
 			t.Errorf("the guard's status has no %q:\n%s", want, status)
 		}

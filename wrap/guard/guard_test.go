@@ -47,7 +47,7 @@ func TestHelloAndEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := c.Hello(aHello, -1)
+	facts, err := c.Hello(aHello, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestStoppedGuard(t *testing.T) {
 			break
 		}
 		defer c.Close()
-		if _, err := c.Hello(aHello, -1); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		if _, err := c.Hello(aHello, -1, nil); err == nil || !strings.Contains(err.Error(), "does not answer") {
 			t.Fatalf("got %v", err)
 		}
 	}
@@ -177,14 +177,14 @@ func TestLimitPerUID(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if _, err := c.Hello(aHello, -1); err != nil {
+		if _, err := c.Hello(aHello, -1, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c, err := Connect(path, patience)
 	if err == nil {
 		defer c.Close()
-		_, err = c.Hello(aHello, -1)
+		_, err = c.Hello(aHello, -1, nil)
 	}
 	if err == nil {
 		t.Fatal("one more was served")
@@ -199,7 +199,7 @@ func TestTakeOnlyTerminals(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if _, err := take(int(f.Fd()), uint32(os.Getuid())); err == nil {
+		if err := take(int(f.Fd()), uint32(os.Getuid())); err == nil {
 			t.Errorf("%s was given away", path)
 		}
 	}
@@ -242,7 +242,7 @@ func BenchmarkHello(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := c.Hello(aHello, -1); err != nil {
+		if _, err := c.Hello(aHello, -1, nil); err != nil {
 			b.Fatal(err)
 		}
 		_ = c.Close()
