@@ -3,6 +3,7 @@
 package wrap
 
 import (
+	"cmp"
 	"time"
 
 	"castgate/wrap/guard"
@@ -18,14 +19,23 @@ func (s *session) introduce() (guard.Facts, error) {
 		return guard.Facts{}, &fatalError{backErr}
 	}
 	s.typed = outer.Typed
-	if s.tty && revoked != facts.TTYRevoked && err == nil {
-		facts.Refuse = "the guard says of the terminal that it was revoked, and it was not"
-		if revoked {
-			facts.Refuse = "the terminal was hung up by somebody else than the guard"
-		}
-	}
 	s.sized()
+	if err == nil {
+		prove(&facts, revoked)
+	}
 	return facts, err
+}
+
+// prove holds what the guard says of the terminal to what the recorder has seen.
+func prove(facts *guard.Facts, revoked bool) {
+	switch {
+	case facts.TTYRevoked && !revoked:
+		facts.Refuse = "the guard says that the terminal was revoked, and it was not"
+	case revoked && !facts.TTYRevoked:
+		facts.Refuse = "the terminal was hung up by somebody else than the guard"
+	case facts.TTYTaken && !revoked:
+		facts.Doubt = cmp.Or(facts.Doubt, "the terminal was not revoked") // by one that is older
+	}
 }
 
 // fatalError is one after which there is no terminal to go on with.

@@ -192,6 +192,39 @@ func TestLimitPerUID(t *testing.T) {
 	g.until(t, func() bool { return g.total == maxPerUID })
 }
 
+// TestServeWaits: it does not return while a connection is still seen to, whose
+// sweep would be lost.
+func TestServeWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "guard.sock")
+	l, err := Listen(path, os.Getgid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Guard{RunDir: t.TempDir(), Log: slog.New(slog.DiscardHandler), testOnlyAnyPeer: true, testOnlyLastWords: 100 * time.Millisecond}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(ctx, l) }()
+	for range 20 {
+		c, err := Connect(path, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Hello(aHello, -1, nil); err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.total != 0 {
+		t.Errorf("%d connections are still served", g.total)
+	}
+}
+
 func TestTakeOnlyTerminals(t *testing.T) {
 	for _, path := range []string{"/dev/null", "/dev/zero", t.TempDir()} {
 		f, err := os.Open(path)

@@ -222,6 +222,8 @@ func hangUp(tty int) unix.Errno {
 	if err := unix.IoctlSetInt(tty, unix.TIOCSCTTY, 0); err != nil {
 		return errnoOf(err)
 	}
+	// Left by whoever had it before, it would keep the recorder out.
+	_ = unix.IoctlSetInt(tty, unix.TIOCNXCL, 0)
 	if _, _, errno := unix.Syscall(unix.SYS_VHANGUP, 0, 0, 0); errno != 0 {
 		_ = unix.IoctlSetInt(tty, unix.TIOCNOTTY, 0)
 		return errno

@@ -15,9 +15,9 @@ import (
 //
 //  1. The guard gives it to root, mode 0600: nobody opens it by its name.
 //  2. It offers the recorder sshd's own end of it, the master.
-//  3. The recorder locks the terminal, so that an open that is under way fails,
-//     holds back what the person types, reads what they have typed, and
-//     gives the terminal up as its controlling terminal.
+//  3. The recorder holds back what the person types, gives the terminal up as its
+//     controlling terminal, reads what they have typed, and locks the terminal,
+//     so that an open that is under way fails.
 //  4. A helper of the guard's makes it its own for a moment and hangs it up:
 //     every descriptor that is open on it is dead from then on, wherever it is
 //     kept: in a table, in a socket, registered with an io_uring.

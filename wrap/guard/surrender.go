@@ -36,11 +36,6 @@ func (s *Surrender) Give(master int) (err error) {
 	if s.modes, err = unix.IoctlGetTermios(0, unix.TCGETS); err != nil {
 		return fmt.Errorf("ask for the terminal's modes: %w", err)
 	}
-	// An open that was allowed before the terminal became root's, and is under
-	// way, fails from now on.
-	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 1); err != nil {
-		return fmt.Errorf("lock the terminal: %w", err)
-	}
 	if err := unix.IoctlSetInt(master, unix.TCXONC, unix.TCOOFF); err != nil {
 		return fmt.Errorf("hold back what is typed: %w", err)
 	}
@@ -51,6 +46,11 @@ func (s *Surrender) Give(master int) (err error) {
 		return fmt.Errorf("read what was typed: %w", err)
 	}
 	s.awaitShown()
+	// An open that was allowed before the terminal became root's, and is still
+	// under way, fails from now on.
+	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 1); err != nil {
+		return fmt.Errorf("lock the terminal: %w", err)
+	}
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (s *Surrender) Back() (revoked bool, err error) {
 		}
 		// Another's it stays: it is a terminal all the same, without SIGWINCH.
 		if unix.IoctlSetInt(0, unix.TIOCSCTTY, 0) == nil || time.Now().After(deadline) {
-			_ = unix.SetNonblock(0, false)
+			s.goOn()
 			break
 		}
 	}
@@ -139,10 +139,23 @@ func (s *Surrender) Back() (revoked bool, err error) {
 	return revoked, err
 }
 
-// dead says that a terminal's descriptor was hung up. Nothing is written.
+// dead says that a terminal's descriptor was hung up. Nothing is written. That a
+// write fails is not enough: it does so as well after somebody's open of the
+// locked terminal.
 func dead(fd int) bool {
 	_, err := unix.Write(fd, nil)
-	return err == unix.EIO
+	_, ioctlErr := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
+	return err == unix.EIO && ioctlErr == unix.EIO
+}
+
+// goOn uses the terminal as it was. An open that succeeds takes away what an
+// open of the locked terminal has left (pty_open).
+func (s *Surrender) goOn() {
+	_ = unix.SetNonblock(0, false)
+	_ = unix.IoctlSetPointerInt(s.master, unix.TIOCSPTLCK, 0)
+	if fd, err := openPeer(s.master); err == nil {
+		_ = unix.Close(fd)
+	}
 }
 
 // reopen opens the terminal anew. It is unlocked for as long as that takes.
