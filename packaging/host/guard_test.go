@@ -71,6 +71,15 @@ func TestGuardUnderSystemd(t *testing.T) {
 				t.Errorf("the header has no %s:\n%s", want, header)
 			}
 		}
+		if strings.Contains(header, `"guard":`) {
+			t.Errorf("the guard could not do all it does:\n%s", header)
+		}
+		if out := h.Run("journalctl", "--no-pager", "-u", "castgate-guard"); !strings.Contains(out, "tty_revoked=true") {
+			t.Errorf("the terminal was not revoked:\n%s", out)
+		}
+		x.Resize(100, 30)
+		x.Type("stty size\n")
+		x.Expect("30 100")
 		// The sweep ends what is left, in logind's scope, and nothing of sshd's.
 		x.Type("exit 5\n")
 		if r := x.Wait(); r.Status != 5 {

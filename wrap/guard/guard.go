@@ -78,9 +78,11 @@ func (g *Guard) Serve(ctx context.Context, l *os.File) error {
 	defer stop()
 	g.group = groupOf(l)
 	g.watch(ctx)
-	if err := g.revokers.ready(); err != nil {
-		g.Log.Error("terminals will not be revoked", "why", err)
-	}
+	g.serving.Go(func() {
+		if err := g.revokers.ready(); err != nil {
+			g.Log.Error("terminals will not be revoked", "why", err)
+		}
+	})
 	defer g.revokers.stop()
 	defer g.serving.Wait()
 	for {
