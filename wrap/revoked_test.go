@@ -118,6 +118,11 @@ func TestHelperHangs(t *testing.T) {
 			t.Errorf("%s: status %d, the header says of the guard: %q", name, r.Status, says)
 		}
 	}
+	// One that was killed is no loss.
+	hosttest.Run(t, append([]string{"kill", "-KILL"}, helpers(t, g)...)...)
+	if r, says := login(other.Name); r.Status != 6 || says != "" {
+		t.Errorf("after a kill: status %d, the header says of the guard: %q", r.Status, says)
+	}
 	hosttest.Config(t, "wrap", "guard: require\nlimits: {free: 1MiB}\n")
 	stop()
 	r := hosttest.Do(t, h.Ssh(h.key, h.user.Name, []string{"-tt"}, "echo in"), nil)

@@ -346,6 +346,25 @@ func TestFourCapabilities(t *testing.T) {
 	}
 }
 
+// TestHelpersCapability: a helper can hang terminals up, and nothing else.
+func TestHelpersCapability(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	var helper string
+	hosttest.WaitFor(t, "a helper that has confined itself", func() bool {
+		out, _ := exec("pgrep", "-P", strconv.Itoa(h.guard.PID)).Output() // status 1: none
+		if helper = strings.TrimSpace(string(out)); helper == "" {
+			return false
+		}
+		return strings.Contains(read(t, "/proc/"+helper+"/status"), "CapAmb:\t0000000000000000")
+	})
+	status := read(t, "/proc/"+helper+"/status")
+	for _, want := range []string{"CapPrm:\t0000000004000000", "CapEff:\t0000000004000000", "CapInh:\t0000000000000000", "NoNewPrivs:\t1"} {
+		if !strings.Contains(status, want) {
+			t.Errorf("the helper's status has no %q:\n%s", want, status)
+		}
+	}
+}
+
 const program = "/usr/lib/castgate/castgate-guard"
 
 // TestListen: without systemd it makes its socket itself, as root, and keeps no

@@ -48,24 +48,35 @@ type revoker struct {
 }
 
 var (
+	errLate     = errors.New("it takes too long")
 	errHangs    = errors.New("an earlier terminal of this account is still being hung up")
 	errRevokers = errors.New("too many terminals are being hung up")
 )
 
 // revoke hangs the terminal up. What takes too long goes on by itself, and
 // meanwhile nothing more of this kind is begun for its uid.
-func (r *revokers) revoke(tty int, uid uint32) error {
-	h, err := r.take(uid)
-	if err != nil {
-		return err
+func (r *revokers) revoke(tty int, uid uint32) (err error) {
+	for range maxIdle + 1 { // of those that were idle all may have been killed
+		h, takeErr := r.take(uid)
+		if takeErr != nil {
+			return takeErr
+		}
+		var errno unix.Errno
+		errno, err = h.ask(tty)
+		switch {
+		case err == nil && errno == revoked:
+			r.put(h)
+			return nil
+		case err == nil:
+			r.put(h)
+			return errno
+		case errors.Is(err, errLate):
+			r.abandon(h, uid)
+			return err
+		}
+		r.drop(h)
 	}
-	err = h.ask(tty)
-	if errno := unix.Errno(0); err == nil || errors.As(err, &errno) {
-		r.put(h)
-		return err
-	}
-	r.abandon(h, uid)
-	return fmt.Errorf("hang up: %w", err)
+	return fmt.Errorf("helper: %w", err)
 }
 
 // take returns a helper that has nothing to do.
@@ -110,6 +121,14 @@ func (r *revokers) put(h *revoker) {
 	go h.end()
 }
 
+// drop forgets a helper that has ended.
+func (r *revokers) drop(h *revoker) {
+	h.end()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.total--
+}
+
 // abandon forgets a helper that does not answer. Killed, it ends when the
 // kernel lets it.
 func (r *revokers) abandon(h *revoker, uid uint32) {
@@ -120,10 +139,9 @@ func (r *revokers) abandon(h *revoker, uid uint32) {
 	}
 	r.hangs[uid]++
 	go func() {
-		h.end()
+		r.drop(h)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.total--
 		if r.hangs[uid]--; r.hangs[uid] == 0 {
 			delete(r.hangs, uid)
 		}
@@ -172,23 +190,22 @@ func startRevoker() (*revoker, error) {
 	return &revoker{process: p, conn: conn}, nil
 }
 
-// ask has the helper hang tty up.
-func (h *revoker) ask(tty int) error {
+// ask has the helper hang tty up, and returns its answer. An error is one of
+// talking to the helper.
+func (h *revoker) ask(tty int) (unix.Errno, error) {
 	_ = h.conn.SetDeadline(time.Now().Add(revokeTime))
 	if err := send(h.conn, []byte{'?'}, tty); err != nil {
-		return err
+		return 0, err
 	}
 	answer, fds, err := receive(h.conn, 1)
 	closeAll(fds)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errors.New("it takes too long")
+		return 0, errLate
 	case err != nil:
-		return err
-	case answer[0] != revoked:
-		return unix.Errno(answer[0])
+		return 0, err
 	}
-	return nil
+	return unix.Errno(answer[0]), nil
 }
 
 // ServeRevoker is what a helper does until the guard hangs up. Signals of the
