@@ -64,10 +64,10 @@ that was fetched, a connection to somewhere else); during the session, a server
 of one's own that the firewall lets others reach, and which is no recorded
 session unless castgate-wrap is the login shell; what cron, at and the user's
 systemd start; what a program of another session writes to a terminal that it
-has opened before the recorder, in the milliseconds between sshd's making that
-terminal and the guard's revoking it, which is before any shell: that is shown
-and not recorded; and whoever is root. auditd, a firewall, cron.deny and at.deny
-are the tools for that.
+has opened before the recorder, in the fraction of a second between sshd's making
+that terminal and the guard's revoking it, which is before any shell: that is
+shown and not recorded; and whoever is root. auditd, a firewall, cron.deny and
+at.deny are the tools for that.
 `
 
 func (r row) String() string {
