@@ -204,16 +204,19 @@ func TestServeWaits(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(ctx, l) }()
-	for range 20 {
-		c, err := Connect(path, patience)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.Hello(aHello, -1, nil); err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
+	c, err := Connect(path, patience)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer c.Close()
+	hello, err := aHello.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Sendmsg(c.FD(), hello, nil, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	g.until(t, func() bool { return len(g.sessions) == 1 }) // and the guard waits for the last packet
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
