@@ -219,7 +219,7 @@ func TestOuterTerminalIsRoots(t *testing.T) {
 	x.Type("stat -c 'own''er %U %a' $SSH_TTY; (: >$SSH_TTY) 2>/dev/null || echo refu''sed\n")
 	x.Expect("owner root 600")
 	x.Expect("refused")
-	if f := facts(t, x.Output(), 1); !f.TTYTaken || len(f.Holders) != 0 || f.Refuse != "" {
+	if f := facts(t, x.Output(), 1); !f.TTYTaken || !f.TTYRevoked || f.Doubt != "" || len(f.Holders) != 0 || f.Refuse != "" {
 		t.Errorf("facts %+v", f)
 	}
 }

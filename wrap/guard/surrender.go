@@ -85,19 +85,16 @@ func (s *Surrender) takeTyped() error {
 	return nil
 }
 
-// What was shown before the recorder, the message of the day for one, must have
-// got as far as the master's buffer, where a hang-up does not reach it.
-// sshd reads it at once, and so there is room, unless its client takes nothing.
-const (
-	masterRoom = 4 << 10 // of the kernel's line discipline; it fills all but the last byte
-	showTime   = 100 * time.Millisecond
-)
+// showTime bounds the wait for sshd to have read what was shown before the
+// recorder, the message of the day for one: what is on its way to sshd is lost
+// in a hang-up. sshd reads at once, unless its client takes nothing, or a lurker
+// writes on and on.
+const showTime = 100 * time.Millisecond
 
 func (s *Surrender) awaitShown() {
 	for deadline := time.Now().Add(showTime); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		fds := []unix.PollFd{{Fd: int32(s.master), Events: unix.POLLIN}}
-		_, _ = unix.Poll(fds, 0) // moves what is on its way into the buffer (n_tty_poll)
-		if n, err := unix.IoctlGetInt(s.master, unix.TIOCINQ); err != nil || n < masterRoom-1 {
+		if n, err := unix.Poll(fds, 0); err == nil && n == 0 { // nor is anything on its way (n_tty_poll)
 			return
 		}
 	}
