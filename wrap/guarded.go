@@ -3,6 +3,7 @@
 package wrap
 
 import (
+	"cmp"
 	"time"
 
 	"castgate/wrap/guard"
@@ -11,8 +12,42 @@ import (
 // guardTimeout is what an absent, stopped or hung guard may cost a login.
 const guardTimeout = 500 * time.Millisecond
 
+// introduce calls the guard for the first time: what it knows is for the header,
+// and the outer terminal is revoked.
+func (s *session) introduce() (guard.Facts, error) {
+	var outer guard.Surrender
+	facts, err := s.hello(outer.Give)
+	revoked, backErr := outer.Back()
+	if backErr != nil {
+		return guard.Facts{}, &fatalError{backErr}
+	}
+	s.typed = outer.Typed
+	s.sized()
+	if err == nil {
+		prove(&facts, revoked)
+	}
+	return facts, err
+}
+
+// prove holds what the guard says of the terminal to what the recorder has seen.
+func prove(facts *guard.Facts, revoked bool) {
+	switch {
+	case facts.TTYRevoked && !revoked:
+		facts.Refuse = "the guard says that the terminal was revoked, and it was not"
+	case revoked && !facts.TTYRevoked:
+		facts.Refuse = "the terminal was hung up by somebody else than the guard"
+	case facts.TTYTaken && !revoked:
+		facts.Doubt = cmp.Or(facts.Doubt, "the terminal was not revoked") // by one that is older
+	}
+}
+
+// fatalError is one after which there is no terminal to go on with.
+type fatalError struct{ error }
+
+func (e *fatalError) Unwrap() error { return e.error }
+
 // hello calls the guard for this session and keeps the connection.
-func (s *session) hello() (guard.Facts, error) {
+func (s *session) hello(give func(master int) error) (guard.Facts, error) {
 	c, err := guard.Connect(guard.Socket, guardTimeout)
 	if err != nil {
 		return guard.Facts{}, err
@@ -21,7 +56,7 @@ func (s *session) hello() (guard.Facts, error) {
 	if s.tty {
 		tty = 0
 	}
-	facts, err := c.Hello(guard.Hello{Session: s.id, Leftovers: s.policy.Leftovers}, tty)
+	facts, err := c.Hello(guard.Hello{Session: s.id, Leftovers: s.policy.Leftovers}, tty, give)
 	if err != nil {
 		return guard.Facts{}, err
 	}
@@ -58,7 +93,7 @@ func (s *session) guardLeft() bool {
 func (s *session) callAgain() {
 	for pause := callAgainFirst; ; pause = min(2*pause, callAgainMost) {
 		time.Sleep(pause)
-		facts, err := s.hello()
+		facts, err := s.hello(nil)
 		if err != nil {
 			continue
 		}
@@ -78,6 +113,6 @@ func (s *session) guarded() bool {
 	if c := s.guard.Load(); c != nil && !c.Ended() {
 		return true
 	}
-	_, err := s.hello()
+	_, err := s.hello(nil)
 	return err == nil
 }

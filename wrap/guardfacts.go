@@ -29,7 +29,10 @@ func (s *session) askGuard() error {
 		s.without()
 		return nil
 	}
-	facts, err := s.hello()
+	facts, err := s.introduce()
+	if fatal := (*fatalError)(nil); errors.As(err, &fatal) {
+		return err
+	}
 	if err != nil {
 		h.Guard = plainGuard(err)
 		s.without()
@@ -46,7 +49,7 @@ func (s *session) askGuard() error {
 		h.Standing = string(facts.Standing)
 	}
 	for _, p := range facts.Holders {
-		h.Holders = append(h.Holders, strings.ToValidUTF8(fmt.Sprintf("%s %d %d", p.Comm, p.PID, p.UID), "\ufffd"))
+		h.Holders = append(h.Holders, strings.ToValidUTF8(p.String(), "\ufffd"))
 	}
 	h.Guard = cmp.Or(facts.Refuse, facts.Doubt)
 	if facts.Standing != guard.Direct || len(facts.Holders) > 0 || h.Guard != "" {

@@ -119,7 +119,7 @@ func (s *session) onTerminal() (record.End, error) {
 		return record.End{}, err
 	}
 	defer done()
-	t := &terminal.Terminal{Rec: s.rec, Input: s.policy.Record.Input, Outer: outer}
+	t := &terminal.Terminal{Rec: s.rec, Input: s.policy.Record.Input, Typed: s.typed, Outer: outer}
 	name, err := t.Open()
 	if err != nil {
 		return record.End{}, err

@@ -62,6 +62,7 @@ type session struct {
 	command terminal.Program
 	moved   transfer.Transfer // what a transfer runs
 	tty     bool
+	typed   []byte // before the terminal was revoked
 	id      string
 	header  asciicast.Header
 	log     *slog.Logger

@@ -42,6 +42,9 @@ func run(env *cli.Env) error {
 		return err
 	}
 	switch {
+	case fs.NArg() == 1 && fs.Arg(0) == guard.Revoker: // the guard starts this itself
+		signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
+		return guard.ServeRevoker()
 	case fs.NArg() == 0:
 		return serve(env, *path, *group, &guard.Guard{RunDir: *runDir, Logins: *logins, Log: env.Log})
 	case fs.NArg() == 1 && fs.Arg(0) == "session-hook":

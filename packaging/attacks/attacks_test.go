@@ -48,7 +48,7 @@ func (w *world) judge(done bool, words string) verdict {
 func attacks() []attack {
 	var all []attack
 	for _, list := range [][]attack{
-		beforeTheRecorder, takingTheShell, besideTheRecorder, atTheTerminal, atTheProcess, atTheSpool, inTheBytes, stoppedSessions, afterTheSession,
+		beforeTheRecorder, takingTheShell, besideTheRecorder, atTheTerminal, lurking, atTheProcess, atTheSpool, inTheBytes, stoppedSessions, afterTheSession,
 		atTheWildcards,
 	} {
 		all = append(all, list...)

@@ -63,12 +63,11 @@ Open by nature: what a program does that the session only starts (a script
 that was fetched, a connection to somewhere else); during the session, a server
 of one's own that the firewall lets others reach, and which is no recorded
 session unless castgate-wrap is the login shell; what cron, at and the user's
-systemd start; a terminal that a program of another session had open before the
-recorder and keeps where no table of descriptors shows it to the guard, that is,
-registered with an io_uring (the sysctl kernel.io_uring_disabled=2 closes that,
-since Linux 6.6) or on its way through a socket whenever the guard looks; and
-whoever is root. auditd, a firewall, cron.deny and at.deny are the tools for
-that.
+systemd start; what a program of another session writes to a terminal that it
+has opened before the recorder, in the fraction of a second between sshd's making
+that terminal and the guard's revoking it, which is before any shell: that is
+shown and not recorded; and whoever is root. auditd, a firewall, cron.deny and
+at.deny are the tools for that.
 `
 
 func (r row) String() string {

@@ -78,24 +78,6 @@ func (w *world) python(script string, args ...string) bool {
 
 const byExcl = "TIOCEXCL; the guard gives it to root"
 
-// lurker takes the first new terminal, which is sshd's, and talks there.
-const lurker = `
-import glob, os, time
-old, mine = set(glob.glob("/dev/pts/*")), {}
-print("watching", flush=True)
-said = 0
-while True:
-    for name in sorted(glob.glob("/dev/pts/[0-9]*"), key=lambda n: int(n[9:])):
-        if mine or name in old: continue
-        try: mine[name] = os.open(name, os.O_RDWR | os.O_NOCTTY)
-        except OSError: pass
-    if mine and time.time() - said > 0.1:
-        said = time.time()
-        for fd in mine.values():
-            try: os.write(fd, b"SECRET\n")
-            except OSError: pass
-`
-
 var atTheTerminal = []attack{
 	{
 		id: "502", what: "stop the recorder, run a shell on the outer terminal", by: byExcl, naive: works, guard: true,
@@ -164,28 +146,6 @@ for c in b"echo SEC''RET\n": fcntl.ioctl(fd, termios.TIOCSTI, bytes([c]))
 			out, _ := w.as(fmt.Sprintf("kill -STOP %s; kill -STOP %d; echo SECRET >/proc/%[1]s/fd/0", parent, w.recorder())).CombinedOutput()
 			w.Logf("the attack said %q", out)
 			return w.judge(w.shows(x, "SECRET"), "SECRET")
-		},
-	},
-	{
-		id: "513", what: "a lurker that has the next terminal open before the recorder", by: "the guard ends it, the log tells", naive: works, guard: true,
-		try: func(w *world) verdict {
-			lurk := hosttest.StartTerminal(w, w.user.Command("/usr/bin/python3", "-c", lurker), 80, 24)
-			lurk.Expect("watching")
-			told := func() bool { return w.log.Find("guard report", "holders=", "python3") != "" }
-			done := false
-			for range 5 { // it is a race, and the lurker has to win it
-				x := w.terminal()
-				if done = w.shows(x, "SECRET"); done || told() {
-					break
-				}
-			}
-			if !told() {
-				return w.judge(done, "SECRET")
-			}
-			if w.runs("watching") {
-				return works
-			}
-			return seen
 		},
 	},
 	{

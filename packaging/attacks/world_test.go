@@ -16,8 +16,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "naive" {
+	switch filepath.Base(os.Args[0]) {
+	case "naive":
 		os.Exit(naive())
+	case "lurker":
+		os.Exit(lurk(os.Args[1], os.Args[2]))
 	}
 	hosttest.Main(m)
 }

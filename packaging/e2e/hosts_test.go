@@ -25,7 +25,7 @@ var hosts = []struct {
 	mode             string // of the recorder
 }{
 	{name: "a guard beside the recorder", guard: true, audit: true, mode: "setgid"},
-	{name: "no audit session id: UsePAM no", sshd: "UsePAM no", mode: "setgid"},
+	{name: "no audit session id: UsePAM no", sshd: "UsePAM no", guard: true, mode: "setgid"},
 	{
 		name: "no audit session id: no pam_loginuid", mode: "setgid", guard: true,
 		before: "sed -i.away '/pam_loginuid/d' /etc/pam.d/sshd", after: "mv /etc/pam.d/sshd.away /etc/pam.d/sshd",

@@ -98,6 +98,7 @@ var own = regexp.MustCompile(`/dev/pts/\d+|\[\d+\] \d+|Last login: [^\r]*\r\n`)
 
 func TestTerminalsAreTheSameEveryWay(t *testing.T) {
 	m := newMatrix(t)
+	hosttest.StartGuard(t) // it revokes the terminal
 	m.user.Write(t, ".bashrc", "PS1='"+prompt+"'\n")
 	m.user.Write(t, ".bash_profile", ". ~/.bashrc\nbind 'set enable-bracketed-paste off' 2>/dev/null\nunset HISTFILE\n")
 	m.user.Write(t, ".zshrc", "PS1='ready%% '\nunsetopt prompt_sp\n")
@@ -168,6 +169,7 @@ func environment(term string) []string {
 // TestWindowChanges resizes the client's window and looks at it from inside.
 func TestWindowChanges(t *testing.T) {
 	m := newMatrix(t)
+	hosttest.StartGuard(t)
 	m.as("/bin/bash")
 	for _, w := range m.ways {
 		x := hosttest.StartTerminal(t, m.ssh(w, nil), 80, 24)

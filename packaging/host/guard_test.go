@@ -71,6 +71,15 @@ func TestGuardUnderSystemd(t *testing.T) {
 				t.Errorf("the header has no %s:\n%s", want, header)
 			}
 		}
+		if strings.Contains(header, `"guard":`) {
+			t.Errorf("the guard could not do all it does:\n%s", header)
+		}
+		if out := h.Run("journalctl", "--no-pager", "-u", "castgate-guard"); !strings.Contains(out, "tty_revoked=true") {
+			t.Errorf("the terminal was not revoked:\n%s", out)
+		}
+		x.Resize(100, 30)
+		x.Type("stty size\n")
+		x.Expect("30 100")
 		// The sweep ends what is left, in logind's scope, and nothing of sshd's.
 		x.Type("exit 5\n")
 		if r := x.Wait(); r.Status != 5 {
@@ -91,7 +100,7 @@ func TestGuardUnderSystemd(t *testing.T) {
 func checkConfined(t *testing.T, h *host.Host, pid string) {
 	t.Helper()
 	status := h.Run("cat", "/proc/"+pid+"/status")
-	for _, want := range []string{"CapPrm:\t0000000000080025", "CapEff:\t0000000000080025", "CapBnd:\t0000000000080025", "CapInh:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
+	for _, want := range []string{"CapPrm:\t0000000004080021", "CapEff:\t0000000000080021", "CapBnd:\t0000000004080021", "CapInh:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
 		if !strings.Contains(status, want) {
 			t.Errorf("the guard's status has no %q:\n%s", want, status)
 		}

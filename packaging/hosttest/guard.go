@@ -27,9 +27,9 @@ type Guard struct {
 // asService runs the guard as castgate-guard.service does: a user of its own
 // and four capabilities. LISTEN_PID is the shell's, which both programs keep.
 const asService = `LISTEN_PID=$$ exec setpriv --reuid castgate-guard --regid castgate --clear-groups --no-new-privs \
-	--inh-caps -all,+chown,+kill,+sys_ptrace,+dac_read_search \
-	--ambient-caps -all,+chown,+kill,+sys_ptrace,+dac_read_search \
-	--bounding-set -all,+chown,+kill,+sys_ptrace,+dac_read_search \
+	--inh-caps -all,+chown,+kill,+sys_ptrace,+sys_tty_config \
+	--ambient-caps -all,+chown,+kill,+sys_ptrace,+sys_tty_config \
+	--bounding-set -all,+chown,+kill,+sys_ptrace,+sys_tty_config \
 	/usr/lib/castgate/castgate-guard "$@"`
 
 // StartGuard starts the guard on the socket that the recorder calls, passed as

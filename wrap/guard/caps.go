@@ -15,29 +15,37 @@ import (
 )
 
 // The guard's four capabilities, capabilities(7).
-const needed = 1<<unix.CAP_CHOWN | // give a terminal to root
-	1<<unix.CAP_KILL | // end what is left of a session
-	1<<unix.CAP_SYS_PTRACE | // see other people's descriptors and programs
-	1<<unix.CAP_DAC_READ_SEARCH // enter /proc/PID/fd, which is its owner's only
+const (
+	needed = 1<<unix.CAP_CHOWN | // give a terminal to root
+		1<<unix.CAP_KILL | // end what is left of a session
+		1<<unix.CAP_SYS_PTRACE | // see other people's programs, and copy sshd's end of a terminal
+		1<<unix.CAP_SYS_TTY_CONFIG // hang a terminal up
+
+	// The last is the helpers' alone: the daemon has it to give to them.
+	helpers = 1 << unix.CAP_SYS_TTY_CONFIG
+	daemons = needed &^ helpers
+)
 
 // Confine gives up every capability but four, in every thread and for good,
 // and then looks whether that is so.
-func Confine() error {
+func Confine() error { return confine(needed, daemons) }
+
+func confine(permitted, effective uint64) error {
 	have, err := capabilities("self")
 	if err != nil {
 		return err
 	}
-	if missing := uint64(needed) &^ have["CapPrm"]; missing != 0 {
-		return fmt.Errorf("capabilities %#x are missing: the guard needs CAP_CHOWN, CAP_KILL, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", missing)
+	if missing := permitted &^ have["CapPrm"]; missing != 0 {
+		return fmt.Errorf("capabilities %#x are missing: the guard needs CAP_CHOWN, CAP_KILL, CAP_SYS_PTRACE and CAP_SYS_TTY_CONFIG", missing)
 	}
-	if err := confine(have["CapEff"]); err != nil {
+	if err := giveUp(have["CapEff"], permitted, effective); err != nil {
 		return fmt.Errorf("give up capabilities: %w", err)
 	}
-	return confined()
+	return confined(permitted, effective)
 }
 
-func confine(effective uint64) error {
-	if effective&(1<<unix.CAP_SETPCAP) != 0 { // else systemd has bounded us
+func giveUp(have, permitted, effective uint64) error {
+	if have&(1<<unix.CAP_SETPCAP) != 0 { // else systemd has bounded us
 		for c := range uintptr(64) {
 			if needed&(1<<c) != 0 {
 				continue
@@ -54,6 +62,7 @@ func confine(effective uint64) error {
 	if err := everyThread(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); err != nil {
 		return err
 	}
+	capData[0] = unix.CapUserData{Permitted: uint32(permitted), Effective: uint32(effective)}
 	return everyThread(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&capHeader)), uintptr(unsafe.Pointer(&capData)), 0)
 }
 
@@ -61,7 +70,7 @@ func confine(effective uint64) error {
 // thread makes the call.
 var (
 	capHeader = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	capData   = [2]unix.CapUserData{{Effective: needed, Permitted: needed}} // all four are below 32
+	capData   [2]unix.CapUserData // all four are below 32
 )
 
 func everyThread(call, a, b, c uintptr) error {
@@ -72,7 +81,7 @@ func everyThread(call, a, b, c uintptr) error {
 }
 
 // confined reads back what every thread has.
-func confined() error {
+func confined(permitted, effective uint64) error {
 	tasks, err := readNames("/proc/self/task")
 	if err != nil {
 		return err
@@ -85,7 +94,7 @@ func confined() error {
 		if err != nil {
 			return err
 		}
-		for name, want := range map[string]uint64{"CapPrm": needed, "CapEff": needed, "CapInh": 0, "CapAmb": 0} {
+		for name, want := range map[string]uint64{"CapPrm": permitted, "CapEff": effective, "CapInh": 0, "CapAmb": 0} {
 			if have[name] != want {
 				return fmt.Errorf("thread %s still has %s %#x, not %#x", task, name, have[name], want)
 			}

@@ -54,8 +54,12 @@ func Connect(path string, timeout time.Duration) (*Conn, error) {
 // (-1: it has none), and returns what the guard knows. After an error the
 // connection is closed and the guard has forgotten the session. Otherwise it
 // must be held for the session's life: its end starts the sweep.
-func (c *Conn) Hello(h Hello, tty int) (Facts, error) {
-	facts, err := c.hello(h, tty)
+//
+// With give, the guard may revoke the terminal: give is called with its master,
+// which is the caller's from then on, and gives the terminal up.
+func (c *Conn) Hello(h Hello, tty int, give func(master int) error) (Facts, error) {
+	h.Revoke = give != nil && tty >= 0
+	facts, err := c.hello(h, tty, give)
 	if err != nil {
 		_ = c.Close()
 		return Facts{}, fmt.Errorf("ask guard: %w", err)
@@ -63,39 +67,63 @@ func (c *Conn) Hello(h Hello, tty int) (Facts, error) {
 	return facts, nil
 }
 
-func (c *Conn) hello(h Hello, tty int) (Facts, error) {
+func (c *Conn) hello(h Hello, tty int, give func(master int) error) (Facts, error) {
 	msg, err := h.encode()
 	if err != nil {
 		return Facts{}, err
 	}
-	var rights []byte
-	if tty >= 0 {
-		rights = unix.UnixRights(tty)
-	}
-	if err := c.wait(unix.POLLOUT, func() error {
-		return unix.Sendmsg(c.fd, msg, rights, nil, unix.MSG_NOSIGNAL)
-	}); err != nil {
+	if err := c.send(msg, tty); err != nil {
 		return Facts{}, err
 	}
-	buf := make([]byte, maxFacts+1)
-	n := 0
-	if err := c.wait(unix.POLLIN, func() (err error) {
-		n, _, err = unix.Recvfrom(c.fd, buf, 0)
-		return err
-	}); err != nil {
+	answer, fds, err := c.receive()
+	if err == nil && h.Revoke && len(answer) == 1 && answer[0] == offered && len(fds) == 1 {
+		word := byte(given)
+		if give(fds[0]) != nil {
+			word = kept
+		}
+		fds = nil
+		if err := c.send([]byte{word}, -1); err != nil {
+			return Facts{}, err
+		}
+		answer, fds, err = c.receive()
+	}
+	closeAll(fds)
+	if err != nil {
 		return Facts{}, err
 	}
-	if n == 0 {
-		return Facts{}, errors.New("the guard hung up")
-	}
-	facts, err := decodeFacts(buf[:n])
+	facts, err := decodeFacts(answer)
 	if err != nil {
 		return Facts{}, err
 	}
 	c.lines = facts.Lines
-	return facts, c.wait(unix.POLLOUT, func() error {
-		return unix.Sendmsg(c.fd, []byte{started}, nil, nil, unix.MSG_NOSIGNAL)
+	return facts, c.send([]byte{started}, -1)
+}
+
+// send sends a packet, and with it a descriptor unless that is negative.
+func (c *Conn) send(packet []byte, pass int) error {
+	var rights []byte
+	if pass >= 0 {
+		rights = unix.UnixRights(pass)
+	}
+	return c.wait(unix.POLLOUT, func() error {
+		return unix.Sendmsg(c.fd, packet, rights, nil, unix.MSG_NOSIGNAL)
 	})
+}
+
+func (c *Conn) receive() (packet []byte, fds []int, err error) {
+	buf, oob := make([]byte, maxFacts+1), make([]byte, unix.CmsgSpace(4*maxFDs))
+	var n, oobn int
+	err = c.wait(unix.POLLIN, func() (err error) {
+		n, oobn, _, _, err = unix.Recvmsg(c.fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if n == 0 {
+		return nil, nil, errors.New("the guard hung up")
+	}
+	return buf[:n], passed(oob[:oobn]), nil
 }
 
 // wait does op as soon as the socket is ready for it, or fails at the deadline.

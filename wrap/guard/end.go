@@ -19,8 +19,6 @@ const grace = 500 * time.Millisecond
 // recorder's own end: until then its children are still below sshd. The last
 // recorded channel of a connection sweeps for all of them.
 func (g *Guard) ended(s *session, who peer) {
-	g.swept.Add(1)
-	defer g.swept.Done()
 	dead := gone(who.pidfd, cmp.Or(g.testOnlyLastWords, lastWords))
 	last := g.depart(s)
 	if dead && s.goesOn() {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -31,11 +30,11 @@ type Guard struct {
 	total    int                  // and of all
 	sessions map[procID]*session  // by their recorders
 	shells   map[procID][]process // shells of ended sessions that stood before their recorder, by monitor
-	swept    sync.WaitGroup
-	sweeping chan struct{} // as many sweeps at once as it has room
-	sweeps   turns         // and one of each uid
-	arrivals turns         // those who are looked at
-	scanner  scanner
+	serving  sync.WaitGroup       // connections, with what follows their end
+	sweeping chan struct{}        // as many sweeps at once as it has room
+	sweeps   turns                // and one of each uid
+	arrivals turns                // those who are looked at
+	revokers revokers
 
 	group     uint32     // of those who may call
 	strangers []*session // see unknown; of the watch alone
@@ -59,19 +58,17 @@ type session struct {
 	place   place
 	scope   scope
 	noting  sync.Mutex // who notes in the scope
-	tty     terminal   // zero: none was taken
 	started bool       // the recorder has read the facts and goes on
 	hangUp  func()     // ends the connection
 	strikes strikes    // of the watch alone
-	// the watch has told of a process of root or of a daemon at the terminal
-	sparedSeen bool
 
 	begun time.Time
 	who   []string // what the line of its start said; nothing after that of its end
 }
 
-// Serve answers recorders on l until ctx ends. It returns when the sweeps
-// under way have ended, too; sessions it knew go on without it.
+// Serve answers recorders on l until ctx ends. It returns when every connection
+// has been seen to, the sweeps under way among that; sessions it knew go on
+// without it.
 func (g *Guard) Serve(ctx context.Context, l *os.File) error {
 	g.mu.Lock()
 	g.peers, g.sessions, g.shells = map[uint32]int{}, map[procID]*session{}, map[procID][]process{}
@@ -81,7 +78,13 @@ func (g *Guard) Serve(ctx context.Context, l *os.File) error {
 	defer stop()
 	g.group = groupOf(l)
 	g.watch(ctx)
-	defer g.swept.Wait()
+	g.serving.Go(func() {
+		if err := g.revokers.ready(); err != nil {
+			g.Log.Error("terminals will not be revoked", "why", err)
+		}
+	})
+	defer g.revokers.stop()
+	defer g.serving.Wait()
 	for {
 		conn, err := accept(l)
 		switch {
@@ -98,7 +101,7 @@ func (g *Guard) Serve(ctx context.Context, l *os.File) error {
 		case err != nil:
 			return fmt.Errorf("accept: %w", err)
 		}
-		go g.serve(ctx, conn)
+		g.serving.Go(func() { g.serve(ctx, conn) })
 	}
 }
 
@@ -176,7 +179,7 @@ func (g *Guard) introduce(conn *os.File, who peer) (*session, error) {
 	}
 	s.hangUp = func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }
 	if s.place.bySSHD() {
-		g.secure(s, tty, &facts)
+		g.secure(conn, s, tty, &facts)
 	}
 	facts.bound()
 	packet, err := facts.encode()
@@ -193,7 +196,7 @@ func (g *Guard) introduce(conn *os.File, who peer) (*session, error) {
 	g.mu.Unlock()
 	g.Log.Info("session", "session", s.Session, "uid", s.uid, "pid", s.peer.pid, "monitor", facts.MonitorPID,
 		"audit", int64(int32(facts.Audit)), "standing", facts.Standing, "nested", facts.Nested, "between", facts.Between,
-		"key", facts.Key, "login", facts.Login, "tty_taken", facts.TTYTaken, "holders", facts.Holders, "refuse", facts.Refuse, "doubt", facts.Doubt)
+		"key", facts.Key, "login", facts.Login, "tty_taken", facts.TTYTaken, "tty_revoked", facts.TTYRevoked, "holders", facts.Holders, "refuse", facts.Refuse, "doubt", facts.Doubt)
 	return s, nil
 }
 
@@ -230,13 +233,6 @@ func (g *Guard) examine(hello Hello, who peer) (*session, Facts, error) {
 	g.sessions[s.peer.procID] = s
 	g.mu.Unlock()
 	return s, facts, nil
-}
-
-// mayHold exempts processes by pid and start time, never by the name of their
-// program: a person can run sshd, too.
-func (s *session) mayHold(p process) bool {
-	return p.same(s.peer) || p.same(s.place.session) || p.same(s.place.monitor) ||
-		slices.ContainsFunc(s.place.between, p.same)
 }
 
 func (g *Guard) recorded(p process) (string, bool) {

@@ -47,7 +47,7 @@ func TestHelloAndEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := c.Hello(aHello, -1)
+	facts, err := c.Hello(aHello, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestStoppedGuard(t *testing.T) {
 			break
 		}
 		defer c.Close()
-		if _, err := c.Hello(aHello, -1); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		if _, err := c.Hello(aHello, -1, nil); err == nil || !strings.Contains(err.Error(), "does not answer") {
 			t.Fatalf("got %v", err)
 		}
 	}
@@ -177,19 +177,55 @@ func TestLimitPerUID(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if _, err := c.Hello(aHello, -1); err != nil {
+		if _, err := c.Hello(aHello, -1, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c, err := Connect(path, patience)
 	if err == nil {
 		defer c.Close()
-		_, err = c.Hello(aHello, -1)
+		_, err = c.Hello(aHello, -1, nil)
 	}
 	if err == nil {
 		t.Fatal("one more was served")
 	}
 	g.until(t, func() bool { return g.total == maxPerUID })
+}
+
+// TestServeWaits: it does not return while a connection is still seen to, whose
+// sweep would be lost.
+func TestServeWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "guard.sock")
+	l, err := Listen(path, os.Getgid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Guard{RunDir: t.TempDir(), Log: slog.New(slog.DiscardHandler), testOnlyAnyPeer: true, testOnlyLastWords: 100 * time.Millisecond}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(ctx, l) }()
+	c, err := Connect(path, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	hello, err := aHello.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Sendmsg(c.FD(), hello, nil, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	g.until(t, func() bool { return len(g.sessions) == 1 }) // and the guard waits for the last packet
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.total != 0 {
+		t.Errorf("%d connections are still served", g.total)
+	}
 }
 
 func TestTakeOnlyTerminals(t *testing.T) {
@@ -199,7 +235,7 @@ func TestTakeOnlyTerminals(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if _, err := take(int(f.Fd()), uint32(os.Getuid())); err == nil {
+		if err := take(int(f.Fd()), uint32(os.Getuid())); err == nil {
 			t.Errorf("%s was given away", path)
 		}
 	}
@@ -242,7 +278,7 @@ func BenchmarkHello(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := c.Hello(aHello, -1); err != nil {
+		if _, err := c.Hello(aHello, -1, nil); err != nil {
 			b.Fatal(err)
 		}
 		_ = c.Close()

@@ -4,11 +4,14 @@ package guard_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	osexec "os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,6 +29,14 @@ import (
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "recorder" {
 		os.Exit(recorder())
+	}
+	if len(os.Args) == 2 && os.Args[1] == guard.Revoker { // of a guard in a test
+		signal.Ignore(syscall.SIGHUP)
+		if err := guard.ServeRevoker(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	hosttest.Main(m)
 }
@@ -55,8 +66,13 @@ func recorder() int {
 		policy = guard.Keep
 	}
 	session := strings.TrimSpace(string(id))
-	facts, err := conn.Hello(guard.Hello{Session: session, Leftovers: policy}, tty)
-	if err != nil {
+	var outer guard.Surrender
+	facts, err := conn.Hello(guard.Hello{Session: session, Leftovers: policy}, tty, outer.Give)
+	revoked, backErr := outer.Back()
+	if err == nil && revoked != facts.TTYRevoked {
+		backErr = fmt.Errorf("revoked %v, facts %+v", revoked, facts)
+	}
+	if err = errors.Join(err, backErr); err != nil {
 		fmt.Println("recorder:", err)
 		return 97
 	}
@@ -80,7 +96,7 @@ func recorder() int {
 	cmd.ExtraFiles = leak(conn)
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	if tty == 0 {
-		return onTerminal(cmd)
+		return onTerminal(cmd, outer.Typed)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	_ = cmd.Run()
@@ -88,13 +104,13 @@ func recorder() int {
 }
 
 // onTerminal runs cmd on a terminal of its own.
-func onTerminal(cmd *osexec.Cmd) int {
+func onTerminal(cmd *osexec.Cmd, typed []byte) int {
 	inner, err := pty.Start(cmd)
 	if err != nil {
 		fmt.Println("recorder:", err)
 		return 96
 	}
-	go func() { _, _ = io.Copy(inner, os.Stdin) }()
+	go func() { _, _ = io.Copy(inner, io.MultiReader(bytes.NewReader(typed), os.Stdin)) }()
 	_, _ = io.Copy(os.Stdout, inner) // EIO at the end
 	_ = cmd.Wait()
 	return cmd.ProcessState.ExitCode()
@@ -203,7 +219,7 @@ func TestOuterTerminalIsRoots(t *testing.T) {
 	x.Type("stat -c 'own''er %U %a' $SSH_TTY; (: >$SSH_TTY) 2>/dev/null || echo refu''sed\n")
 	x.Expect("owner root 600")
 	x.Expect("refused")
-	if f := facts(t, x.Output(), 1); !f.TTYTaken || len(f.Holders) != 0 || f.Refuse != "" {
+	if f := facts(t, x.Output(), 1); !f.TTYTaken || !f.TTYRevoked || f.Doubt != "" || len(f.Holders) != 0 || f.Refuse != "" {
 		t.Errorf("facts %+v", f)
 	}
 }
@@ -308,14 +324,17 @@ func TestFourCapabilities(t *testing.T) {
 	if err != nil || len(tasks) < 2 {
 		t.Fatalf("threads %v, %v", tasks, err)
 	}
-	const four = "0000000000080025" // 0 CHOWN, 2 DAC_READ_SEARCH, 5 KILL, 19 SYS_PTRACE
+	const (
+		four  = "0000000004080021" // 0 CHOWN, 5 KILL, 19 SYS_PTRACE, 26 SYS_TTY_CONFIG
+		three = "0000000000080021" // the last is the helpers'
+	)
 	for _, task := range tasks {
 		in := bufio.NewScanner(strings.NewReader(read(t, task)))
 		for in.Scan() {
 			name, value, _ := strings.Cut(in.Text(), ":")
 			want, ok := map[string]string{
 				"CapInh": "0000000000000000", "CapAmb": "0000000000000000",
-				"CapPrm": four, "CapEff": four, "CapBnd": four, "NoNewPrivs": "1",
+				"CapPrm": four, "CapEff": three, "CapBnd": four, "NoNewPrivs": "1",
 			}[name]
 			if value = strings.TrimSpace(value); ok && value != want {
 				t.Errorf("%s: %s is %s", task, name, value)
@@ -323,6 +342,25 @@ func TestFourCapabilities(t *testing.T) {
 			if name == "Uid" && strings.HasPrefix(value, "0") {
 				t.Errorf("%s: runs as root", task)
 			}
+		}
+	}
+}
+
+// TestHelpersCapability: a helper can hang terminals up, and nothing else.
+func TestHelpersCapability(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	var helper string
+	hosttest.WaitFor(t, "a helper that has confined itself", func() bool {
+		out, _ := exec("pgrep", "-P", strconv.Itoa(h.guard.PID)).Output() // status 1: none
+		if helper = strings.TrimSpace(string(out)); helper == "" {
+			return false
+		}
+		return strings.Contains(read(t, "/proc/"+helper+"/status"), "CapAmb:\t0000000000000000")
+	})
+	status := read(t, "/proc/"+helper+"/status")
+	for _, want := range []string{"CapPrm:\t0000000004000000", "CapEff:\t0000000004000000", "CapInh:\t0000000000000000", "NoNewPrivs:\t1"} {
+		if !strings.Contains(status, want) {
+			t.Errorf("the helper's status has no %q:\n%s", want, status)
 		}
 	}
 }
@@ -345,7 +383,7 @@ func TestListen(t *testing.T) {
 		}
 	}()
 	hosttest.WaitFor(t, "the guard to confine itself", func() bool {
-		return strings.Contains(read(t, fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)), "CapEff:\t0000000000080025")
+		return strings.Contains(read(t, fmt.Sprintf("/proc/%d/status", cmd.Process.Pid)), "CapEff:\t0000000000080021")
 	})
 	if mode := hosttest.Run(t, "stat", "-c", "%U:%G %a", guard.Socket); mode != "root:castgate 660\n" {
 		t.Errorf("the socket is %s", mode)
@@ -379,7 +417,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	// Somebody who is not root can't start it.
 	alice := hosttest.AddUser(t, "alice", "/bin/bash")
-	if r := hosttest.Do(t, alice.Command(program, "-listen", alice.Home+"/s", "-group", "alice"), nil); r.Status != 1 || !strings.Contains(r.Stderr, "capabilities 0x80025 are missing") {
+	if r := hosttest.Do(t, alice.Command(program, "-listen", alice.Home+"/s", "-group", "alice"), nil); r.Status != 1 || !strings.Contains(r.Stderr, "capabilities 0x4080021 are missing") {
 		t.Errorf("as alice: %+v", r)
 	}
 }

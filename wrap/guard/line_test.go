@@ -47,7 +47,7 @@ func TestLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := c.Hello(aHello, -1)
+	facts, err := c.Hello(aHello, -1, nil)
 	if err != nil || !facts.Lines {
 		t.Fatalf("facts %+v, %v", facts, err)
 	}
@@ -105,7 +105,7 @@ func TestEndedWhileClosing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Hello(aHello, -1); err != nil {
+	if _, err := c.Hello(aHello, -1, nil); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
@@ -152,8 +152,10 @@ func TestTurns(t *testing.T) {
 		defer close(second)
 		u.take(1)()
 	}()
-	if isClosed(second) {
+	select {
+	case <-second:
 		t.Error("both had their turn")
+	default:
 	}
 	done()
 	<-second

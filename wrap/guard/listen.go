@@ -65,6 +65,9 @@ func listen(fd int, path string, gid int) error {
 	return unix.Listen(fd, backlog)
 }
 
+// nobody is no user's or group's id: chown(2) takes it for "unchanged".
+const nobody = ^uint32(0)
+
 // groupOf says who may call, by the socket that systemd or listen has made.
 func groupOf(l *os.File) uint32 {
 	raw, err := l.SyscallConn()

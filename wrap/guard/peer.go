@@ -134,18 +134,27 @@ func passed(oob []byte) []int {
 	return fds
 }
 
-// exchange sends the facts and waits until the recorder has taken them.
-func exchange(conn *os.File, packet []byte) error {
+// send sends a packet, and with it a descriptor unless that is negative.
+func send(conn *os.File, packet []byte, pass int) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
+	var rights []byte
+	if pass >= 0 {
+		rights = unix.UnixRights(pass)
+	}
 	var callErr error
 	err = raw.Write(func(fd uintptr) bool {
-		callErr = unix.Sendmsg(int(fd), packet, nil, nil, unix.MSG_NOSIGNAL)
+		callErr = unix.Sendmsg(int(fd), packet, rights, nil, unix.MSG_NOSIGNAL)
 		return callErr != unix.EAGAIN && callErr != unix.EINTR
 	})
-	if err = errors.Join(err, callErr); err != nil {
+	return errors.Join(err, callErr)
+}
+
+// exchange sends the facts and waits until the recorder has taken them.
+func exchange(conn *os.File, packet []byte) error {
+	if err := send(conn, packet, -1); err != nil {
 		return err
 	}
 	msg, fds, err := receive(conn, 1)

@@ -26,8 +26,6 @@ type process struct {
 	state byte
 	sid   int // field 6: the session it belongs to, in the sense of setsid(2)
 	comm  string
-	// a thread of the kernel's, which has nothing open
-	kernel bool
 }
 
 // same says that p and q are one process, now or at two moments.
@@ -76,9 +74,6 @@ func readProcess(pid int) (process, error) {
 	return parseStat(b)
 }
 
-// kernelThread is PF_KTHREAD of the flags, field 9.
-const kernelThread = 0x00200000
-
 // parseStat understands a line of /proc/PID/stat. The second field, the name,
 // is the process's own choice and may contain anything, ") S 1" as well: the
 // last parenthesis ends it, since all later fields are numbers (proc(5)).
@@ -93,13 +88,11 @@ func parseStat(b []byte) (process, error) {
 		return process{}, errProc
 	}
 	p := process{state: rest[0][0], comm: string(b[open+1 : end])}
-	var errs [5]error
+	var errs [4]error
 	p.pid, errs[0] = strconv.Atoi(strings.TrimSpace(string(b[:open])))
 	p.ppid, errs[1] = strconv.Atoi(rest[1])
 	p.sid, errs[2] = strconv.Atoi(rest[3])
 	p.start, errs[3] = strconv.ParseUint(rest[19], 10, 64)
-	flags, err := strconv.ParseUint(rest[6], 10, 64)
-	p.kernel, errs[4] = flags&kernelThread != 0, err
 	if err := errors.Join(errs[:]...); err != nil {
 		return process{}, errProc
 	}

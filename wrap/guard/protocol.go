@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 // Package guard is what stands beside a recorder for the things that only a
-// privileged process can see or do: who really started the recorder, who else
-// holds its terminal, what a killed session leaves behind.
+// privileged process can see or do: who really started the recorder, taking its
+// terminal away from everybody else, what a killed session leaves behind.
 //
 // The protocol begins with three packets on a SOCK_SEQPACKET connection. The recorder
 // says Hello, with its outer terminal as an SCM_RIGHTS descriptor when it has
-// one. The guard answers with Facts. The recorder sends one byte more: from
+// one. The guard answers with Facts; to a recorder that wants its terminal
+// revoked it first offers, in one byte, the terminal's master, and waits for the
+// byte that says that the terminal is given up (secure.go). Then
+// the recorder sends one byte more: from
 // then on the connection stands for the session, and its end, however it
 // comes, is the end of the session. A recorder that gave up waiting never
 // sends that byte, so that a slow guard can't mistake an impatient recorder
@@ -44,8 +47,13 @@ const (
 	maxComm    = 64 // TASK_COMM_LEN is 16; escaped it may be longer
 )
 
-// started is the third packet: the recorder has read the Facts and goes on.
-const started = '+'
+// Packets of one byte.
+const (
+	offered = '~' // the guard's, with the terminal's master
+	given   = '-' // the recorder's: it has given the terminal up
+	kept    = '=' // the recorder's: it has not
+	started = '+' // the third packet: the recorder has read the Facts and goes on
+)
 
 // Leftovers policies: what happens to processes that outlive their session.
 const (
@@ -59,6 +67,9 @@ const (
 type Hello struct {
 	Session   string `json:"session"`   // the recording's id
 	Leftovers string `json:"leftovers"` // Keep, List or End
+
+	// Revoke: the recorder waits for the offer to have its terminal revoked.
+	Revoke bool `json:"revoke,omitempty"`
 }
 
 // Standing says where a recorder stands in the tree of processes.
@@ -76,7 +87,7 @@ const (
 	Outside Standing = "outside"
 )
 
-// Holder is a process that had the outer terminal open and had no business to.
+// Holder is a process that took the outer terminal while it was being revoked.
 type Holder struct {
 	PID   int    `json:"pid"`
 	UID   uint32 `json:"uid"`
@@ -97,8 +108,9 @@ type Facts struct {
 	Audit      uint32   `json:"audit"`                 // audit session id, or AuditUnset
 	Nested     string   `json:"nested,omitempty"`      // id of the session this one runs in
 	Between    []string `json:"between,omitempty"`     // names of the processes between sshd and the recorder
-	Holders    []Holder `json:"holders,omitempty"`     // foreign holders of the outer terminal
+	Holders    []Holder `json:"holders,omitempty"`     // who tried to take the outer terminal
 	TTYTaken   bool     `json:"tty_taken,omitempty"`   // the outer terminal now belongs to root
+	TTYRevoked bool     `json:"tty_revoked,omitempty"` // and every descriptor that was open on it is dead
 	Refuse     string   `json:"refuse,omitempty"`      // why this session can't be kept unseen by others
 	Doubt      string   `json:"doubt,omitempty"`       // what the guard could not do for it, and yet is no reason to refuse it
 	Lines      bool     `json:"lines,omitempty"`       // the guard writes the session's lines into the log: see Line

@@ -136,13 +136,6 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-func TestKernelThread(t *testing.T) {
-	got, err := parseStat([]byte("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 9 0 0\n"))
-	if err != nil || !got.kernel {
-		t.Errorf("got %+v, %v", got, err)
-	}
-}
-
 func FuzzParseStat(f *testing.F) {
 	f.Add([]byte("42 (sh) S 7 41 40 34816 42 0 0 0 0 0 0 0 0 0 20 0 1 0 98765 0 0\n"))
 	f.Add([]byte("1 (a) (b)) Z 0"))

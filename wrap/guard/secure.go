@@ -3,122 +3,154 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// scanTime is how long a login waits for the look at who holds its terminal.
-// Together with the rest it is less than a recorder waits for. It is its own
-// user's processes that may take it: for another's that are many, nobody waits.
-const scanTime = 300 * time.Millisecond
+// The outer terminal is taken away from everybody in these steps:
+//
+//  1. The guard gives it to root, mode 0600: nobody opens it by its name.
+//  2. It offers the recorder sshd's own end of it, the master.
+//  3. The recorder holds back what the person types, gives the terminal up as its
+//     controlling terminal, reads what they have typed, and locks the terminal,
+//     so that an open that is under way fails.
+//  4. A helper of the guard's makes it its own for a moment and hangs it up:
+//     every descriptor that is open on it is dead from then on, wherever it is
+//     kept: in a table, in a socket, registered with an io_uring.
+//  5. The recorder, whose own are dead as well, which is the proof, opens it
+//     anew through the master and takes it back.
+//
+// Whatever ends on the way, the recorder can go on by itself: with the master
+// it opens a terminal that has been hung up, and takes back one that has not.
+
+// stealTime is how long somebody may keep the guard from having the terminal
+// to itself. Together with the rest it is less than a recorder waits for.
+const stealTime = 150 * time.Millisecond
 
 // secure takes the outer terminal away from everybody but the recorder. Where
-// the look at who holds it does not end in time, the facts say so: the session
-// is in doubt when it is its own user's processes that are too many, and only
-// told of when they are another's. What is left of the look goes on.
-func (g *Guard) secure(s *session, tty *os.File, facts *Facts) {
+// it can't, the facts say why: the session is in doubt then, and to be refused
+// where somebody has seen to it.
+func (g *Guard) secure(conn *os.File, s *session, tty *os.File, facts *Facts) {
 	if tty == nil {
 		return
 	}
-	t, err := take(int(tty.Fd()), s.uid)
-	if err != nil {
+	if err := take(int(tty.Fd()), s.uid); err != nil {
 		facts.Doubt = "the terminal was not taken: " + err.Error()
 		return
 	}
-	s.tty, facts.TTYTaken = t, true
-	deadline := time.Now().Add(scanTime)
-	l := g.scanner.ask(wanted{t: s}, s.uid)
-	evict := func(h hold) { facts.held(h, h.evict()) }
-	l.collect(l.own, deadline, evict)
-	l.collect(l.most, deadline, evict)
-	l.waiting.Store(false)
-	if missing := g.scanner.missing(l); len(missing) > 0 {
-		facts.Doubt = unsearched(missing)
-		if slices.Contains(missing, s.uid) && facts.Refuse == "" {
-			facts.Refuse = facts.Doubt
-		}
-		go g.follow(l)
+	facts.TTYTaken = true
+	if !s.Revoke {
+		return // it is called again, or older than this
+	}
+	if err := g.revoke(conn, s, int(tty.Fd()), facts); err != nil {
+		facts.Doubt = notRevoked + ": " + err.Error()
 	}
 }
 
-// collect deals with what l finds until its part is through, or until deadline.
-func (l *look) collect(through <-chan struct{}, deadline time.Time, deal func(hold)) {
-	late := time.After(time.Until(deadline))
-	for {
-		select {
-		case h := <-l.found:
-			deal(h)
-			continue
-		case <-through:
-		case <-late:
+// notRevoked is how a doubt begins that is about it.
+const notRevoked = "the terminal was not revoked"
+
+func (g *Guard) revoke(conn *os.File, s *session, tty int, facts *Facts) error {
+	if s.place.standing != Direct || s.peer.sid != s.peer.pid {
+		return errors.New("a program stands between sshd and the recorder and has it as well")
+	}
+	master, err := masterOf(s.place.session, s.peer.pid)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(master)
+	if err := offer(conn, master); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(stealTime); ; {
+		err := g.revokers.revoke(tty, s.uid)
+		switch {
+		case err == nil:
+			facts.TTYRevoked = true
+			return nil
+		case err != unix.EPERM:
+			facts.Refuse = notRevoked + ": " + err.Error()
+			return err
 		}
-		for len(l.found) > 0 {
-			deal(<-l.found)
+		// The recorder has given it up, and somebody else was faster.
+		leader := leaderOf(master)
+		if leader == s.peer.pid {
+			return errors.New("the recorder has taken it back")
 		}
-		return
+		if leader != 0 {
+			facts.Holders = append(facts.Holders, g.evict(master, leader, s.uid))
+		}
+		if time.Now().After(deadline) {
+			facts.Refuse = "others keep taking the terminal"
+			return errors.New(facts.Refuse)
+		}
 	}
 }
 
-// held tells of a holder. One that could not be ended leaves the session in
-// doubt, unless it is root's.
-func (f *Facts) held(h hold, ended bool) {
-	f.Holders = append(f.Holders, Holder{PID: h.pid, UID: h.uid, Comm: h.comm, Ended: ended})
-	if !ended && h.uid != 0 {
-		f.Refuse = fmt.Sprintf("process %d of uid %d has the terminal open and could not be ended", h.pid, h.uid)
+// offer passes the master on, and waits until the recorder has given the
+// terminal up.
+func offer(conn *os.File, master int) error {
+	if err := send(conn, []byte{offered}, master); err != nil {
+		return err
 	}
+	msg, fds, err := receive(conn, 1)
+	closeAll(fds)
+	if err != nil {
+		return err
+	}
+	if len(msg) != 1 || msg[0] != given {
+		return errors.New("the recorder could not give it up")
+	}
+	return nil
 }
 
-// maxUnsearched bounds what is said about a look.
-const maxUnsearched = 8
-
-// unsearched says, for the header, whose processes were not searched.
-func unsearched(uids []uint32) string {
-	var list []string
-	for _, uid := range uids[:min(len(uids), maxUnsearched)] {
-		list = append(list, fmt.Sprint(uid))
+// evict ends a process that has made the terminal its own after the recorder
+// gave it up. Nobody does that without meaning to. The pidfd names the leader
+// when the terminal is still its after it was opened: a pid is not used again
+// while it names a session.
+func (g *Guard) evict(master, leader int, uid uint32) Holder {
+	h := Holder{PID: leader}
+	fd, err := unix.PidfdOpen(leader, 0)
+	if err != nil {
+		return h
 	}
-	if more := len(uids) - len(list); more > 0 {
-		list = append(list, fmt.Sprintf("%d more", more))
+	defer unix.Close(fd)
+	p, err := readProcess(leader)
+	u, uidErr := readUIDs(leader)
+	if errors.Join(err, uidErr) != nil || leaderOf(master) != leader {
+		return h
 	}
-	return "the terminal was not looked for in time among the processes and open files of uid " + strings.Join(list, ", ")
+	h.UID, h.Comm = u[0], p.comm
+	if u[0] == uid && uid != 0 {
+		h.Ended = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil && gone(fd, evictWait)
+	}
+	return h
 }
 
-// follow deals with what l finds after those who waited for it have gone on.
-func (g *Guard) follow(l *look) {
-	for {
-		select {
-		case h := <-l.found:
-			g.intrude(h)
-			continue
-		case <-l.done:
+// evictWait bounds the wait for a killed thief to have let go.
+const evictWait = 50 * time.Millisecond
+
+// gone waits until the process behind a pidfd has ended: then its descriptors
+// are closed and its children have new parents (pidfd_open(2)). It asks again
+// and again instead of blocking, because a thousand sessions that end together
+// must not hold a thousand threads.
+func gone(pidfd int, timeout time.Duration) bool {
+	const askAgain = 2 * time.Millisecond
+	for deadline := time.Now().Add(timeout); ; time.Sleep(askAgain) {
+		fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, 0)
+		switch {
+		case err == nil && n == 1:
+			return true
+		case err != nil && err != unix.EINTR, !time.Now().Before(deadline):
+			return false
 		}
-		for len(l.found) > 0 {
-			h := <-l.found
-			g.intrude(h)
-		}
-		return
 	}
 }
 
-// intrude deals with a holder of the terminal of a session that goes on.
-func (g *Guard) intrude(h hold) {
-	s := h.of
-	if ended, _ := s.peer.ended(); ended {
-		return // its terminal's number may be another's by now
-	}
-	if h.spared() {
-		g.mu.Lock()
-		seen := s.sparedSeen
-		s.sparedSeen = true
-		g.mu.Unlock()
-		if seen {
-			return
-		}
-	}
-	ended := h.evict()
-	g.Log.Warn("terminal held by another", "session", s.Session, "uid", s.uid, "pid", s.peer.pid,
-		"holder", h.pid, "holder uid", h.uid, "holder name", h.comm, "ended", ended)
-}
+// String is a holder as the header has it.
+func (h Holder) String() string { return fmt.Sprintf("%s %d %d", h.Comm, h.PID, h.UID) }

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// The watch looks again, for as long as there are sessions: at who holds their
-// terminals, since a descriptor that was hidden from the first look (on its
-// way through a socket) must come out to be of use; at whether they were
-// stopped; and at who is below a recorder, where nothing else bounds its
-// session.
+// The watch looks again, for as long as there are sessions: at whether they were
+// stopped, and at who is below a recorder, where nothing else bounds its session.
 const watchEvery = 5 * time.Second
 
+// watchShare is the part of a processor that a look takes: a fiftieth.
+const watchShare = 50
+
 func (g *Guard) watch(ctx context.Context) {
-	for _, look := range []func(){g.unstop, g.lookAgain, g.noteAll} {
+	for _, look := range []func(){g.unstop, g.noteAll} {
 		go again(ctx, look)
 	}
 }
@@ -35,32 +35,22 @@ func again(ctx context.Context, look func()) {
 	}
 }
 
-// lookAgain only asks: the look takes the time it takes.
-func (g *Guard) lookAgain() {
-	if want, _ := g.watched(); len(want) > 0 {
-		go g.follow(g.scanner.ask(want, nobody))
-	}
-}
-
-// watched lists the terminals that were taken, and says whether a session has
-// nothing but descent to bound it.
-func (g *Guard) watched() (want wanted, unbound bool) {
-	want = wanted{}
+// unbound says that a session has nothing but descent to bound it.
+func (g *Guard) unbound() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range g.sessions {
-		unbound = unbound || s.scope.seen != nil
-		if s.started && s.tty != (terminal{}) {
-			want[s.tty] = s
+		if s.scope.seen != nil {
+			return true
 		}
 	}
-	return want, unbound
+	return false
 }
 
 // noteAll takes its time for a host with many processes, and keeps nobody from
 // logging in meanwhile.
 func (g *Guard) noteAll() {
-	if _, unbound := g.watched(); !unbound {
+	if !g.unbound() {
 		return
 	}
 	t, err := snapshot()

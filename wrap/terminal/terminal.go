@@ -34,6 +34,7 @@ const drainAfterExit = 1 << 20
 type Terminal struct {
 	Rec   *record.Recorder
 	Input string // what of the input is recorded: no, echoed, masked, all
+	Typed []byte // what was read of the person's input before
 	Outer Outer
 
 	master, slave int
@@ -100,6 +101,7 @@ func (t *Terminal) copy(c *child) error {
 	if c.reap() {
 		return nil // it ended before anybody listened for SIGCHLD
 	}
+	t.typed(t.Typed)
 	for {
 		fds := t.interest()
 		if _, err := rawio.Wait(fds[:]); err != nil {
@@ -279,12 +281,16 @@ func (t *Terminal) fromPerson(revents int16) bool {
 		t.inputEnded = true
 		return err == nil && !t.Outer.TTY
 	}
-	if p := kept(t.Input, t.inBuf[:n], t.master, &t.line); p != nil && t.Rec.Input(p) != nil {
+	t.typed(t.inBuf[:n])
+	return true
+}
+
+func (t *Terminal) typed(in []byte) {
+	if p := kept(t.Input, in, t.master, &t.line); p != nil && t.Rec.Input(p) != nil {
 		t.Outer.Wake.set(wakeSync) // the loop asks again and ends the session
 	}
-	t.in = t.inBuf[:n]
+	t.in = in
 	t.give()
-	return true
 }
 
 func (t *Terminal) give() {
