@@ -80,6 +80,7 @@ func (c *command) authorized(args []string) error {
 		c.env.Log.Error("failed", "account", args[0], "why", err)
 		return err
 	}
+	withTrial(s.Config, args[0])
 	var offered *keys.Key
 	if len(args) == 3 {
 		k, err := keys.ParseKey(args[1], args[2])
@@ -135,10 +136,14 @@ func (c *command) refresh(args []string) error {
 }
 
 func (c *command) explain(args []string) error {
+	asJSON := c.fs.Bool("json", false, "explain: print what sshd would be told about each `USER`, as JSON")
 	if err := c.env.Parse(c.fs, args); err != nil {
 		return err
 	}
 	args = c.fs.Args()
+	if *asJSON {
+		return c.answers(args)
+	}
 	if len(args) != 1 && len(args) != 2 {
 		return cli.Usage("want explain USER [KEYFILE]")
 	}

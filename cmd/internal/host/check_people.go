@@ -23,8 +23,8 @@ func (h *Host) people() []Finding {
 // otherAuthorities: a certificate opens every account that it names, whatever
 // GitHub says, for as long as its authority made it.
 func (h *Host) otherAuthorities() []Finding {
-	return h.each("certificates of other authorities", "whoever TrustedUserCAKeys has signed for gets in past the teams, members and others alike",
-		"TrustedUserCAKeys none above other lines, or in "+from(configured(sshdMain), "trustedusercakeys"), Warn,
+	return h.each("certificates of other authorities", "trustedusercakeys", "whoever TrustedUserCAKeys has signed for gets in past the teams, members and others alike",
+		"TrustedUserCAKeys none above other lines", Warn,
 		func(_ Account, s settings) bool {
 			file := s.get("trustedusercakeys")
 			return file == "" || file == "none"

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,35 +70,6 @@ func TestParseAccount(t *testing.T) {
 		if got := ok && a.person(); got != person {
 			t.Errorf("%s: %v", line, got)
 		}
-	}
-}
-
-func TestConfigured(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"main":      "# x\nInclude " + dir + "/d/*.conf\nForceCommand last\nUsePAM=yes\n",
-		"d/20.conf": "ForceCommand second\n",
-		"d/10.conf": "\n  forcecommand   first one\n",
-		"d/1.other": "ForceCommand never\n",
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var got []string
-	for _, s := range configured(filepath.Join(dir, "main")) {
-		got = append(got, s.key+"="+s.value)
-	}
-	want := []string{"forcecommand=first one", "forcecommand=second", "forcecommand=last", "usepam=yes"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := from(configured(filepath.Join(dir, "main")), "forcecommand"); got != dir+"/d/10.conf:2" {
-		t.Errorf("got %s", got)
 	}
 }
 

@@ -3,7 +3,6 @@
 package host
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -177,21 +176,4 @@ func (h *Host) recordings(archive string, since time.Time, byHand map[string]boo
 		})
 	}
 	return found
-}
-
-// header reads the castgate object of a recording that may still be written.
-func header(path string) *asciicast.Session {
-	const longest = 256 << 10 // a command of 128 KiB, as JSON
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	buf := make([]byte, longest)
-	n, _ := f.Read(buf)
-	r, err := asciicast.NewReader(bytes.NewReader(buf[:n]))
-	if err != nil {
-		return nil
-	}
-	return r.Header.Session
 }
