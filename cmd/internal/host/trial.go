@@ -109,7 +109,7 @@ func (s *Switch) newTrial(ctx context.Context, p *plan, who *access) (*trial, fu
 		if err != nil {
 			return err
 		}
-		k, err := keys.ParseLine(string(public))
+		k, err := keys.ParseLine(strings.TrimSpace(string(public)))
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (t *trial) at(ctx context.Context, addr, where string, log func() string) e
 			}
 			return fmt.Errorf("trial login of %q for %s, %s: %w; %s", t.account.Name, try.what, where, err, strings.Join(why, "; "))
 		}
-		fmt.Fprintf(t.out, "trial login of %s for %s, %s: works, and is recorded\n", t.account.Name, try.what, where)
+		fmt.Fprintf(t.out, "trial login of %s for %s: works, and is recorded, %s\n", t.account.Name, try.what, where)
 	}
 	return nil
 }
