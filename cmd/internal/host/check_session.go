@@ -197,10 +197,7 @@ func (h *Host) idleConnections() []Finding {
 
 func (h *Host) logLevel() []Finding {
 	return h.each("sshd's log", "loglevel", "below VERBOSE no line says that a session began: castgate check -sessions can't compare", "LogLevel VERBOSE", Warn,
-		func(_ Account, s settings) bool {
-			level := s.get("loglevel")
-			return level == "VERBOSE" || strings.HasPrefix(level, "DEBUG")
-		})
+		func(_ Account, s settings) bool { return verboseLevel(s.get("loglevel")) })
 }
 
 // otherDoors are ways to start processes that no recorder sees and that a

@@ -59,6 +59,12 @@ func (s *Switch) Enable(ctx context.Context) error {
 		}
 		fmt.Fprintf(s.Out, "in spite of this, as -force says:\n%v\n", err)
 	}
+	var account Account
+	if s.NoTrial == "" {
+		if account, err = s.trialAccount(p, who); err != nil {
+			return refuse(err)
+		}
+	}
 	fresh := !needed(all)
 	if fresh && s.DryRun {
 		fmt.Fprintln(s.Out, "castgate is already enabled")
@@ -69,7 +75,7 @@ func (s *Switch) Enable(ctx context.Context) error {
 			return err
 		}
 	}
-	t, clean, err := s.newTrial(ctx, p, who)
+	t, clean, err := s.newTrial(ctx, p, account)
 	if err != nil {
 		return err
 	}

@@ -90,15 +90,53 @@ func TestOverridden(t *testing.T) {
 }
 
 func TestStarts(t *testing.T) {
-	s := starts([]string{
-		"Accepted publickey for alice from 192.0.2.1 port 5 ssh2: ED25519 SHA256:x",
-		"Starting session: shell on pts/0 for alice from 192.0.2.1 port 5 id 0",
-		"Starting session: forced-command (config) 'exec /usr/bin/castgate-wrap' on pts/1 for alice from 192.0.2.1 port 5 id 1",
-		"Starting session: subsystem 'sftp' for bob from 2001:db8::1 port 6 id 0",
-		"Starting session: command for x for bob from 2001:db8::1 port 6 id 0 and more",
+	s := starts([]entry{
+		{text: "Accepted publickey for alice from 192.0.2.1 port 5 ssh2: ED25519 SHA256:x"},
+		{text: "Starting session: shell on pts/0 for alice from 192.0.2.1 port 5 id 0"},
+		{text: "Starting session: forced-command (config) 'exec /usr/bin/castgate-wrap' on pts/1 for alice from 192.0.2.1 port 5 id 1"},
+		{text: "Starting session: subsystem 'sftp' for bob from 2001:db8::1 port 6 id 0"},
+		{text: "Starting session: command for x for bob from 2001:db8::1 port 6 id 0 and more"},
 	})
 	if s.total != 3 || s.count[connection{"alice", "192.0.2.1", "5"}] != 2 || s.count[connection{"bob", "2001:db8::1", "6"}] != 1 {
 		t.Errorf("got %+v", s)
+	}
+}
+
+// What the log could not tell is not "recorded".
+func TestSilenceIsNoRecording(t *testing.T) {
+	const (
+		in      = "Accepted password for alice from 192.0.2.1 port 5 ssh2"
+		verbose = "Connection from 192.0.2.1 port 5 on 192.0.2.2 port 22 rdomain \"\""
+		begun   = "Starting session: forced-command (config) 'internal-sftp' for alice from 192.0.2.1 port 5 id 0"
+		opened  = "pam_unix(sshd:session): session opened for user alice(uid=1000) by (uid=0)"
+	)
+	alice := connection{"alice", "192.0.2.1", "5"}
+	for name, tt := range map[string]struct {
+		lines    []string
+		byUser   string
+		recorded map[connection]int
+		level    string
+		want     string
+	}{
+		"told, and none began":       {[]string{verbose, in, opened}, "", nil, "VERBOSE", ""},
+		"not told":                   {[]string{in, opened}, "", nil, "INFO", "can't know whether \"alice\""},
+		"recorded":                   {[]string{in, opened}, "", map[connection]int{alice: 1}, "INFO", ""},
+		"begun: compared elsewhere":  {[]string{in, begun}, "", nil, "VERBOSE", ""},
+		"quiet for this account":     {[]string{verbose, in}, "", nil, "INFO", "can't know whether"},
+		"told by the user":           {[]string{in}, verbose, nil, "VERBOSE", "can't know whether"},
+		"only PAM speaks":            {[]string{opened, opened}, "", nil, "QUIET", "can't know of 2 of 2 logins of \"alice\""},
+		"nothing at all was written": {nil, "", nil, "VERBOSE", ""},
+	} {
+		var lines []entry
+		for _, l := range tt.lines {
+			lines = append(lines, entry{l, !strings.HasPrefix(l, "Starting")})
+		}
+		lines = append(lines, entry{tt.byUser, false})
+		h := &Host{sshd: map[string]settings{"alice": {"loglevel": {tt.level}}}}
+		got := strings.Join(h.untold(lines, starts(lines), tt.recorded), "\n")
+		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 
@@ -106,7 +144,7 @@ func FuzzStarts(f *testing.F) {
 	f.Add("Starting session: shell on pts/0 for alice from 192.0.2.1 port 5 id 0")
 	f.Add("Starting session:  for a for b from c from d port 1 port 2 id 3")
 	f.Fuzz(func(t *testing.T, line string) {
-		s := starts([]string{line})
+		s := starts([]entry{{text: line}})
 		for c := range s.count {
 			if c.account == "" || strings.ContainsAny(c.account+c.addr, " \n") || !strings.HasSuffix(line, c.port+" id "+line[strings.LastIndex(line, " ")+1:]) {
 				t.Errorf("%q: %+v", line, c)

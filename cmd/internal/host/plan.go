@@ -92,7 +92,8 @@ func (p *plan) planned(ctx context.Context) (map[string]settings, error) {
 	}
 	then, err := effective(ctx, args, p.accounts)
 	if err != nil {
-		err = fmt.Errorf("sshd does not accept the change: %w", err)
+		text := strings.ReplaceAll(err.Error(), dir+"/sshd_config", "all its files together")
+		err = cli.Hint(fmt.Errorf("sshd does not accept the change: %s", text), "sshd -T shows what is in force now; %s is what would be added", Example)
 	}
 	return then, err
 }

@@ -3,6 +3,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -43,7 +44,7 @@ func effective(ctx context.Context, args []string, all []Account) (map[string]se
 func asked(ctx context.Context, args []string, more ...string) (settings, error) {
 	out, err := output(ctx, sshdPath, slices.Concat([]string{"-T"}, args, more)...)
 	if err != nil {
-		return nil, fmt.Errorf("sshd -T: %s", said(out, err))
+		return nil, fmt.Errorf("sshd -T: %s", strings.ReplaceAll(cmp.Or(out, err.Error()), "\n", "; "))
 	}
 	s := parseSettings(out)
 	if err := s.complete(); err != nil {

@@ -55,7 +55,7 @@ func (s *Switch) trialAccount(p *plan, who *access) (Account, error) {
 	if s.User != "" {
 		a, there := p.account(s.User)
 		if !there {
-			return a, fmt.Errorf("trial login: there is no account %q that anybody can log in to", s.User)
+			return a, cli.Hint(fmt.Errorf("trial login: there is no account %q that anybody can log in to", s.User), "-user names another")
 		}
 		return a, nil
 	}
@@ -85,14 +85,10 @@ func (s *Switch) trialAccount(p *plan, who *access) (Account, error) {
 
 // newTrial makes the key of the moment, and lets castgate-keys know of it. With
 // -no-trial there is none.
-func (s *Switch) newTrial(ctx context.Context, p *plan, who *access) (*trial, func(), error) {
+func (s *Switch) newTrial(ctx context.Context, p *plan, account Account) (*trial, func(), error) {
 	if s.NoTrial != "" {
 		fmt.Fprintf(s.Out, "no trial login: %s\n", s.NoTrial)
 		return nil, func() {}, nil
-	}
-	account, err := s.trialAccount(p, who)
-	if err != nil {
-		return nil, nil, err
 	}
 	dir, err := os.MkdirTemp("/run", "castgate-trial-") // root's, every directory of it
 	if err != nil {
