@@ -77,6 +77,10 @@ func (s *Service) Decide(ctx context.Context, account string, offered *Key) (*De
 	if s.emergency(d, offered) {
 		return d, nil
 	}
+	if !s.Config.Configured() {
+		d.refuse(NotConfigured)
+		return d, nil
+	}
 	g, why, err := s.grantFor(account)
 	switch {
 	case err != nil:

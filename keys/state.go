@@ -18,6 +18,7 @@ type state struct {
 	Slow      bool      `json:"slow,omitempty"`      // and it took its whole time
 	Class     Class     `json:"class,omitempty"`
 	Why       string    `json:"why,omitempty"`
+	Hint      string    `json:"hint,omitempty"` // of that failure: the class alone would guess
 }
 
 const stateName = "state"
@@ -49,7 +50,11 @@ func (c *Cache) mayAsk(now time.Time, r rest) error {
 		wait = r.slow
 	}
 	if since, ok := age(now, st.Failed); ok && since < wait {
-		return &Fault{Class: st.Class, Op: "ask GitHub", Err: fmt.Errorf("not again so soon after: %s", st.Why)}
+		err := fmt.Errorf("not again so soon after: %s", st.Why)
+		if st.Hint != "" {
+			err = advise(err, "%s", st.Hint)
+		}
+		return &Fault{Class: st.Class, Op: "ask GitHub", Err: err}
 	}
 	return nil
 }
@@ -80,7 +85,7 @@ func (c *Cache) heard(err error, now time.Time) {
 	case f.Class == Limited:
 		st.NotBefore, st.Why = f.Until, f.Error()
 	case f.Class == Broken || f.Class == BadToken || f.Class == Forbidden:
-		st.Failed, st.Slow, st.Class, st.Why = now, f.Slow, f.Class, f.Error()
+		st.Failed, st.Slow, st.Class, st.Why, st.Hint = now, f.Slow, f.Class, f.Error(), f.Hint()
 	default:
 		return // it concerns one team; the others may still be asked
 	}

@@ -21,6 +21,7 @@ import (
 func (c *Config) Validate() error {
 	c.lowerTeams()
 	return first(
+		c.validateOrg,
 		c.GitHub.validate,
 		c.validateTeams,
 		c.validateAccounts,
@@ -86,7 +87,7 @@ func (c *Config) validateAccounts() error {
 			return advise(fmt.Errorf("account %q: no team decides who its members are", name), "a login opens an account only as a member of one of its teams or of \"teams\"")
 		}
 	}
-	if len(c.Teams) == 0 && len(c.Accounts) == 0 && len(c.Emergency) == 0 {
+	if c.Configured() && len(c.Teams) == 0 && len(c.Accounts) == 0 && len(c.Emergency) == 0 {
 		return advise(errors.New(`neither "teams" nor "accounts" is set`), "nobody could log in: name a team")
 	}
 	return nil
@@ -166,16 +167,13 @@ func (c *Config) validateEmergency() error {
 }
 
 func (g GitHub) validate() error {
-	if err := checkLogin(g.Org); err != nil {
-		return advise(fmt.Errorf("github: org: %w", err), "the organisation's name as in its URL, for example acme")
-	}
 	if _, err := g.base(); err != nil {
 		return err
 	}
 	if g.Timeout <= 0 || g.Timeout > time.Minute {
 		return fmt.Errorf("github: timeout %v is not between 0 and 1m", g.Timeout) // LoginGraceTime is 2m
 	}
-	if err := checkFiles(g); err != nil {
+	if err := checkFiles(g); err != nil && g.Org != "" {
 		return err
 	}
 	if _, err := g.proxy(); err != nil {

@@ -122,6 +122,9 @@ func (c *command) refresh(args []string) error {
 	if err != nil {
 		return err
 	}
+	if !s.Config.Configured() {
+		c.env.Log.Info(keys.NotConfigured)
+	}
 	err = s.Refresh(context.Background())
 	if *accounts {
 		err = errors.Join(err, s.Accounts())

@@ -79,7 +79,7 @@ func (d *door) startGitHub() {
 func (d *door) edit() {
 	d.t.Helper()
 	yaml := d.Read("/etc/castgate/keys.yaml")
-	for from, to := range map[string]string{"https://api.github.com/": "http://" + gitHub + "/", "teams: [developers, operations]": "teams: [developers]"} {
+	for from, to := range map[string]string{"https://api.github.com/": "http://" + gitHub + "/", `org: "" `: "org: acme ", "teams: [] ": "teams: [developers] "} {
 		if !strings.Contains(yaml, from) {
 			d.t.Fatalf("the shipped keys.yaml has no %q", from)
 		}

@@ -15,9 +15,9 @@ import (
 )
 
 func (h *Host) authorizedFiles() []Finding {
-	return h.each("keys from people's own files", "authorizedkeysfile", "AuthorizedKeysFile lets them add keys that no team knows", "AuthorizedKeysFile none, as in "+Example, Warn,
+	return h.each("keys from people's own files", "authorizedkeysfile", "AuthorizedKeysFile opens accounts by keys that no team knows, whoever wrote them", "AuthorizedKeysFile none, as in "+Example, Warn,
 		func(a Account, s settings) bool {
-			return a.UID == 0 || !ownFile(s)
+			return a.UID == 0 || !ownFile(s) && !slices.ContainsFunc(keyWays(a, s), func(w string) bool { return strings.Contains(w, " in /") })
 		})
 }
 

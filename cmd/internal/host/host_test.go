@@ -171,7 +171,7 @@ func rateServer(t *testing.T, header http.Header, body string) *Host {
 		t.Fatal(err)
 	}
 	h := &Host{ctx: context.Background(), Keys: keys.Default()}
-	h.Keys.GitHub.URL, h.Keys.GitHub.TokenFile = srv.URL+"/api/", token
+	h.Keys.GitHub.Org, h.Keys.GitHub.URL, h.Keys.GitHub.TokenFile = "octo-org", srv.URL+"/api/", token
 	return h
 }
 

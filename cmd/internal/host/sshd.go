@@ -86,8 +86,11 @@ func (s settings) complete() error {
 	return nil
 }
 
-// version is OpenSSH's, as two numbers that compare.
-type version struct{ major, minor int }
+// version is OpenSSH's: two numbers that compare, and all of its words.
+type version struct {
+	major, minor int
+	text         string
+}
 
 func (v version) before(major, minor int) bool {
 	return v.major < major || v.major == major && v.minor < minor
@@ -106,5 +109,10 @@ func sshdVersion(ctx context.Context) version {
 	}
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
-	return version{major, minor}
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, m[0]) {
+			return version{major, minor, strings.TrimSpace(line)}
+		}
+	}
+	return version{major, minor, m[0]}
 }

@@ -17,7 +17,7 @@ import (
 
 // dumps are what `sshd -T -C …` printed on Debian 12, 13 and sid where castgate
 // is enabled.
-var dumps = map[string]version{"9.2": {9, 2}, "10.0": {10, 0}, "10.6": {10, 6}}
+var dumps = map[string]version{"9.2": {9, 2, ""}, "10.0": {10, 0, ""}, "10.6": {10, 6, ""}}
 
 func dump(t *testing.T, name string) string {
 	t.Helper()
