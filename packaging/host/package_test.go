@@ -244,7 +244,7 @@ func TestUpgradeKeepsWhatWasChanged(t *testing.T) {
 	eachSuite(t, func(t *testing.T, h *host.Host) {
 		h.Boot()
 		install(h, built(t, "old"))
-		h.Sh("sed -i 's/org: \"\"/org: octo-org/; s/^teams: \\[\\]/teams: [developers]/' /etc/castgate/keys.yaml; echo '# mine' >>/etc/castgate/wrap.yaml; chgrp root /etc/castgate/upload.yaml; chmod 600 /etc/castgate/upload.yaml")
+		h.Sh("sed -i 's/^  org: .*/  org: octo-org/; s/^teams: .*/teams: [developers]/' /etc/castgate/keys.yaml; echo '# mine' >>/etc/castgate/wrap.yaml; chgrp root /etc/castgate/upload.yaml; chmod 600 /etc/castgate/upload.yaml")
 		h.Sh("dpkg-statoverride --remove /usr/bin/castgate-wrap; dpkg-statoverride --update --add root root 0755 /usr/bin/castgate-wrap")
 		h.Run("systemctl", "disable", "--now", "castgate-keys-refresh.timer")
 		h.Sh("echo x >/var/spool/castgate/bad/kept; mkdir /var/spool/castgate/incoming/lost+found")

@@ -51,8 +51,9 @@ func keyless(list string) bool { return !slices.Contains(strings.Split(list, ","
 func hasPassword(account string, s settings) bool {
 	f, found := shadowEntry(account)
 	switch {
-	case !found:
-		return false
+	case !found: // a directory need not tell, and PAM asks it
+		local, err := localAccounts()
+		return s.get("usepam") == "yes" && (err != nil || !slices.ContainsFunc(local, func(a Account) bool { return a.Name == account }))
 	case f[1] == "":
 		return s.get("permitemptypasswords") == "yes"
 	}

@@ -133,7 +133,11 @@ var readenv = regexp.MustCompile(`(?m)^.*pam_env\.so.*\buser_readenv=1`)
 // starts the recorder, and SSH_AUTH_INFO_0 before the session hook reads it.
 func (h *Host) readenv() []Finding {
 	const what = "~/.pam_environment"
-	line := readenv.Find(guard.PAMStack(guard.PAMSshd))
+	stack := guard.PAMStack(guard.PAMSshd)
+	if len(stack) == 0 && h.global().get("usepam") == "yes" {
+		return failed(what, guard.PAMSshd+" says nothing, and sshd uses PAM: what its other files do is not known", "install openssh-server's PAM file again")
+	}
+	line := readenv.Find(stack)
 	if line == nil {
 		return ok(what)
 	}

@@ -18,6 +18,9 @@ func (h *Host) sshdConfig() []Finding {
 	if out, err := output(h.ctx, sshdPath, "-t"); err != nil {
 		return failed(what, "sshd does not accept it: "+firstLine(out), "correct that line; sshd keeps the old configuration until it is reloaded")
 	}
+	if h.version == (version{}) {
+		return failed(what, "sshd -V does not say which OpenSSH it is: what depends on that can't be judged", "sshd -V")
+	}
 	if h.sshdErr != nil {
 		return failed(what, h.sshdErr.Error(), "sshd -T shows the configuration in force")
 	}
@@ -127,6 +130,9 @@ var knownTokens = regexp.MustCompile(`%[%CDfhktUu]`)
 
 func (h *Host) tokens() []Finding {
 	const what = "tokens of AuthorizedKeysCommand"
+	if h.sshdErr != nil {
+		return nil // sshdConfig has said it
+	}
 	command := h.global().get("authorizedkeyscommand")
 	switch rest := knownTokens.ReplaceAllString(command, ""); {
 	case strings.Contains(rest, "%"):
@@ -143,7 +149,10 @@ func (h *Host) tokens() []Finding {
 // stands below an AuthorizedKeysCommand.
 func (h *Host) principals() []Finding {
 	const what = "AuthorizedPrincipalsCommand"
-	if h.sshdErr != nil || !h.version.before(9, 4) || h.global().get("authorizedprincipalscommand") != "none" {
+	if h.sshdErr != nil {
+		return nil // sshdConfig has said it
+	}
+	if !h.version.before(9, 4) || h.global().get("authorizedprincipalscommand") != "none" {
 		return ok(what)
 	}
 	for _, s := range h.conf.Settings {

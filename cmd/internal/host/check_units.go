@@ -30,7 +30,10 @@ func (h *Host) units() []Finding {
 			all = append(all, Finding{Warn, what, unit + " is " + firstLine(out) + ": after the next boot " + triggers[unit], "systemctl enable " + unit})
 		}
 	}
-	out, _ := output(h.ctx, "systemctl", "list-units", "--failed", "--plain", "--no-legend", "castgate-*")
+	out, err := output(h.ctx, "systemctl", "list-units", "--failed", "--plain", "--no-legend", "castgate-*")
+	if err != nil {
+		return append(all, Finding{Fail, what, "which have failed is not known: " + said(out, err), "systemctl --failed"})
+	}
 	for line := range strings.Lines(out) {
 		unit, _, _ := strings.Cut(line, " ")
 		if unit == "castgate-check.service" {

@@ -73,8 +73,8 @@ func keyWays(a Account, s settings) (all []string) {
 			}
 		}
 	}
-	if command := s.get("authorizedkeyscommand"); command != "none" && !strings.HasPrefix(command, keysPath) {
-		all = append(all, "keys that "+strings.Fields(command)[0]+" tells")
+	if command := strings.Fields(s.get("authorizedkeyscommand")); len(command) > 0 && command[0] != "none" && command[0] != keysPath {
+		all = append(all, "keys that "+command[0]+" tells")
 	}
 	if ca := s.get("trustedusercakeys"); ca != "" && ca != "none" {
 		all = append(all, "certificates that "+ca+" signed")

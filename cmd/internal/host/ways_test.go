@@ -28,6 +28,7 @@ func TestWays(t *testing.T) {
 		want    []string
 	}{
 		"none":            {a, settings{"authorizedkeysfile": {"none"}, "authorizedkeyscommand": {"none"}}, nil},
+		"no answer":       {a, nil, nil},
 		"not printed":     {a, settings{"authorizedkeyscommand": {"none"}}, nil},
 		"keys":            {a, settings{"authorizedkeysfile": {".ssh/authorized_keys"}, "authorizedkeyscommand": {"none"}}, []string{"2 keys in " + file, "1 key with command= in " + file, "1 authority of certificates in " + file}},
 		"a new type":      {a, settings{"authorizedkeysfile": {other}, "authorizedkeyscommand": {"none"}}, []string{"1 key in " + other}},
