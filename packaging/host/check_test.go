@@ -153,9 +153,9 @@ var breakages = []breakage{
 		"",
 	},
 	{
-		"another sshd", "echo 'PidFile none' >/etc/ssh/other_config; /usr/sbin/sshd -f /etc/ssh/other_config -p 2200",
+		"another sshd", "echo 'PidFile /run/other.pid' >/etc/ssh/other_config; /usr/sbin/sshd -f /etc/ssh/other_config -p 2200",
 		[]string{"FAIL other sshds /etc/ssh/other_config :2200 root"},
-		"pkill -f '[o]ther_config'; rm /etc/ssh/other_config", "",
+		"kill $(cat /run/other.pid); rm /etc/ssh/other_config", "",
 	},
 	{"an older drop-in", "cp -p " + dropIn + ".example /root/; sed -i '/^ForceCommand/i TCPKeepAlive no' " + dropIn + ".example", []string{"warn the drop-in TCPKeepAlive no"}, "cp -p /root/10-castgate.conf.example " + dropIn + ".example", ""},
 	{

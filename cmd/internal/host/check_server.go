@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 )
 
 // listens: a host that nobody reaches is not as it should be. What has not
@@ -55,12 +56,16 @@ func (h *Host) outdated() []Finding {
 	if err != nil || sum(now) != noted("drop-in") {
 		return ok(what) // somebody has written it: what is in force is judged line by line
 	}
-	text, err := dropIn(h.ctx, h.first().args)
+	text, err := os.ReadFile(Example)
 	if err != nil {
-		return failed(what, err.Error(), "castgate enable")
+		return failed(what, err.Error(), "install the package again")
 	}
 	has := directives(now)
-	missing := slices.DeleteFunc(directives(text), func(l string) bool { return slices.Contains(has, l) })
+	missing := slices.DeleteFunc(directives(text), func(l string) bool {
+		keyword, _, _ := strings.Cut(l, " ")
+		kept := slices.Contains(narrower, keyword) && slices.ContainsFunc(has, func(h string) bool { return strings.HasPrefix(h, keyword+" ") })
+		return kept || slices.Contains(has, l)
+	})
 	if len(missing) > 0 {
 		return warn(what, "an older castgate enable wrote it; it has no "+names(missing), "castgate enable shows the change and makes it")
 	}

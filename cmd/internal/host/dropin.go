@@ -34,6 +34,9 @@ func dropIn(ctx context.Context, args []string) ([]byte, error) {
 	return narrowed(text, global, root["root"]), nil
 }
 
+// narrower are the keywords whose values castgate enable takes over from the host.
+var narrower = []string{"AuthorizedKeysFile", "SetEnv", "UnusedConnectionTimeout"}
+
 // narrowed writes into the shipped drop-in what is in force now and opens less.
 func narrowed(text []byte, global, root settings) []byte {
 	// The file that stays root's way in is opened only where it was read until now.

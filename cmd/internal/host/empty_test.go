@@ -33,7 +33,7 @@ func TestNothingIsNoGoodAnswer(t *testing.T) {
 			t.Errorf("an account that shadow(5) does not have, with %v: %v", tt.s, got)
 		}
 	}
-	if err := (settings)(nil).complete(); err == nil {
+	if err := settings(nil).complete(); err == nil {
 		t.Error("no settings at all are complete")
 	}
 	p := &plan{accounts: []Account{{Name: "root"}}}

@@ -20,7 +20,9 @@ func TestGuardLog(t *testing.T) {
 		{text: `msg="session ended" session=e "still there"=[] standing=behind`},
 		{text: "msg=session session=f login=` standing=outside key=`"},
 		{text: `msg=session session='g' standing=outside`},
-		{text: `msg="session refused"`}, {text: `="`}, {},
+		{text: `msg="session refused"`},
+		{text: `="`},
+		{},
 	})
 	if want := map[string]bool{"b": true, "f": true, "'g'": true}; !maps.Equal(got.byHand, want) {
 		t.Errorf("by hand: %v", got.byHand)

@@ -137,10 +137,7 @@ func (t *trial) beside(ctx context.Context, p *plan) error {
 		return err
 	}
 	defer stop()
-	return t.at(ctx, "127.0.0.1:"+strconv.Itoa(port), "beside", func() string {
-		log, _ := os.ReadFile(t.dir + "/log")
-		return string(log)
-	})
+	return t.at(ctx, "127.0.0.1:"+strconv.Itoa(port), "beside", logSince(ctx))
 }
 
 // real tries it with the sshd that people use: its arguments, its socket, its
@@ -164,12 +161,19 @@ func (t *trial) real(ctx context.Context, p *plan) error {
 	if err != nil || t == nil {
 		return err
 	}
+	return t.at(ctx, addr, "at "+addr, logSince(ctx))
+}
+
+// logSince returns what sshd will have logged from now on: a trial is in the
+// journal as every login is.
+func logSince(ctx context.Context) func() string {
 	since := time.Now()
-	return t.at(ctx, addr, "at "+addr, func() string {
+	return func() string {
+		_, _ = output(ctx, "journalctl", "--sync") // what was written a moment ago, too
 		out, _ := output(ctx, "journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=50", fmt.Sprintf("--since=@%d", since.Unix()),
 			"--identifier=sshd", "--identifier=sshd-session", "--identifier=sshd-auth")
 		return out
-	})
+	}
 }
 
 // at logs in at an address, for each of the tries.
@@ -318,7 +322,7 @@ func trialServer(ctx context.Context, dir string, args []string) (port int, stop
 		return 0, nil, err
 	}
 	defer log.Close()
-	all := []string{"-D", "-e", "-o", "Port=" + strconv.Itoa(port), "-o", "ListenAddress=127.0.0.1", "-o", "PidFile=none", "-o", "LogLevel=VERBOSE"}
+	all := []string{"-D", "-o", "Port=" + strconv.Itoa(port), "-o", "ListenAddress=127.0.0.1", "-o", "PidFile=none", "-o", "LogLevel=VERBOSE"}
 	for i := 0; i+1 < len(args); i += 2 {
 		option := strings.ToLower(args[i+1])
 		if args[i] != "-p" && !strings.HasPrefix(option, "port") && !strings.HasPrefix(option, "listenaddress") {

@@ -93,8 +93,10 @@ func (h *Host) silent(since time.Time) (all []Finding) {
 	case err != nil:
 		all = append(all, failed(what, "can't know since when the journal tells: "+err.Error(), "journalctl")...)
 	case begins.After(since):
-		all = append(all, Finding{Warn, what, fmt.Sprintf("can't know what was between %s and %s: the journal begins there", since.Local().Format(time.DateTime), begins.Format(time.DateTime)),
-			"Storage=persistent and more room in journald.conf(5); castgate check -sessions more often"})
+		all = append(all, Finding{
+			Warn, what, fmt.Sprintf("can't know what was between %s and %s: the journal begins there", since.Local().Format(time.DateTime), begins.Format(time.DateTime)),
+			"Storage=persistent and more room in journald.conf(5); castgate check -sessions more often",
+		})
 	}
 	suppressed, err := h.journal(since, "SYSLOG_IDENTIFIER=systemd-journald")
 	isLoss := func(m entry) bool { return m.root && lossLine.MatchString(m.text) }

@@ -34,7 +34,7 @@ func ways(a Account, s settings) (all []string) {
 	if (s.get("passwordauthentication") == "yes" || s.get("kbdinteractiveauthentication") == "yes") && hasPassword(a.Name, s) {
 		all = append(all, "a password")
 	}
-	if s.get("hostbasedauthentication") == "yes" {
+	if s.get("hostbasedauthentication") == "yes" && a.canLogIn() {
 		all = append(all, "the word of their machine (HostbasedAuthentication)")
 	}
 	return all
