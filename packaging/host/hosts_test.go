@@ -46,7 +46,7 @@ func (d *door) row(name string) string {
 	out, status := d.enable("", "-yes -dry-run")
 	said := map[int]string{changed: "would change something", unchanged: "nothing to do", refused: "refuses"}[status]
 	for line := range strings.Lines(out) {
-		if why, complaint := strings.CutPrefix(strings.TrimSpace(line), "castgate enable: "); complaint && !strings.HasPrefix(why, "hint: ") {
+		if why, complaint := strings.CutPrefix(strings.TrimSpace(line), "castgate: "); complaint && !strings.HasPrefix(why, "hint: ") {
 			said += ": " + why
 		}
 	}
@@ -64,14 +64,14 @@ func TestHostsAreAsDocumented(t *testing.T) {
 			d.step(c.name, func(t *testing.T) {
 				d.Sh("{ " + c.do + "; } 2>&1")
 				row := d.row(c.name)
-				d.Sh("{ " + c.undo + "; } 2>&1; systemctl reset-failed ssh.service ssh.socket")
+				d.Sh("{ " + c.undo + "; } 2>&1; systemctl reset-failed ssh.service || true")
 				if !strings.Contains(string(text), row+"\n") {
 					t.Errorf("docs/hosts.md does not say\n%s", row)
 				}
-				if bad := d.check(); len(bad) > 0 {
-					t.Fatalf("not put back: %+v", bad)
-				}
 			})
+		}
+		if bad := d.check(); len(bad) > 0 {
+			t.Errorf("not put back: %+v", bad)
 		}
 	})
 }

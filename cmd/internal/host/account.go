@@ -44,6 +44,11 @@ func accounts(ctx context.Context, names ...string) ([]Account, error) {
 			all = append(all, a)
 		}
 	}
+	// People first: that is whom a report names when it can't name all.
+	slices.SortStableFunc(all, func(a, b Account) int {
+		rank := map[bool]int{true: 0, false: 1}
+		return rank[a.person()] - rank[b.person()]
+	})
 	if len(all) == 0 {
 		return nil, errors.New("list the accounts: getent names none")
 	}

@@ -138,6 +138,9 @@ func (h *Host) loginShells() []Finding {
 	const what = "shells"
 	var missing []string
 	for _, a := range h.Accounts {
+		if !a.canLogIn() {
+			continue
+		}
 		shell := a.Shell
 		if shell == wrapPath {
 			shell = h.Wrap.Shells[a.Name]

@@ -4,6 +4,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -123,6 +124,7 @@ func TestSilenceIsNoRecording(t *testing.T) {
 		"recorded":                   {[]string{in, opened}, "", map[connection]int{alice: 1}, "INFO", ""},
 		"begun: compared elsewhere":  {[]string{in, begun}, "", nil, "VERBOSE", ""},
 		"quiet for this account":     {[]string{verbose, in}, "", nil, "INFO", "can't know whether"},
+		"told from a chroot":         {[]string{verbose, in}, "", nil, "VERBOSE /srv", "can't know whether"},
 		"told by the user":           {[]string{in}, verbose, nil, "VERBOSE", "can't know whether"},
 		"only PAM speaks":            {[]string{opened, opened}, "", nil, "QUIET", "can't know of 2 of 2 logins of \"alice\""},
 		"nothing at all was written": {nil, "", nil, "VERBOSE", ""},
@@ -132,7 +134,8 @@ func TestSilenceIsNoRecording(t *testing.T) {
 			lines = append(lines, entry{l, !strings.HasPrefix(l, "Starting")})
 		}
 		lines = append(lines, entry{tt.byUser, false})
-		h := &Host{sshd: map[string]settings{"alice": {"loglevel": {tt.level}}}}
+		level, chroot, _ := strings.Cut(tt.level, " ")
+		h := &Host{sshd: map[string]settings{"alice": {"loglevel": {level}, "chrootdirectory": {cmp.Or(chroot, "none")}}}}
 		got := strings.Join(h.untold(lines, starts(lines), tt.recorded), "\n")
 		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
 			t.Errorf("%s: %s", name, got)

@@ -14,7 +14,7 @@ import (
 func (s *Switch) ShowPeople() error {
 	svc, err := people()
 	if err != nil {
-		return err
+		return refuse(err)
 	}
 	all, err := svc.Owners()
 	for _, o := range all {

@@ -49,7 +49,7 @@ func (h *Host) untold(lines []entry, begun started, recorded map[connection]int)
 	for _, c := range logins {
 		told := verbose[[2]string{c.addr, c.port}] && h.tellsSessions(c.account)
 		if begun.count[c] == 0 && recorded[c] == 0 && !told {
-			all = append(all, fmt.Sprintf("can't know whether %s had a session: it came in, nothing is recorded, and sshd's log was below VERBOSE", c))
+			all = append(all, fmt.Sprintf("can't know whether %s had a session: it came in, nothing is recorded, and sshd's log does not tell (below VERBOSE, or from within a ChrootDirectory)", c))
 		}
 	}
 	for _, account := range sortedKeys(opened) {
@@ -61,10 +61,12 @@ func (h *Host) untold(lines []entry, begun started, recorded map[connection]int)
 }
 
 // tellsSessions says whether sshd's lines tell of an account's sessions. A Match
-// block may have another level.
+// block may have another level; and the process that would write the line is in
+// the account's ChrootDirectory by then, where /dev/log is missing as a rule.
 func (h *Host) tellsSessions(account string) bool {
 	s, known := h.sshd[account]
-	return !known || verboseLevel(s.get("loglevel"))
+	chroot := s.get("chrootdirectory")
+	return known && verboseLevel(s.get("loglevel")) && (chroot == "" || chroot == "none")
 }
 
 func verboseLevel(level string) bool { return level == "VERBOSE" || strings.HasPrefix(level, "DEBUG") }

@@ -39,7 +39,9 @@ func (p *plan) access(ctx context.Context) (*access, error) {
 			a.before[account.Name] = append(a.before[account.Name], byGitHub)
 		}
 		a.after[account.Name] = ways(account, then)
-		if !strings.HasPrefix(then.get("authorizedkeyscommand"), keysPath) || barred(account, then) != "" {
+		if why := barred(account, then); why != "" {
+			a.answers[account.Name] = keys.Answer{Why: "sshd refuses it: " + why}
+		} else if !strings.HasPrefix(then.get("authorizedkeyscommand"), keysPath) {
 			a.answers[account.Name] = keys.Answer{Why: "sshd does not ask castgate-keys about it"}
 		}
 		switch answer := a.answers[account.Name]; {
