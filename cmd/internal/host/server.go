@@ -73,11 +73,11 @@ func servers(ctx context.Context) []server {
 			all = append(all, s)
 		}
 	}
-	if addrs := socketAddresses(ctx); len(addrs) > 0 {
+	if addrs, unit := socketAddresses(ctx); len(addrs) > 0 {
 		if len(all) > 0 && all[0].pid == first {
 			all[0].addrs = addrs // the socket's, which the unit's sshd was handed
 		} else {
-			all = slices.Insert(all, 0, server{0, configuring(unitArgs(ctx)), addrs})
+			all = slices.Insert(all, 0, server{0, configuring(unitArgs(ctx, unit)), addrs})
 		}
 	}
 	return all
@@ -111,11 +111,16 @@ func mainPID(ctx context.Context) int {
 
 var listenLine = regexp.MustCompile(`(\S+) \(Stream\)`)
 
-// socketAddresses are those of ssh.socket, where systemd listens.
-func socketAddresses(ctx context.Context) (all []netip.AddrPort) {
+// socketAddresses are those of ssh.socket, where systemd listens, and the unit that
+// it starts: one for all connections, or one for each (systemd.socket(5), Accept).
+func socketAddresses(ctx context.Context) (all []netip.AddrPort, starts string) {
 	for _, unit := range sshdUnits {
 		if _, err := output(ctx, "systemctl", "is-active", unit+".socket"); err != nil {
 			continue
+		}
+		starts = unit + ".service"
+		if each, _ := output(ctx, "systemctl", "show", "--property=Accept", "--value", unit+".socket"); each == "yes" {
+			starts = unit + "@castgate.service"
 		}
 		out, _ := output(ctx, "systemctl", "show", "--property=Listen", "--value", unit+".socket")
 		for _, m := range listenLine.FindAllStringSubmatch(out, -1) {
@@ -123,8 +128,9 @@ func socketAddresses(ctx context.Context) (all []netip.AddrPort) {
 				all = append(all, addr)
 			}
 		}
+		return all, starts
 	}
-	return all
+	return nil, ""
 }
 
 var (
@@ -132,20 +138,17 @@ var (
 	variable = regexp.MustCompile(`\$\{?(\w+)\}?`)
 )
 
-// unitArgs are the arguments that the unit gives the sshd of a connection.
-func unitArgs(ctx context.Context) []string {
-	for _, unit := range []string{"ssh@castgate.service", "sshd@castgate.service", "ssh.service", "sshd.service"} {
-		out, err := output(ctx, "systemctl", "show", "--property=ExecStart", "--value", unit)
-		m := argvPart.FindStringSubmatch(out)
-		if err != nil || m == nil {
-			continue
-		}
-		environment := unitEnvironment()
-		line := variable.ReplaceAllStringFunc(m[1], func(v string) string { return environment[strings.Trim(v, "${}")] })
-		if f := strings.Fields(line); len(f) > 1 {
-			return f[1:]
-		}
+// unitArgs are the arguments that a unit gives its sshd.
+func unitArgs(ctx context.Context, unit string) []string {
+	out, err := output(ctx, "systemctl", "show", "--property=ExecStart", "--value", unit)
+	m := argvPart.FindStringSubmatch(out)
+	if err != nil || m == nil {
 		return nil
+	}
+	environment := unitEnvironment()
+	line := variable.ReplaceAllStringFunc(m[1], func(v string) string { return environment[strings.Trim(v, "${}")] })
+	if f := strings.Fields(line); len(f) > 1 {
+		return f[1:]
 	}
 	return nil
 }
