@@ -322,7 +322,8 @@ func TestCheckSessions(t *testing.T) {
 		d.find("seen")
 		open := d.session()
 		open.Expect("This session is recorded.")
-		if out := d.Run("castgate", "check", "-sessions"); !strings.HasPrefix(out, "ok   sessions") || !strings.Contains(out, ": 2, each recorded") {
+		// Two, and the four of castgate enable's trial.
+		if out := d.Run("castgate", "check", "-sessions"); !strings.HasPrefix(out, "ok   sessions") || !strings.Contains(out, ": 6, each recorded") {
 			t.Errorf("got %s", out)
 		}
 		open.Type("exit\r")
