@@ -172,6 +172,11 @@ func TestInstall(t *testing.T) {
 		if out, err := h.Try("dpkg", "--verify", "castgate"); err != nil || strings.TrimSpace(out) != "" {
 			t.Errorf("dpkg --verify: %s, %v", out, err)
 		}
+		// As it is shipped nobody is asked, and nothing fails.
+		h.Run("systemctl", "start", "castgate-keys-refresh.service")
+		if out, err := h.Try("castgate-keys", "explain", "nobody-here"); err == nil || !strings.Contains(out, "not configured") {
+			t.Errorf("explain: %v\n%s", err, out)
+		}
 		key := h.Read("/etc/castgate/signing-key")
 		checkOwnSigner(t, h)
 		if out := h.Run("dpkg", "--install", "/root/castgate.deb"); strings.Contains(out, "sshd is as it was") {
