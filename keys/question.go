@@ -9,6 +9,7 @@ import (
 
 	"castgate/keys/owners"
 	"castgate/keys/pubkey"
+	"castgate/keys/settings"
 )
 
 // Decide answers for one account; with an offered key for that key alone. The
@@ -19,6 +20,10 @@ func (s *Service) Decide(ctx context.Context, account string, offered *pubkey.Ke
 		d.Offered = offered.Fingerprint()
 	}
 	if path, ok := s.Config.Emergency[strings.ToLower(account)]; ok && d.emergency(path) {
+		return d, nil
+	}
+	if !s.Config.Configured() {
+		d.refuse(settings.NotConfigured)
 		return d, nil
 	}
 	g, why, err := s.Owners.Grant(account)

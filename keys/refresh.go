@@ -14,6 +14,9 @@ import (
 // was. It asks at once after a failure, because it is what an administrator
 // runs when the failure is mended, but never before GitHub allowed it.
 func (s *Service) Refresh(ctx context.Context) error {
+	if !s.Config.Configured() {
+		return nil // nothing to ask for
+	}
 	if s.Known.Dir == nil {
 		return s.Known.Why
 	}

@@ -70,7 +70,7 @@ func (s *session) restriction() (restrict.Restriction, error) {
 // it is what the account's files show, as far as it can be told which they are;
 // castgate check says that the hook is off.
 func unrestricted(known restrict.Config, who restrict.Account) error {
-	if hooked() {
+	if guard.Hooked(guard.PAMStack(guard.PAMSshd)) {
 		return known.Unrestricted(who)
 	}
 	if !known.Whole() {
@@ -81,28 +81,6 @@ func unrestricted(known restrict.Config, who restrict.Account) error {
 		err = fmt.Errorf("%s restricts a key, and nothing says which key this is", lines[0].Where())
 	}
 	return err
-}
-
-// hooked says whether PAM's stack for sshd has the session hook.
-func hooked() bool { return hookedIn("/etc/pam.d/sshd", 0) }
-
-// maxStack is more than PAM's files include one another deep.
-const maxStack = 8
-
-func hookedIn(file string, depth int) bool {
-	text, _ := os.ReadFile(file)
-	for line := range strings.Lines(string(text)) {
-		line, _, _ = strings.Cut(line, "#")
-		if strings.Contains(line, "castgate-guard session-hook") {
-			return true
-		}
-		f := strings.Fields(line)
-		includes := len(f) == 2 && f[0] == "@include" || len(f) == 3 && (f[1] == "include" || f[1] == "substack")
-		if includes && depth < maxStack && hookedIn(filepath.Join(filepath.Dir(file), f[len(f)-1]), depth+1) {
-			return true
-		}
-	}
-	return false
 }
 
 // maxAuthInfo bounds sshd's note: a line for each method.

@@ -32,7 +32,11 @@ func (c *command) authorized(args []string) error {
 		}
 		offered = &k
 	}
-	d, err := c.recall(account, offered), error(nil)
+	var d *keys.Decision
+	var err error
+	if _, trial := keys.Trial(account); !trial {
+		d = c.recall(account, offered)
+	}
 	if d == nil {
 		d, err = c.decide(account, offered)
 	}
@@ -73,6 +77,7 @@ func (c *command) decide(account string, offered *pubkey.Key) (*keys.Decision, e
 		c.env.Log.Error("failed", "account", account, "why", err)
 		return nil, err
 	}
+	withTrial(s.Config, account)
 	ctx, cancel := context.WithTimeout(context.Background(), s.Config.GitHub.Timeout)
 	defer cancel()
 	d, err := s.Decide(ctx, account, offered)

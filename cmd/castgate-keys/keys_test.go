@@ -173,6 +173,7 @@ func TestProgram(t *testing.T) {
 		{"unknown flag", []string{"-x"}, "", "not defined", 2},
 		{"explain nobody", []string{"explain"}, "", "want explain USER", 2},
 		{"explain", []string{"explain", "octocat"}, "ok  ", "", 0},
+		{"explain for programs", []string{"explain", "-json", "octocat"}, `{"account":"octocat","keys":1,"people":["OctoCat"],"emergency":0,"source":"github"}` + "\n", "", 0},
 		{"explain a refusal", []string{"explain", "stranger"}, "\"stranger\" is refused to any key: ", "", 1},
 		{"explain with a file that isn't there", []string{"explain", "octocat", "/nonexistent"}, "", "read the key", 1},
 	} {

@@ -10,7 +10,7 @@ func main() { cli.Main("castgate-keys", run) }
 
 const synopsis = `castgate-keys [-config FILE] USER [TYPE KEY]
        castgate-keys [-config FILE] refresh [-files DIR] [-accounts]
-       castgate-keys [-config FILE] explain USER [KEYFILE]
+       castgate-keys [-config FILE] explain USER [KEYFILE] | -json USER...
        castgate-keys [-config FILE] pin [-all | ACCOUNT LOGIN[:ID] | -remove ACCOUNT | -adopt]`
 
 const description = `

@@ -87,6 +87,9 @@ func (c *command) refresh(args []string) error {
 	if err != nil {
 		return err
 	}
+	if !s.Config.Configured() {
+		c.env.Log.Info(settings.NotConfigured)
+	}
 	err = s.Refresh(context.Background())
 	if *accounts {
 		err = errors.Join(err, s.Accounts())
@@ -101,10 +104,14 @@ func (c *command) refresh(args []string) error {
 }
 
 func (c *command) explain(args []string) error {
+	asJSON := c.fs.Bool("json", false, "explain: print what sshd would be told about each `USER`, as JSON")
 	if err := c.env.Parse(c.fs, args); err != nil {
 		return err
 	}
 	args = c.fs.Args()
+	if *asJSON {
+		return c.answers(args)
+	}
 	if len(args) != 1 && len(args) != 2 {
 		return cli.Usage("want explain USER [KEYFILE]")
 	}

@@ -3,10 +3,15 @@
 package main
 
 import (
+	"cmp"
 	"crypto"
+	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 
 	"castgate/cmd/internal/cli"
 	"castgate/upload/archive/ca"
@@ -16,7 +21,7 @@ import (
 func caCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	c := &caFlags{env: env}
 	fs.StringVar(&c.dir, "dir", "/etc/castgate/ca", "`DIR` of the authority")
-	fs.StringVar(&c.out, "out", ".", "`DIR` to write certificates and keys to")
+	fs.StringVar(&c.out, "out", "", "`DIR` to write certificates and keys to (default: the current one; server, as root: /etc/castgate)")
 	fs.StringVar(&c.csr, "csr", "", "host: certify the key of this request (PEM `FILE`); the key stays where it is")
 	return func() error {
 		args := fs.Args()
@@ -60,7 +65,7 @@ func (c *caFlags) host(name string) error {
 			return err
 		}
 	}
-	files, err := a.Host(name, c.out, pub)
+	files, err := a.Host(name, cmp.Or(c.out, "."), pub)
 	if err != nil {
 		return fmt.Errorf("certify %q: %w", name, err)
 	}
@@ -72,11 +77,47 @@ func (c *caFlags) server(names []string) error {
 	if err != nil {
 		return err
 	}
-	files, err := a.Server(names, c.out)
+	out := cmp.Or(c.out, ".")
+	if c.out == "" && os.Geteuid() == 0 {
+		out = serverDir
+	}
+	files, err := a.Server(names, out)
+	if err == nil {
+		err = forServe(files)
+	}
 	if err != nil {
 		return fmt.Errorf("certify %q: %w", names, err)
 	}
 	return c.made(files)
+}
+
+// serverDir and serveGroup are where castgate serve, and as whom, reads its own
+// certificate on the machine of the archive.
+const (
+	serverDir  = "/etc/castgate"
+	serveGroup = "castgate-archive"
+)
+
+// forServe lets castgate serve, and nobody else, read the key. Elsewhere than on
+// the archive there is no such group, and the key stays the caller's.
+func forServe(files []string) error {
+	g, err := user.LookupGroup(serveGroup)
+	if err != nil || os.Geteuid() != 0 {
+		return nil
+	}
+	gid, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if filepath.Ext(f) != ".key" {
+			continue
+		}
+		if err := errors.Join(os.Chown(f, 0, gid), os.Chmod(f, 0o640)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *caFlags) open() (*ca.Authority, error) {

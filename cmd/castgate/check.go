@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"os/signal"
 	"time"
@@ -17,6 +18,7 @@ import (
 func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	asJSON := fs.Bool("json", false, "print the findings as JSON")
 	verbose := fs.Bool("v", false, "list everything that was looked at, and what follows from a cause already named")
+	watch := fs.Bool("watch", false, "tell only what has changed since the last time, in the log and in "+host.WatchDir)
 	sessions := fs.Bool("sessions", false, "compare the sessions that sshd started with the recordings instead")
 	var since time.Duration
 	cli.DurationVar(fs, &since, "since", 24*time.Hour, "how far back -sessions looks: a `duration`")
@@ -29,6 +31,9 @@ func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		h, err := host.Look(ctx)
 		if err != nil {
 			return cli.Hint(err, "sudo castgate check")
+		}
+		if *watch {
+			return watched(env, h)
 		}
 		var all []host.Finding
 		if *sessions {
@@ -51,4 +56,16 @@ func checkCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 		}
 		return nil
 	}
+}
+
+// watched is what the timer runs: a unit that fails shows in systemctl --failed.
+func watched(env *cli.Env, h *host.Host) error {
+	all := h.Check()
+	if err := h.Watch(all, host.WatchDir, env.Log); err != nil {
+		return err
+	}
+	if host.Failed(all) {
+		return cli.Hint(errors.New("this host is not as it should be"), "castgate check says what to do; journalctl -t castgate what has changed")
+	}
+	return nil
 }

@@ -20,16 +20,28 @@ import (
 )
 
 func enableCommand(env *cli.Env, fs *flag.FlagSet) func() error {
-	user := fs.String("user", "", "the `ACCOUNT` of the trial login (default: the person behind sudo, or the first one)")
+	user := fs.String("user", "", "the `ACCOUNT` of the trial login (default: the person behind sudo, or the first one who gets in)")
+	force := fs.Bool("force", false, "go on where nobody would get in, or you would not, and over edits of the drop-in")
+	none := fs.String("no-trial", "", "without a trial login, for the image of a host to be; `WHY` goes on record")
 	return switchCommand(env, fs, func(ctx context.Context, s *host.Switch) error {
-		s.User = *user
+		s.User, s.Force, s.NoTrial = *user, *force, *none
+		if s.User != "" && s.NoTrial != "" {
+			return cli.Usage("-user names who tries, and -no-trial says that nobody does")
+		}
 		if err := s.ShowPeople(); err != nil {
 			return err
 		}
-		if err := s.Enable(ctx); err != nil {
+		err := s.Enable(ctx)
+		if err != nil && !errors.Is(err, host.Unchanged) {
 			return err
 		}
-		return s.PinPeople()
+		if s.NoTrial != "" {
+			env.Log.Warn("enabled without a trial login", "why", s.NoTrial)
+		}
+		if err := s.PinPeople(); err != nil {
+			return err
+		}
+		return err
 	})
 }
 
@@ -50,10 +62,8 @@ func switchCommand(env *cli.Env, fs *flag.FlagSet, do func(context.Context, *hos
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 		defer stop()
-		s := &host.Switch{Out: env.Stdout, DryRun: *dry, Agree: func() (bool, error) { return true, nil }}
-		if !*yes {
-			s.Agree = func() (bool, error) { return ask(env, "Make this change? [y/N] ") }
-		}
+		s := &host.Switch{Out: env.Stdout, DryRun: *dry, Yes: *yes}
+		s.Agree = func() (bool, error) { return ask(env, "Make this change? [y/N] ") }
 		return do(ctx, s)
 	}
 }

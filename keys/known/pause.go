@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"castgate/keys/files"
+	"castgate/wrap/hint"
 )
 
 // state is what all processes on the host must know before they call GitHub.
@@ -20,6 +21,7 @@ type state struct {
 	Slow      bool      `json:"slow,omitempty"`      // and it took its whole time
 	Class     Class     `json:"class,omitempty"`
 	Why       string    `json:"why,omitempty"`
+	Hint      string    `json:"hint,omitempty"` // of that failure: the class alone would guess
 }
 
 const stateName = "state"
@@ -58,7 +60,11 @@ func (s *Store) MayAsk(p Pause) error {
 		wait = p.slow
 	}
 	if since, ok := age(s.Now(), st.Failed); ok && since < wait {
-		return &Fault{Class: st.Class, Op: "ask GitHub", Err: fmt.Errorf("not again so soon after: %s", st.Why)}
+		err := fmt.Errorf("not again so soon after: %s", st.Why)
+		if st.Hint != "" {
+			err = hint.Add(err, st.Hint)
+		}
+		return &Fault{Class: st.Class, Op: "ask GitHub", Err: err}
 	}
 	return nil
 }
@@ -89,7 +95,7 @@ func (s *Store) Note(err error) {
 	case f.Class == Limited:
 		st.NotBefore, st.Why = f.Until, f.Error()
 	case f.Class == Broken || f.Class == BadToken || f.Class == Forbidden:
-		st.Failed, st.Slow, st.Class, st.Why = s.Now(), f.Slow, f.Class, f.Error()
+		st.Failed, st.Slow, st.Class, st.Why, st.Hint = s.Now(), f.Slow, f.Class, f.Error(), f.Hint()
 	default:
 		return // it concerns one team; the others may still be asked
 	}

@@ -18,6 +18,13 @@ func TestValidate(t *testing.T) {
 		{"as it is", func(*Config) {}, ""},
 		{"no org", func(c *Config) { c.GitHub.Org = "" }, "org"},
 		{"org is a path", func(c *Config) { c.GitHub.Org = "../x" }, "org"},
+		{"the example's org", func(c *Config) { c.GitHub.Org = "acme" }, "is the example's name"},
+		{"an org that is called so elsewhere", func(c *Config) { c.GitHub.Org, c.GitHub.URL = "acme", "https://github.example.org/api/v3/" }, ""},
+		{"teams of no org", func(c *Config) { c.GitHub.Org = "" }, "org is not set"},
+		{"as it is shipped", func(c *Config) { c.GitHub.Org, c.GitHub.TokenFile, c.Teams = "", "", nil }, ""},
+		{"an emergency file alone", func(c *Config) {
+			c.GitHub.Org, c.Teams, c.Emergency = "", nil, map[string]string{"breakglass": "/etc/castgate/emergency"}
+		}, ""},
 		{"http", func(c *Config) { c.GitHub.URL = "http://github.example.org/" }, "not https"},
 		{"http on loopback", func(c *Config) { c.GitHub.URL = "http://127.0.0.1:8080/" }, ""},
 		{"http on [::1]", func(c *Config) { c.GitHub.URL = "http://[::1]:8080/" }, ""},
@@ -64,7 +71,7 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := Default()
-			c.GitHub.Org, c.GitHub.TokenFile, c.Teams = "acme", "/t", []string{"developers"}
+			c.GitHub.Org, c.GitHub.TokenFile, c.Teams = "octo-org", "/t", []string{"developers"}
 			c.Accounts = map[string]Account{}
 			tt.edit(c)
 			err := c.Validate()

@@ -97,16 +97,13 @@ func (g GitHub) ProxyURL() (*url.URL, error) {
 }
 
 func (g GitHub) validate() error {
-	if err := CheckLogin(g.Org); err != nil {
-		return hint.Add(fmt.Errorf("github: org: %w", err), "the organisation's name as in its URL, for example acme")
-	}
 	if _, err := g.Base(); err != nil {
 		return err
 	}
 	if g.Timeout <= 0 || g.Timeout > time.Minute {
 		return fmt.Errorf("github: timeout %v is not between 0 and 1m", g.Timeout) // LoginGraceTime is 2m
 	}
-	if err := g.validateSecrets(); err != nil {
+	if err := g.validateSecrets(); err != nil && g.Org != "" {
 		return err
 	}
 	_, err := g.ProxyURL()

@@ -23,6 +23,7 @@ import (
 func (c *Config) Validate() error {
 	c.lowerTeams()
 	return first(
+		c.validateOrg,
 		c.GitHub.validate,
 		c.validateTeams,
 		c.validateAccounts,
@@ -88,7 +89,7 @@ func (c *Config) validateAccounts() error {
 			return hint.Add(fmt.Errorf("account %q: no team decides who its members are", name), "a login opens an account only as a member of one of its teams or of \"teams\"")
 		}
 	}
-	if len(c.Teams) == 0 && len(c.Accounts) == 0 && len(c.Emergency) == 0 {
+	if c.Configured() && len(c.Teams) == 0 && len(c.Accounts) == 0 && len(c.Emergency) == 0 {
 		return hint.Add(errors.New(`neither "teams" nor "accounts" is set`), "nobody could log in: name a team")
 	}
 	return nil

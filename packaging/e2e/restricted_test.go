@@ -101,7 +101,7 @@ func TestOwnFileRestrictsNobody(t *testing.T) {
 	if err := os.WriteFile(keys, []byte(key.Line+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	hosttest.Config(t, "keys", "github: {org: acme, token_file: /etc/castgate/github-token}\nemergency: {backup0: "+keys+"}\n")
+	hosttest.Config(t, "keys", "github: {org: octo-org, token_file: /etc/castgate/github-token}\nemergency: {backup0: "+keys+"}\n")
 	conf := snippet(t)
 	sshd := hosttest.StartSshd(t, conf)
 	hosttest.Run(t, "chmod", "a+rX", sshd.Conf, filepath.Dir(sshd.Conf), filepath.Dir(filepath.Dir(sshd.Conf))) // as Debian has it

@@ -148,10 +148,23 @@ var breakages = []breakage{
 	},
 	{
 		"command line", "mkdir -p /etc/systemd/system/ssh.service.d; printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/sshd -D -o AuthorizedKeysCommand=/bin/true -o AuthorizedKeysCommandUser=root\\n' >/etc/systemd/system/ssh.service.d/x.conf; systemctl daemon-reload; systemctl restart ssh",
-		[]string{"FAIL command line of the running sshd"},
+		[]string{"FAIL command line of the running sshd", "FAIL AuthorizedKeysCommand sshd's command line decides", "FAIL keys and certificates /bin/true"},
 		"rm -r /etc/systemd/system/ssh.service.d; systemctl daemon-reload; systemctl restart ssh",
 		"",
 	},
+	{
+		"another sshd", "echo 'PidFile /run/other.pid' >/etc/ssh/other_config; /usr/sbin/sshd -f /etc/ssh/other_config -p 2200",
+		[]string{"FAIL other sshds /etc/ssh/other_config :2200 root"},
+		"kill $(cat /run/other.pid); rm /etc/ssh/other_config", "",
+	},
+	{"an older drop-in", "cp -p " + dropIn + ".example /root/; sed -i '/^ForceCommand/i TCPKeepAlive no' " + dropIn + ".example", []string{"warn the drop-in TCPKeepAlive no"}, "cp -p /root/10-castgate.conf.example " + dropIn + ".example", ""},
+	{
+		"an account for sftp alone", "useradd -M -s /usr/sbin/nologin dropbox; install -d /etc/ssh/ak; cp /root/.ssh/authorized_keys /etc/ssh/ak/dropbox; printf 'Match User dropbox\nForceCommand internal-sftp\nAuthorizedKeysFile /etc/ssh/ak/%%u\nMatch all\n' >/etc/ssh/sshd_config.d/50-sftp.conf",
+		[]string{"FAIL every session runs under the recorder 50-sftp.conf:2 dropbox", "warn keys from people's own files 50-sftp.conf:3 dropbox"},
+		"rm /etc/ssh/sshd_config.d/50-sftp.conf; rm -r /etc/ssh/ak; userdel dropbox", "",
+	},
+	{"root's files for others", early("AuthorizedKeysFile /etc/ssh/ak/%u") + "; install -d /etc/ssh/ak; cp /root/.ssh/authorized_keys /etc/ssh/ak/octocat", []string{"warn keys from people's own files 05-other.conf:1 octocat"}, noEarly + "; rm -r /etc/ssh/ak", ""},
+	{"a menu for a group", "printf 'Match Group octocat\nForceCommand /bin/true\nMatch all\n' >" + earlier, []string{"FAIL every session runs under the recorder 05-other.conf:2 octocat"}, noEarly, ""},
 	// PAM
 	{"user_readenv", "cp /etc/pam.d/sshd /root/pam; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/sshd", []string{"FAIL ~/.pam_environment"}, "cat /root/pam >/etc/pam.d/sshd", ""},
 	{"user_readenv by include", "cp -p /etc/pam.d/common-session /root/; echo 'session required pam_env.so user_readenv=1' >>/etc/pam.d/common-session", []string{"FAIL ~/.pam_environment"}, "cat /root/common-session >/etc/pam.d/common-session", ""},
@@ -252,6 +265,12 @@ var breakages = []breakage{
 	},
 	{"no path unit", "systemctl stop castgate-upload.path", []string{"FAIL systemd units castgate-upload.path is inactive"}, "systemctl start castgate-upload.path", ""},
 	{"no timer", "systemctl stop castgate-upload.timer", []string{"FAIL systemd units castgate-upload.timer"}, "systemctl start castgate-upload.timer", ""},
+	{"nobody looks", "systemctl stop castgate-check.timer", []string{"FAIL systemd units castgate-check.timer is inactive"}, "systemctl start castgate-check.timer", ""},
+	{
+		"not configured", keep("keys.yaml") + "; sed -i 's/org: acme /org: \"\" /; s/^teams: .*/teams: []/' /etc/castgate/keys.yaml; systemctl start castgate-keys-refresh.service",
+		[]string{"warn keys.yaml not configured"},
+		putBack("keys.yaml") + "; systemctl start castgate-keys-refresh.service", "",
+	},
 	{"disabled timer", "systemctl disable castgate-keys-refresh.timer", []string{"warn systemd units castgate-keys-refresh.timer is disabled"}, "systemctl enable castgate-keys-refresh.timer", ""},
 	{
 		"not enabled at all", "rm " + dropIn,
@@ -303,7 +322,8 @@ func TestCheckSessions(t *testing.T) {
 		d.find("seen")
 		open := d.session()
 		open.Expect("This session is recorded.")
-		if out := d.Run("castgate", "check", "-sessions"); !strings.HasPrefix(out, "ok   sessions") || !strings.Contains(out, ": 2, each recorded") {
+		// Two, and the four of castgate enable's trial.
+		if out := d.Run("castgate", "check", "-sessions"); !strings.HasPrefix(out, "ok   sessions") || !strings.Contains(out, ": 6, each recorded") {
 			t.Errorf("got %s", out)
 		}
 		open.Type("exit\r")

@@ -79,7 +79,7 @@ func (d *door) startGitHub() {
 func (d *door) edit() {
 	d.t.Helper()
 	yaml := d.Read("/etc/castgate/keys.yaml")
-	for from, to := range map[string]string{"https://api.github.com/": "http://" + gitHub + "/", "teams: [developers, operations]": "teams: [developers]"} {
+	for from, to := range map[string]string{"https://api.github.com/": "http://" + gitHub + "/", `org: "" `: "org: acme ", "teams: [] ": "teams: [developers] "} {
 		if !strings.Contains(yaml, from) {
 			d.t.Fatalf("the shipped keys.yaml has no %q", from)
 		}
@@ -90,8 +90,9 @@ func (d *door) edit() {
 
 func (d *door) configure() {
 	d.t.Helper()
-	d.edit()
+	// The token first: from the edit on, the timer may ask.
 	d.Sh("cp /opt/token /etc/castgate/github-token; chown root:castgate-keys /etc/castgate/github-token; chmod 640 /etc/castgate/github-token")
+	d.edit()
 }
 
 // step runs a subtest on the host.

@@ -159,7 +159,7 @@ func TestInstall(t *testing.T) {
 		}
 		for unit, want := range map[string]string{
 			"castgate-upload.path": "enabled active", "castgate-upload.timer": "enabled active",
-			"castgate-keys-refresh.timer": "enabled active", "castgate-guard.socket": "enabled active",
+			"castgate-keys-refresh.timer": "enabled active", "castgate-check.timer": "enabled active", "castgate-guard.socket": "enabled active",
 			"castgate-serve.socket": "disabled inactive", "castgate-serve.service": "disabled inactive",
 			"castgate-index.timer": "disabled inactive",
 		} {
@@ -171,6 +171,11 @@ func TestInstall(t *testing.T) {
 		}
 		if out, err := h.Try("dpkg", "--verify", "castgate"); err != nil || strings.TrimSpace(out) != "" {
 			t.Errorf("dpkg --verify: %s, %v", out, err)
+		}
+		// As it is shipped nobody is asked, and nothing fails.
+		h.Run("systemctl", "start", "castgate-keys-refresh.service")
+		if out, err := h.Try("castgate-keys", "explain", "nobody-here"); err == nil || !strings.Contains(out, "not configured") {
+			t.Errorf("explain: %v\n%s", err, out)
 		}
 		key := h.Read("/etc/castgate/signing-key")
 		checkOwnSigner(t, h)
@@ -236,15 +241,15 @@ func TestInstallWithoutSystemd(t *testing.T) {
 	})
 }
 
-// olderRecord is of a member of the team in the shipped keys.yaml.
-const olderRecord = `{"login":"octocat","id":583231,"pinned":583231,"teams":{"developers":{"state":"active","at":"2026-11-01T00:00:00Z"}},"at":"2026-11-01T00:00:00Z","origin":{"url":"https://api.github.com/","org":"acme"}}`
+// olderRecord is of a member of the team that keys.yaml is edited to name.
+const olderRecord = `{"login":"octocat","id":583231,"pinned":583231,"teams":{"developers":{"state":"active","at":"2026-11-01T00:00:00Z"}},"at":"2026-11-01T00:00:00Z","origin":{"url":"https://api.github.com/","org":"octo-org"}}`
 
 // An administrator's choices survive an upgrade.
 func TestUpgradeKeepsWhatWasChanged(t *testing.T) {
 	eachSuite(t, func(t *testing.T, h *host.Host) {
 		h.Boot()
 		install(h, built(t, "old"))
-		h.Sh("echo '# mine' >>/etc/castgate/wrap.yaml; chgrp root /etc/castgate/upload.yaml; chmod 600 /etc/castgate/upload.yaml")
+		h.Sh("sed -i 's/^  org: .*/  org: octo-org/; s/^teams: .*/teams: [developers]/' /etc/castgate/keys.yaml; echo '# mine' >>/etc/castgate/wrap.yaml; chgrp root /etc/castgate/upload.yaml; chmod 600 /etc/castgate/upload.yaml")
 		h.Sh("dpkg-statoverride --remove /usr/bin/castgate-wrap; dpkg-statoverride --update --add root root 0755 /usr/bin/castgate-wrap")
 		h.Run("systemctl", "disable", "--now", "castgate-keys-refresh.timer")
 		h.Sh("echo x >/var/spool/castgate/bad/kept; mkdir /var/spool/castgate/incoming/lost+found")
@@ -307,10 +312,18 @@ func TestRemoveAndPurge(t *testing.T) {
 		}
 		install(h, built(t, "new"))
 		checkShipped(t, h.Try)
-		h.Sh("rm /var/spool/castgate/bad/one.cast")
+		h.Sh("rm /var/spool/castgate/bad/one.cast; echo secret >/etc/castgate/github-token")
 		if out = h.Run("dpkg", "--purge", "castgate"); strings.Contains(out, "recordings") {
 			t.Errorf("there was nothing left to say: %s", out)
 		}
-		h.Sh("test ! -e /var/spool/castgate && test ! -e /etc/castgate && test ! -e /var/lib/castgate-keys")
+		if !strings.Contains(out, "left in /etc/castgate, secrets among them: github-token") {
+			t.Errorf("purge leaves the token and does not say so: %s", out)
+		}
+		install(h, built(t, "new"))
+		h.Sh("rm /etc/castgate/github-token")
+		if out = h.Run("dpkg", "--purge", "castgate"); strings.Contains(out, "left in") {
+			t.Errorf("nothing was left: %s", out)
+		}
+		h.Sh("test ! -e /var/spool/castgate && test ! -e /etc/castgate && test ! -e /var/lib/castgate-check && test ! -e /var/lib/castgate-keys")
 	})
 }

@@ -37,7 +37,7 @@ func testRpm(t *testing.T, h *host.Host) {
 		}
 		return out
 	}
-	active := []string{"castgate-upload.path", "castgate-upload.timer", "castgate-keys-refresh.timer", "castgate-guard.socket"}
+	active := []string{"castgate-upload.path", "castgate-upload.timer", "castgate-keys-refresh.timer", "castgate-check.timer", "castgate-guard.socket"}
 
 	before := h.Sh(sshFiles)
 	if out := must("-i", "/root/old.rpm"); !strings.Contains(out, "castgate enable") {

@@ -31,14 +31,11 @@ func TestLoginShell(t *testing.T) {
 		d.step("over SSH", d.testOverSSH)
 		d.step("not over SSH", d.testNotOverSSH)
 		d.step("made later", d.testMadeLater)
-		if again := d.Run("castgate", "enable", "-yes"); !strings.Contains(again, "already enabled") {
-			t.Errorf("a second time: %s", again)
-		}
 		d.Run("castgate", "disable", "-yes")
 		if after := d.Sh("userdel -r later 2>/dev/null; " + everything); after != before {
 			t.Errorf("disable leaves\n%s\nof\n%s", after, before)
 		}
-		if out := d.Run("castgate", "disable", "-yes"); !strings.Contains(out, "is not enabled") {
+		if out, err := d.Try("castgate", "disable", "-yes"); err == nil || !strings.Contains(out, "is not enabled") {
 			t.Errorf("disable again: %s", out)
 		}
 	})

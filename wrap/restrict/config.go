@@ -3,6 +3,7 @@
 package restrict
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,22 +17,31 @@ import (
 // Main is sshd's configuration unless its command line says otherwise.
 const Main = "/etc/ssh/sshd_config"
 
-// Config is what sshd_config(5) says of the few keywords that matter here, in
-// the order in which sshd reads it. sshd -T would say more, but takes 10 ms of
+// Config is what sshd_config(5) says, in the order in which sshd reads it. sshd -T would say more, but takes 10 ms of
 // each login, and fails where the file has been edited badly since sshd read it.
 type Config struct {
-	settings []setting
+	Settings []Setting
+	Files    []string // that were read, in this order
 	unread   []string // files that the caller may not read
+
+	instead map[string][]byte // what files shall say that say something else now
 }
 
-// setting is a line, with the Match lines that it stands below.
-type setting struct {
-	key, value string
-	below      []string
+// Setting is a line, with the Match lines that it stands below.
+type Setting struct {
+	Key, Value string // the keyword in lower case, and the rest of the line
+	Below      []string
+	File       string // "" for what stands on sshd's command line
+	Line       int
 }
 
-// interesting are the keywords that are kept.
-var interesting = []string{"authorizedkeysfile", "authorizedkeyscommand", "trustedusercakeys", "forcecommand", "authorizedprincipalsfile", "authorizedprincipalscommand"}
+// Where names the line: "/etc/ssh/sshd_config:3".
+func (s Setting) Where() string {
+	if s.File == "" {
+		return "sshd's command line"
+	}
+	return fmt.Sprintf("%s:%d", s.File, s.Line)
+}
 
 // Whole says that all of it could be read.
 func (c Config) Whole() bool { return len(c.unread) == 0 }
@@ -44,7 +54,7 @@ const dropIns = "/etc/ssh/sshd_config.d/*.conf"
 // included: some make the main file root's only.
 func ReadConfig(pid int) Config {
 	var c Config
-	main := c.commandLine(pid)
+	main := c.arguments(listenerArgs(pid))
 	if _, err := read(main); errors.Is(err, fs.ErrPermission) {
 		for _, file := range c.included(dropIns) {
 			c.read(file, nil, 0)
@@ -54,12 +64,46 @@ func ReadConfig(pid int) Config {
 	return c
 }
 
-// ReadFiles reads the configuration from file, below what first says.
-func ReadFiles(file string, first []byte) Config {
-	var c Config
-	c.parse(first, nil, 0)
-	c.read(file, nil, 0)
+// ReadArgs reads the configuration of an sshd with these arguments. instead has
+// what some files shall say, which may not even exist yet.
+func ReadArgs(args []string, instead map[string][]byte) Config {
+	c := Config{instead: instead}
+	c.read(c.arguments(args), nil, 0)
 	return c
+}
+
+// Text is what the files say as one that means the same: sshd reads what stands
+// outside of Match first, and then the blocks, in their order.
+func (c Config) Text() []byte {
+	var global, blocks strings.Builder
+	var open []string
+	for _, s := range c.Settings {
+		if s.File == "" {
+			continue
+		}
+		if len(s.Below) == 0 {
+			fmt.Fprintf(&global, "%s %s\n", s.Key, s.Value)
+			continue
+		}
+		if !slices.Equal(s.Below, open) {
+			open = s.Below
+			fmt.Fprintf(&blocks, "Match %s\n", joined(open))
+		}
+		fmt.Fprintf(&blocks, "%s %s\n", s.Key, s.Value)
+	}
+	return []byte(global.String() + blocks.String())
+}
+
+// joined is one Match line for several that must all hold. "all" stands alone.
+func joined(match []string) string {
+	var criteria []string
+	for _, line := range match {
+		line, _, _ = strings.Cut(line, " #")
+		if !strings.EqualFold(strings.TrimSpace(line), "all") {
+			criteria = append(criteria, line)
+		}
+	}
+	return cmp.Or(strings.Join(criteria, " "), "all")
 }
 
 // maxDepth is how deep sshd itself follows Include (servconf.c).
@@ -67,18 +111,23 @@ const maxDepth = 16
 
 // read adds the lines of a file. A Match in it ends with it.
 func (c *Config) read(file string, below []string, depth int) {
-	text, err := read(file)
-	if err != nil {
-		c.unread = append(c.unread, file)
+	text, planned := c.instead[file]
+	if !planned {
+		var err error
+		if text, err = read(file); err != nil {
+			c.unread = append(c.unread, file)
+		}
 	}
 	if depth <= maxDepth {
-		c.parse(text, below, depth)
+		c.Files = append(c.Files, file)
+		c.parse(file, text, below, depth)
 	}
 }
 
-func (c *Config) parse(text []byte, below []string, depth int) {
-	match := below
+func (c *Config) parse(file string, text []byte, below []string, depth int) {
+	match, n := below, 0
 	for line := range strings.Lines(string(text)) {
+		n++
 		key, value := cutKeyword(line)
 		switch {
 		case key == "match":
@@ -89,8 +138,8 @@ func (c *Config) parse(text []byte, below []string, depth int) {
 					c.read(f, match, depth+1)
 				}
 			}
-		case slices.Contains(interesting, key):
-			c.settings = append(c.settings, setting{key, value, match})
+		case key != "":
+			c.Settings = append(c.Settings, Setting{key, strings.TrimSpace(value), match, file, n})
 		}
 	}
 }
@@ -104,8 +153,14 @@ func (c *Config) included(pattern string) []string {
 	if _, err := os.ReadDir(filepath.Dir(pattern)); errors.Is(err, fs.ErrPermission) {
 		c.unread = append(c.unread, filepath.Dir(pattern))
 	}
-	files, _ := filepath.Glob(pattern) // sorted; a bad pattern names nothing
-	return files
+	files, _ := filepath.Glob(pattern) // a bad pattern names nothing
+	for file := range c.instead {
+		if ok, err := filepath.Match(pattern, file); ok && err == nil {
+			files = append(files, file)
+		}
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
 }
 
 // cutKeyword splits a line of sshd_config: the keyword in lower case, which may
@@ -167,24 +222,41 @@ func cutWord(s string) (word, rest string) {
 // without such a line the first one outside of Match, or sshd's default.
 func (c Config) values(key string, a Account, byDefault string) []string {
 	var all []string
-	for _, s := range c.settings {
-		if s.key != key || len(s.below) == 0 {
+	for _, s := range c.Settings {
+		if s.Key != key || len(s.Below) == 0 {
 			continue
 		}
-		holds := below(s.below, a)
+		holds := below(s.Below, a)
 		if holds != no {
-			all = append(all, s.value)
+			all = append(all, s.Value)
 		}
 		if holds == yes {
 			return all
 		}
 	}
-	for _, s := range c.settings {
-		if s.key == key && len(s.below) == 0 {
-			return append(all, s.value)
+	for _, s := range c.Settings {
+		if s.Key == key && len(s.Below) == 0 {
+			return append(all, s.Value)
 		}
 	}
 	return append(all, byDefault)
+}
+
+// Decides returns the line that gives an account the value that sshd says is
+// in force: the first that may hold for it and says so, else the first that may.
+func (c Config) Decides(key, value string, a Account) (decides Setting, found bool) {
+	for _, s := range c.Settings {
+		if s.Key != key || below(s.Below, a) == no {
+			continue
+		}
+		if s.Value == value || strings.Join(words(s.Value), " ") == value {
+			return s, true
+		}
+		if !found {
+			decides, found = s, true
+		}
+	}
+	return decides, found
 }
 
 // Recorded says whether sessions of the account may run under the recorder, and

@@ -200,13 +200,22 @@ func (c Config) Lines(a Account) ([]Line, error) {
 	}
 	var all []Line
 	for _, file := range files {
-		text, err := read(file)
+		lines, err := ReadLines(file)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, ParseLines(file, text)...)
+		all = append(all, lines...)
 	}
 	return all, nil
+}
+
+// ReadLines returns the lines of one file with keys; a missing one has none.
+func ReadLines(file string) ([]Line, error) {
+	text, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLines(file, text), nil
 }
 
 // principals refuses what may carry a command= of its own for certificates:

@@ -216,7 +216,7 @@ func TestFlags(t *testing.T) {
 		"/usr/sbin/sshd -p 22 -D":                         "p=22",
 	} {
 		var got []string
-		for flag, value := range flags(strings.Fields(line)) {
+		for flag, value := range Flags(strings.Fields(line)) {
 			got = append(got, string(flag)+"="+value)
 		}
 		if strings.Join(got, " ") != want {
@@ -391,4 +391,45 @@ func FuzzConfig(f *testing.F) {
 			_ = matches(value, Account{Name: "alice"})
 		}
 	})
+}
+
+// The line that is named is the one that decides, not the first with the keyword.
+func TestDecides(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	drop := filepath.Join(dir, "d", "10.conf")
+	if err := os.Mkdir(filepath.Dir(drop), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("d/20.conf", "Match User bob\n  ForceCommand\t\"menu\" # of his\nMatch Group staff\nForceCommand=internal-sftp\n")
+	main := write("main", "Include "+dir+"/d/*.conf\n# x\nForceCommand last\nUsePAM=yes\n")
+	c := ReadArgs([]string{"-o", "LogLevel DEBUG", "-f", main}, map[string][]byte{drop: []byte("\n  forcecommand   first one\nMatch all\n")})
+	bob, carol := Account{Name: "bob"}, Account{Name: "carol"}
+	for _, tt := range []struct {
+		a                Account
+		key, value, want string
+	}{
+		{bob, "forcecommand", "menu", dir + "/d/20.conf:2"},
+		{carol, "forcecommand", "internal-sftp", dir + "/d/20.conf:4"},
+		{carol, "forcecommand", "first one", drop + ":2"},
+		{carol, "usepam", "yes", main + ":4"},
+		{bob, "loglevel", "DEBUG", "sshd's command line"},
+	} {
+		if got, found := c.Decides(tt.key, tt.value, tt.a); !found || got.Where() != tt.want {
+			t.Errorf("%s %s for %s: %s", tt.key, tt.value, tt.a.Name, got.Where())
+		}
+	}
+	if _, found := c.Decides("banner", "x", bob); found {
+		t.Error("a line that is not there decides")
+	}
+	want := "forcecommand first one\nforcecommand last\nusepam yes\nMatch User bob\nforcecommand \"menu\" # of his\nMatch Group staff\nforcecommand internal-sftp\n"
+	if got := string(c.Text()); got != want {
+		t.Errorf("as one file:\n%s", got)
+	}
 }

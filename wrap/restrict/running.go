@@ -19,25 +19,24 @@ const maxAncestors = 16
 // withValue are sshd's flags that take one (sshd.c, getopt).
 const withValue = "CEbcfghkopu"
 
-// commandLine reads the arguments of the sshd that listens, which pid descends
-// from, and returns the configuration that they name. What stands there comes
-// before every file (sshd(8), -o).
-func (c *Config) commandLine(pid int) (main string) {
+// arguments reads those of an sshd and returns the file that they name. What
+// stands there comes before every file (sshd(8), -o).
+func (c *Config) arguments(args []string) (main string) {
 	main = Main
-	for flag, value := range flags(listenerArgs(pid)) {
+	for flag, value := range Flags(args) {
 		switch flag {
 		case 'f':
 			main = value
 		case 'o':
-			c.parse([]byte(value), nil, maxDepth)
+			c.parse("", []byte(value), nil, maxDepth)
 		}
 	}
 	return main
 }
 
-// flags splits arguments as getopt(3) does. In a process's title they stand with
+// Flags splits sshd's arguments as getopt(3) does: letter and value. In a process's title they stand with
 // blanks between, so that a value reaches to the next word with a dash.
-func flags(args []string) func(yield func(byte, string) bool) {
+func Flags(args []string) func(yield func(byte, string) bool) {
 	return func(yield func(byte, string) bool) {
 		for i := 0; i < len(args); i++ {
 			letters, ok := strings.CutPrefix(args[i], "-")
@@ -59,8 +58,19 @@ func flags(args []string) func(yield func(byte, string) bool) {
 	}
 }
 
-// listenerArgs finds the nearest ancestor of root's that calls itself
-// "sshd: /usr/sbin/sshd -D [listener] ..." (sshd.c, listener_proctitle). None,
+// Listener reads the arguments out of the title of an sshd that listens,
+// "sshd: /usr/sbin/sshd -D [listener] ..." (sshd.c, listener_proctitle); nil for
+// any other process.
+func Listener(title []byte) []string {
+	before, _, found := bytes.Cut(title, []byte(" [listener]"))
+	args, ours := bytes.CutPrefix(before, []byte("sshd: "))
+	if !found || !ours {
+		return nil
+	}
+	return strings.Fields(string(args))
+}
+
+// listenerArgs finds those of the nearest ancestor of root's that listens. None,
 // where a socket unit starts a server for each connection.
 func listenerArgs(pid int) []string {
 	for range maxAncestors {
@@ -70,9 +80,8 @@ func listenerArgs(pid int) []string {
 		if err != nil || unix.Stat(dir, &st) != nil {
 			return nil
 		}
-		before, _, found := bytes.Cut(title, []byte(" [listener]"))
-		if args, ours := bytes.CutPrefix(before, []byte("sshd: ")); found && ours && st.Uid == 0 {
-			return strings.Fields(string(args))
+		if args := Listener(title); args != nil && st.Uid == 0 {
+			return args
 		}
 		if pid = parent(dir); pid < 1 { // in a container sshd may be process 1
 			return nil

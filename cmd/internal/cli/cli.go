@@ -42,6 +42,9 @@ const (
 	StatusFailed  = 1   // something went wrong; the message says what
 	StatusUsage   = 2   // the command line is wrong
 	StatusRefused = 254 // castgate-wrap: policy refused the session
+
+	StatusUnchanged     = 3 // castgate enable, disable: all was so already
+	StatusRefusedChange = 4 // castgate enable, disable: refused or declined, and nothing was changed
 )
 
 // Status is an error that carries an exit status. With a nil Err nothing is

@@ -4,8 +4,10 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,39 +22,50 @@ type Account struct {
 // firstUser is the first uid of people, as useradd gives them (login.defs).
 const firstUser = 1000
 
-// accounts lists root, the people, and those that are named though they are
-// neither or no list has them. getent, because accounts may come from elsewhere
-// than /etc/passwd.
-func accounts(ctx context.Context, named ...string) ([]Account, error) {
+// accounts lists those of the host, and of the names those that no list has:
+// getent, because accounts may come from elsewhere than /etc/passwd, and a
+// directory may tell of one that is asked for and list none. Left out are those
+// that sshd need not be asked about: daemons that have no shell and no key.
+func accounts(ctx context.Context, names ...string) ([]Account, error) {
 	out, err := output(ctx, "getent", "passwd")
 	if err != nil {
 		return nil, fmt.Errorf("list the accounts: %s", said(out, err))
 	}
+	if len(names) > 0 {
+		// Status 2 where one of them is nobody's: the others are told.
+		more, _ := output(ctx, "getent", append([]string{"passwd"}, names...)...)
+		out += "\n" + more
+	}
 	var all []Account
 	for line := range strings.Lines(out) {
-		if a, ok := parseAccount(strings.TrimSpace(line)); ok && a.person() {
+		a, ok := parseAccount(strings.TrimSpace(line))
+		known := slices.ContainsFunc(all, func(b Account) bool { return a.Name == b.Name })
+		if ok && !known && a.Shell != "/bin/sync" && a.Name != "nobody" {
 			all = append(all, a)
 		}
 	}
-	for _, name := range named {
-		known := slices.ContainsFunc(all, func(a Account) bool { return a.Name == name })
-		if a, there := lookup(ctx, name); there && !known {
-			all = append(all, a)
-		}
+	// People first: that is whom a report names when it can't name all.
+	slices.SortStableFunc(all, func(a, b Account) int {
+		rank := map[bool]int{true: 0, false: 1}
+		return rank[a.person()] - rank[b.person()]
+	})
+	if len(all) == 0 {
+		return nil, errors.New("list the accounts: getent names none")
 	}
 	return all, nil
 }
 
-// withServices adds the accounts of services that have a shell.
-func withServices(all []Account) ([]Account, error) {
-	local, err := localAccounts()
-	for _, a := range local {
-		known := slices.ContainsFunc(all, func(b Account) bool { return a.Name == b.Name })
-		if !known && a.UID < firstUser && a.canLogIn() && a.Shell != "/bin/sync" {
-			all = append(all, a)
+// memberNames are the logins of the cache: a member's account may be one that
+// its directory does not list.
+func memberNames(cache string) (all []string) {
+	text, _ := os.ReadFile(filepath.Join(cache, "logins"))
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 1 {
+			all = append(all, strings.ToLower(f[1]))
 		}
 	}
-	return all, err
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func lookup(ctx context.Context, name string) (Account, bool) {

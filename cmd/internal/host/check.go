@@ -8,6 +8,9 @@ var checks = []func(*Host) []Finding{
 	(*Host).sshdConfig,
 	(*Host).enabled,
 	(*Host).commandLine,
+	(*Host).listens,
+	(*Host).otherServers,
+	(*Host).outdated,
 	disabled((*Host).localSockets),
 	unread((*Host).keysCommand),
 	(*Host).keysCommandUser,
@@ -74,17 +77,24 @@ func (h *Host) Check() []Finding {
 }
 
 // each asks a question about every account's effective settings and returns
-// one finding for all the accounts where the answer is no. Nothing is found
-// where sshd could not be asked: sshdConfig has said so.
-func (h *Host) each(what, why, fix string, level Level, good func(Account, settings) bool) []Finding {
+// one finding for all the accounts where the answer is no; with a keyword, also
+// the line that decides. Nothing is found where sshd could not be asked:
+// sshdConfig has said so.
+func (h *Host) each(what, key, why, fix string, level Level, good func(Account, settings) bool) []Finding {
 	if h.sshdErr != nil {
 		return nil
 	}
 	var bad []string
 	for _, a := range h.Accounts {
-		if !good(a, h.sshd[a.Name]) {
-			bad = append(bad, a.Name)
+		if good(a, h.sshd[a.Name]) {
+			continue
 		}
+		if len(bad) == 0 && key != "" {
+			if line, found := h.conf.Decides(key, h.sshd[a.Name].get(key), a.restrict()); found {
+				why += ": " + line.Where() + " decides"
+			}
+		}
+		bad = append(bad, a.Name)
 	}
 	if len(bad) == 0 {
 		return ok(what)

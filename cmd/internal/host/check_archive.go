@@ -31,7 +31,10 @@ func (h *Host) auditors() []Finding {
 			people = append(people, a.Name)
 		}
 	}
-	addr, own := ownAddress(auth)
+	addr, own, err := ownAddress(auth)
+	if err != nil {
+		return failed(what, "the addresses of this machine are not known: "+err.Error(), "ip address")
+	}
 	if !own || len(people) == 0 {
 		return ok(what)
 	}
@@ -40,13 +43,13 @@ func (h *Host) auditors() []Finding {
 }
 
 // ownAddress returns an address of this machine from which a header is believed.
-func ownAddress(auth *web.Header) (netip.Addr, bool) {
+func ownAddress(auth *web.Header) (addr netip.Addr, own bool, err error) {
 	for _, p := range auth.From {
 		if p.Addr().IsLoopback() {
-			return p.Addr(), true // all of 127.0.0.0/8 is this machine's
+			return p.Addr(), true, nil // all of 127.0.0.0/8 is this machine's
 		}
 	}
-	interfaces, _ := net.InterfaceAddrs()
+	interfaces, err := net.InterfaceAddrs()
 	for _, a := range interfaces {
 		p, err := netip.ParsePrefix(a.String())
 		if err != nil {
@@ -54,9 +57,9 @@ func ownAddress(auth *web.Header) (netip.Addr, bool) {
 		}
 		for _, from := range auth.From {
 			if from.Contains(p.Addr().Unmap()) {
-				return p.Addr(), true
+				return p.Addr(), true, nil
 			}
 		}
 	}
-	return netip.Addr{}, false
+	return netip.Addr{}, false, err
 }

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	keyconf "castgate/keys/settings"
 	"castgate/wrap/hint"
 )
 
@@ -137,6 +138,9 @@ func (h *Host) loginShells() []Finding {
 	const what = "shells"
 	var missing []string
 	for _, a := range h.Accounts {
+		if !a.canLogIn() {
+			continue
+		}
 		shell := a.Shell
 		if shell == wrapPath {
 			shell = h.Wrap.Shells[a.Name]
@@ -194,7 +198,18 @@ func yaml(what string, err error) []Finding {
 
 func (h *Host) wrapYAML() []Finding   { return yaml("wrap.yaml", h.wrapErr) }
 func (h *Host) uploadYAML() []Finding { return yaml("upload.yaml", h.uploadErr) }
-func (h *Host) keysYAML() []Finding   { return yaml("keys.yaml", h.keysErr) }
+
+// keysYAML: not configured is a state, with one next step.
+func (h *Host) keysYAML() []Finding {
+	if h.unconfigured() {
+		return warn("keys.yaml", keyconf.NotConfigured, "write them into "+keyconf.DefaultFile+" and a token into "+h.Keys.GitHub.TokenFile+"; castgate-keys explain ACCOUNT says what it means")
+	}
+	return yaml("keys.yaml", h.keysErr)
+}
+
+// unconfigured is the state in which nobody is asked: what would be asked about
+// is no finding then.
+func (h *Host) unconfigured() bool { return h.keysErr == nil && !h.Keys.Configured() }
 
 // archiveYAML: without the file the defaults hold.
 func (h *Host) archiveYAML() []Finding {

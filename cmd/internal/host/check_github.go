@@ -29,7 +29,7 @@ const rest = 11 * time.Second
 // tried as they will be at a login.
 func (h *Host) gitHub() []Finding {
 	const what = "castgate-keys and GitHub"
-	if h.keysErr != nil {
+	if h.keysErr != nil || h.unconfigured() {
 		return nil // keysYAML has said it
 	}
 	refresh := func() (string, error) { return output(h.ctx, "runuser", "-u", keysUser, "--", keysPath, "refresh") }
@@ -76,7 +76,7 @@ const skew = time.Minute
 // time it is.
 func (h *Host) rate() []Finding {
 	const what = "GitHub's rate limit, the token, the clock"
-	if h.keysErr != nil || h.Keys.GitHub.TokenFile == "" {
+	if h.keysErr != nil || h.unconfigured() || h.Keys.GitHub.TokenFile == "" {
 		return nil // an App's token is made anew every hour
 	}
 	res, limits, err := h.askLimits()
@@ -157,6 +157,9 @@ func (h *Host) cached() (newest time.Time) {
 // cacheAge: a refresh that stopped working is noticed before max_stale ends.
 func (h *Host) cacheAge() []Finding {
 	const what = "age of the keys cache"
+	if h.unconfigured() {
+		return nil // keysYAML has said it
+	}
 	newest := h.cached()
 	switch age := time.Since(newest); {
 	case newest.IsZero():
@@ -170,7 +173,7 @@ func (h *Host) cacheAge() []Finding {
 // members without a usable key only see "Permission denied", and nobody knows why.
 func (h *Host) members() []Finding {
 	const what = "members' keys"
-	if h.keysErr != nil || h.cached().IsZero() {
+	if h.keysErr != nil || h.unconfigured() || h.cached().IsZero() {
 		return nil // keysYAML or cacheAge has said it
 	}
 	all, without, err := known.Members(h.Keys.Cache.Dir, h.Keys.Keys)

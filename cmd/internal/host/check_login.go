@@ -15,9 +15,9 @@ import (
 )
 
 func (h *Host) authorizedFiles() []Finding {
-	return h.each("keys from people's own files", "AuthorizedKeysFile lets them add keys that no team knows", "AuthorizedKeysFile none, as in "+Example, Warn,
+	return h.each("keys from people's own files", "authorizedkeysfile", "AuthorizedKeysFile opens accounts by keys that no team knows, whoever wrote them", "AuthorizedKeysFile none, as in "+Example, Warn,
 		func(a Account, s settings) bool {
-			return a.UID == 0 || !ownFile(s)
+			return a.UID == 0 || !ownFile(s) && !slices.ContainsFunc(keyWays(a, s), func(w string) bool { return strings.Contains(w, " in /") })
 		})
 }
 
@@ -30,7 +30,7 @@ func ownFile(s settings) bool {
 
 // passwords: who knows one needs no key, and no team's membership ends it.
 func (h *Host) passwords() []Finding {
-	return h.each("logins without a key", "sshd lets them in by their password or their machine, whatever GitHub says",
+	return h.each("logins without a key", "", "sshd lets them in by their password or their machine, whatever GitHub says",
 		"PasswordAuthentication no, KbdInteractiveAuthentication no and HostbasedAuthentication no above other lines, or passwd -l ACCOUNT", Warn,
 		func(a Account, s settings) bool {
 			if methods := s.get("authenticationmethods"); methods != "any" && !slices.ContainsFunc(strings.Fields(methods), keyless) {
@@ -40,7 +40,7 @@ func (h *Host) passwords() []Finding {
 				return true
 			}
 			asked := s.get("passwordauthentication") == "yes" || s.get("kbdinteractiveauthentication") == "yes"
-			return s.get("hostbasedauthentication") != "yes" && !(asked && h.hasPassword(a.Name, s))
+			return s.get("hostbasedauthentication") != "yes" && !(asked && hasPassword(a.Name, s))
 		})
 }
 
@@ -48,13 +48,13 @@ func (h *Host) passwords() []Finding {
 func keyless(list string) bool { return !slices.Contains(strings.Split(list, ","), "publickey") }
 
 // hasPassword reads shadow(5): "!" and "*" stand where no password fits.
-func (h *Host) hasPassword(account string, s settings) bool {
-	out, err := output(h.ctx, "getent", "shadow", account)
-	f := strings.Split(out, ":")
-	if err != nil || len(f) < 2 {
-		return false
-	}
-	if f[1] == "" {
+func hasPassword(account string, s settings) bool {
+	f, found := shadowEntry(account)
+	switch {
+	case !found: // a directory need not tell, and PAM asks it
+		local, err := localAccounts()
+		return s.get("usepam") == "yes" && (err != nil || !slices.ContainsFunc(local, func(a Account) bool { return a.Name == account }))
+	case f[1] == "":
 		return s.get("permitemptypasswords") == "yes"
 	}
 	return !strings.ContainsAny(f[1][:1], "!*")

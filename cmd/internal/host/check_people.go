@@ -3,6 +3,8 @@
 package host
 
 import (
+	"slices"
+
 	"castgate/keys"
 )
 
@@ -17,18 +19,37 @@ func (h *Host) people() []Finding {
 	if err != nil {
 		return all // files and gitHub have said it
 	}
-	return append(append(all, h.oldAnswers(svc)...), h.namesakes(svc)...)
+	return slices.Concat(all, h.barredPeople(svc), h.oldAnswers(svc), h.namesakes(svc))
 }
 
 // otherAuthorities: a certificate opens every account that it names, whatever
 // GitHub says, for as long as its authority made it.
 func (h *Host) otherAuthorities() []Finding {
-	return h.each("certificates of other authorities", "whoever TrustedUserCAKeys has signed for gets in past the teams, members and others alike",
-		"TrustedUserCAKeys none above other lines, or in "+from(configured(sshdMain), "trustedusercakeys"), Warn,
+	return h.each("certificates of other authorities", "trustedusercakeys", "whoever TrustedUserCAKeys has signed for gets in past the teams, members and others alike",
+		"TrustedUserCAKeys none above other lines", Warn,
 		func(_ Account, s settings) bool {
 			file := s.get("trustedusercakeys")
 			return file == "" || file == "none"
 		})
+}
+
+// barredPeople: a member whom castgate-keys lets in and sshd does not only sees
+// "Permission denied".
+func (h *Host) barredPeople(svc *keys.Service) []Finding {
+	const what = "members whom sshd itself refuses"
+	if h.sshdErr != nil {
+		return nil // sshdConfig has said it
+	}
+	var all []string
+	for _, a := range h.Accounts {
+		if why := barred(a, h.sshd[a.Name]); why != "" && svc.Owners.Opens(a.Name) {
+			all = append(all, a.Name+": "+why)
+		}
+	}
+	if len(all) == 0 {
+		return ok(what)
+	}
+	return warn(what, names(all), "name them, or a group of theirs as castgate-people, in those lines of sshd's configuration")
 }
 
 // oldAnswers names every account that somebody opens on an answer that GitHub has

@@ -27,7 +27,7 @@ func (h *Host) secretFiles() []secret {
 			all = append(all, secret{path, reader, without})
 		}
 	}
-	if h.keysErr == nil {
+	if h.keysErr == nil && !h.unconfigured() {
 		add(h.Keys.GitHub.TokenFile, keysUser, "castgate-keys can't ask GitHub")
 		add(h.Keys.GitHub.App.KeyFile, keysUser, "castgate-keys can't ask GitHub")
 	}

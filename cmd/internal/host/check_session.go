@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"castgate/keys"
+	"castgate/wrap/guard"
 )
 
 // recorded reports whether a session of the account runs under the recorder,
@@ -19,12 +20,12 @@ import (
 func recorded(_ Account, s settings) bool {
 	// Without exec some shells stay between sshd and the recorder, where the
 	// user can stop them (docs/attacks.md, 512).
-	return s.get("forcecommand") == "exec "+wrapPath
+	return s.get("forcecommand") == forceCommand
 }
 
 func (h *Host) forced() []Finding {
 	return h.each("every session runs under the recorder",
-		"ForceCommand is not \"exec "+wrapPath+"\": "+from(configured(sshdMain), "forcecommand")+" comes first",
+		"forcecommand", "ForceCommand is not \""+forceCommand+"\"",
 		"castgate enable, and no other ForceCommand above it", Fail, recorded)
 }
 
@@ -62,25 +63,20 @@ func placed(match string) bool {
 // elsewhere finds, above castgate's own lines, what holds for some clients only.
 func (h *Host) elsewhere() []Finding {
 	const what = "the same for clients from everywhere"
-	match, file := "", ""
-	for _, s := range configured(sshdMain) {
-		if s.file != file {
-			match, file = "", s.file // a Match ends with its file
-		}
+	for _, s := range h.conf.Settings {
+		match := strings.Join(s.Below, " ")
 		switch {
-		case s.file == Snippet:
+		case s.File == Snippet:
 			return ok(what)
-		case s.key == "match":
-			match = s.value
-		case placed(match) && slices.Contains(decisive, s.key):
-			return failed(what, fmt.Sprintf("%s:%d decides otherwise under \"Match %s\"", s.file, s.line, match), "move it into a file that sorts after "+filepath.Base(Snippet))
+		case placed(match) && slices.Contains(decisive, s.Key):
+			return failed(what, fmt.Sprintf("%s decides otherwise under \"Match %s\"", s.Where(), match), "move it into a file that sorts after "+filepath.Base(Snippet))
 		}
 	}
 	return ok(what)
 }
 
 func (h *Host) emptyHome() []Finding {
-	return h.each("no start-up file runs before the recorder",
+	return h.each("no start-up file runs before the recorder", "setenv",
 		"SetEnv HOME="+homePath+" is not in force: ~/.bashrc, ~/.zshenv and others run unrecorded",
 		"one SetEnv line with all variables, HOME first: sshd ignores a second line", Fail,
 		func(a Account, s settings) bool {
@@ -91,7 +87,7 @@ func (h *Host) emptyHome() []Finding {
 // forwarding: DisableForwarding says nothing of tunnels and, before OpenSSH
 // 10.0, forgets X11 and the agent (CVE-2025-32728).
 func (h *Host) forwarding() []Finding {
-	return h.each("forwarding", "connections through the host pass the recorder by, and no log shows them",
+	return h.each("forwarding", "", "connections through the host pass the recorder by, and no log shows them",
 		"DisableForwarding yes, X11Forwarding no, AllowAgentForwarding no and PermitTunnel no, as in "+Example, Fail,
 		func(_ Account, s settings) bool {
 			return s.get("disableforwarding") == "yes" && s.get("permittunnel") == "no" &&
@@ -100,12 +96,12 @@ func (h *Host) forwarding() []Finding {
 }
 
 func (h *Host) userRC() []Finding {
-	return h.each("~/.ssh/rc", "sshd runs it before the recorder where a key carries a command", "PermitUserRC no", Fail,
+	return h.each("~/.ssh/rc", "permituserrc", "sshd runs it before the recorder where a key carries a command", "PermitUserRC no", Fail,
 		func(_ Account, s settings) bool { return s.get("permituserrc") == "no" })
 }
 
 func (h *Host) userEnvironment() []Finding {
-	return h.each("~/.ssh/environment", "LD_PRELOAD and BASH_ENV from there run before the recorder", "PermitUserEnvironment no", Fail,
+	return h.each("~/.ssh/environment", "permituserenvironment", "LD_PRELOAD and BASH_ENV from there run before the recorder", "PermitUserEnvironment no", Fail,
 		func(_ Account, s settings) bool { return s.get("permituserenvironment") == "no" })
 }
 
@@ -113,7 +109,7 @@ func (h *Host) userEnvironment() []Finding {
 var harmless = regexp.MustCompile(`^(LANG|LANGUAGE|LC_[A-Z_*]*|COLORTERM|NO_COLOR)$`)
 
 func (h *Host) clientEnvironment() []Finding {
-	return h.each("variables that clients may send", "AcceptEnv takes more than the locale: LD_PRELOAD or BASH_ENV could come with a login", "AcceptEnv LANG LC_*", Fail,
+	return h.each("variables that clients may send", "acceptenv", "AcceptEnv takes more than the locale: LD_PRELOAD or BASH_ENV could come with a login", "AcceptEnv LANG LC_*", Fail,
 		func(_ Account, s settings) bool {
 			for _, line := range s["acceptenv"] {
 				for _, name := range strings.Fields(line) {
@@ -127,37 +123,8 @@ func (h *Host) clientEnvironment() []Finding {
 }
 
 func (h *Host) pam() []Finding {
-	return h.each("UsePAM", "without PAM a session has no audit id: what it leaves behind can't be told from other people's", "UsePAM yes", Warn,
+	return h.each("UsePAM", "usepam", "without PAM a session has no audit id: what it leaves behind can't be told from other people's", "UsePAM yes", Warn,
 		func(_ Account, s settings) bool { return s.get("usepam") == "yes" })
-}
-
-// pamStack is the text of a PAM service with what it includes, without its
-// comments (pam.conf(5)).
-func pamStack(path string) []byte {
-	var all []byte
-	seen := map[string]bool{}
-	var read func(path string)
-	read = func(path string) {
-		if seen[path] {
-			return
-		}
-		seen[path] = true
-		text, _ := os.ReadFile(path)
-		for line := range strings.Lines(string(text)) {
-			line, _, _ = strings.Cut(strings.TrimRight(line, "\n"), "#")
-			f := strings.Fields(line)
-			switch {
-			case len(f) == 2 && f[0] == "@include":
-				read(filepath.Join(filepath.Dir(path), f[1]))
-			case len(f) == 3 && (f[1] == "include" || f[1] == "substack"):
-				read(filepath.Join(filepath.Dir(path), f[2]))
-			default:
-				all = append(append(all, line...), '\n')
-			}
-		}
-	}
-	read(path)
-	return all
 }
 
 var readenv = regexp.MustCompile(`(?m)^.*pam_env\.so.*\buser_readenv=1`)
@@ -166,7 +133,11 @@ var readenv = regexp.MustCompile(`(?m)^.*pam_env\.so.*\buser_readenv=1`)
 // starts the recorder, and SSH_AUTH_INFO_0 before the session hook reads it.
 func (h *Host) readenv() []Finding {
 	const what = "~/.pam_environment"
-	line := readenv.Find(pamStack(pamSshd))
+	stack := guard.PAMStack(guard.PAMSshd)
+	if len(stack) == 0 && h.global().get("usepam") == "yes" {
+		return failed(what, guard.PAMSshd+" says nothing, and sshd uses PAM: what its other files do is not known", "install openssh-server's PAM file again")
+	}
+	line := readenv.Find(stack)
 	if line == nil {
 		return ok(what)
 	}
@@ -177,7 +148,7 @@ func (h *Host) readenv() []Finding {
 // sessionHook tells who came in.
 func (h *Host) sessionHook() []Finding {
 	const what = "who it was"
-	if hasHook(pamStack(pamSshd)) {
+	if guard.Hooked(guard.PAMStack(guard.PAMSshd)) {
 		return ok(what)
 	}
 	return warn(what, "recordings will not name the person, nor the key: the PAM session hook is off", "castgate enable")
@@ -220,7 +191,7 @@ func (h *Host) beforeRecorder() []Finding {
 
 func (h *Host) idleConnections() []Finding {
 	// The option came with OpenSSH 9.2.
-	return h.each("connections without a session, and dead ones", "they stay for ever, unseen", "UnusedConnectionTimeout 30 and ClientAliveInterval 15", Warn,
+	return h.each("connections without a session, and dead ones", "", "they stay for ever, unseen", "UnusedConnectionTimeout 30 and ClientAliveInterval 15", Warn,
 		func(_ Account, s settings) bool {
 			alive, _ := strconv.Atoi(s.get("clientaliveinterval"))
 			unused := s.get("unusedconnectiontimeout")
@@ -229,11 +200,8 @@ func (h *Host) idleConnections() []Finding {
 }
 
 func (h *Host) logLevel() []Finding {
-	return h.each("sshd's log", "below VERBOSE no line says that a session began: castgate check -sessions can't compare", "LogLevel VERBOSE", Warn,
-		func(_ Account, s settings) bool {
-			level := s.get("loglevel")
-			return level == "VERBOSE" || strings.HasPrefix(level, "DEBUG")
-		})
+	return h.each("sshd's log", "loglevel", "below VERBOSE no line says that a session began: castgate check -sessions can't compare", "LogLevel VERBOSE", Warn,
+		func(_ Account, s settings) bool { return verboseLevel(s.get("loglevel")) })
 }
 
 // otherDoors are ways to start processes that no recorder sees and that a

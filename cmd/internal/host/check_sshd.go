@@ -18,8 +18,11 @@ func (h *Host) sshdConfig() []Finding {
 	if out, err := output(h.ctx, sshdPath, "-t"); err != nil {
 		return failed(what, "sshd does not accept it: "+firstLine(out), "correct that line; sshd keeps the old configuration until it is reloaded")
 	}
+	if h.version == (version{}) {
+		return failed(what, "sshd -V does not say which OpenSSH it is: what depends on that can't be judged", "sshd -V")
+	}
 	if h.sshdErr != nil {
-		return failed(what, "sshd -T: "+h.sshdErr.Error(), "sshd -T shows the configuration in force")
+		return failed(what, h.sshdErr.Error(), "sshd -T shows the configuration in force")
 	}
 	return ok(what)
 }
@@ -45,9 +48,8 @@ func (h *Host) notInForce() Finding {
 		}
 		return Finding{Level: Fail, What: inSshd, Why: Snippet + " does not exist: sshd lets nobody in by GitHub teams and records nothing", Fix: enableFix}
 	}
-	included := slices.ContainsFunc(configured(sshdMain), func(s setting) bool { return s.file == Snippet })
-	if !included {
-		return Finding{Level: Fail, What: inSshd, Why: sshdMain + " does not include " + filepath.Dir(Snippet), Fix: `put "Include /etc/ssh/sshd_config.d/*.conf" on its first line and reload ssh`}
+	if main := h.first().main(); !slices.Contains(h.conf.Files, Snippet) {
+		return Finding{Level: Fail, What: inSshd, Why: main + " does not include " + filepath.Dir(Snippet), Fix: `put "Include /etc/ssh/sshd_config.d/*.conf" on its first line and reload ssh`}
 	}
 	return Finding{}
 }
@@ -90,7 +92,7 @@ func uncommented(text []byte) []byte {
 
 func (h *Host) keysCommand() []Finding {
 	const what = "AuthorizedKeysCommand"
-	return h.each(what, "is not castgate-keys: "+from(configured(sshdMain), "authorizedkeyscommand")+" comes first",
+	return h.each(what, "authorizedkeyscommand", "is not castgate-keys",
 		Snippet+" must sort before other files and above other lines", Fail,
 		func(_ Account, s settings) bool {
 			// A break-glass account may have none at all, on purpose.
@@ -128,6 +130,9 @@ var knownTokens = regexp.MustCompile(`%[%CDfhktUu]`)
 
 func (h *Host) tokens() []Finding {
 	const what = "tokens of AuthorizedKeysCommand"
+	if h.sshdErr != nil {
+		return nil // sshdConfig has said it
+	}
 	command := h.global().get("authorizedkeyscommand")
 	switch rest := knownTokens.ReplaceAllString(command, ""); {
 	case strings.Contains(rest, "%"):
@@ -144,12 +149,15 @@ func (h *Host) tokens() []Finding {
 // stands below an AuthorizedKeysCommand.
 func (h *Host) principals() []Finding {
 	const what = "AuthorizedPrincipalsCommand"
-	if h.sshdErr != nil || !h.version.before(9, 4) || h.global().get("authorizedprincipalscommand") != "none" {
+	if h.sshdErr != nil {
+		return nil // sshdConfig has said it
+	}
+	if !h.version.before(9, 4) || h.global().get("authorizedprincipalscommand") != "none" {
 		return ok(what)
 	}
-	for _, s := range configured(sshdMain) {
-		if s.key == "authorizedprincipalscommand" && s.value != "none" {
-			return failed(what, fmt.Sprintf("%s:%d is ignored by OpenSSH before 9.4, because AuthorizedKeysCommand stands above it: logins by certificate fail", s.file, s.line),
+	for _, s := range h.conf.Settings {
+		if s.Key == "authorizedprincipalscommand" && s.Value != "none" {
+			return failed(what, s.Where()+" is ignored by OpenSSH before 9.4, because AuthorizedKeysCommand stands above it: logins by certificate fail",
 				"move it into a file that sorts before "+filepath.Base(Snippet))
 		}
 	}

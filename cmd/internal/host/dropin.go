@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -14,29 +13,29 @@ import (
 	"strings"
 
 	"castgate/cmd/internal/cli"
+	"castgate/wrap/guard"
 )
 
 // dropIn is castgate's part of sshd's configuration for this host: the shipped
 // one, which keeps what the host had narrower already.
-func dropIn(ctx context.Context) ([]byte, error) {
+func dropIn(ctx context.Context, args []string) ([]byte, error) {
 	text, err := os.ReadFile(Example)
 	if err != nil {
 		return nil, cli.Hint(err, "install the package again, or take the file from /usr/share/doc/castgate/examples")
 	}
-	out, err := output(ctx, sshdPath, "-T")
+	global, err := asked(ctx, args)
 	if err != nil {
-		return nil, fmt.Errorf("sshd -T: %s", said(out, err))
+		return nil, err
 	}
-	global := parseSettings(out)
-	if err := global.complete(); err != nil {
-		return nil, fmt.Errorf("sshd -T: %w", err)
-	}
-	root, err := effective(ctx, []Account{{Name: "root"}})
+	root, err := effective(ctx, args, []Account{{Name: "root"}})
 	if err != nil {
 		return nil, err
 	}
 	return narrowed(text, global, root["root"]), nil
 }
+
+// narrower are the keywords whose values castgate enable takes over from the host.
+var narrower = []string{"AuthorizedKeysFile", "SetEnv", "UnusedConnectionTimeout"}
 
 // narrowed writes into the shipped drop-in what is in force now and opens less.
 func narrowed(text []byte, global, root settings) []byte {
@@ -98,7 +97,7 @@ func pamEnabled(used bool) (changes, error) {
 	if err != nil || now.before == nil {
 		return nil, err // no PAM
 	}
-	now.after = pamWanted(now.before, !used || hasHook(pamStack(pamSshd)))
+	now.after = pamWanted(now.before, !used || guard.Hooked(guard.PAMStack(pamSshd)))
 	kept, err := newChange(pamKept, nil)
 	if err != nil {
 		return nil, err
@@ -133,5 +132,3 @@ func pamDisabled() (changes, error) {
 	}
 	return changes{now, kept}, nil
 }
-
-func hasHook(stack []byte) bool { return bytes.Contains(stack, []byte("castgate-guard session-hook")) }

@@ -11,8 +11,7 @@ import (
 	"strings"
 
 	"castgate/cmd/internal/cli"
-	"castgate/cmd/internal/config"
-	keyconf "castgate/keys/settings"
+	"castgate/wrap/hint"
 )
 
 // pamKept is /etc/pam.d/sshd as it was, for disable.
@@ -20,11 +19,25 @@ const pamKept = "/etc/castgate/pam.d-sshd.before"
 
 // Switch turns the door on or off.
 type Switch struct {
-	Out    io.Writer
-	DryRun bool   // show, and change nothing
-	User   string // account of the trial login; "" picks one
+	Out     io.Writer
+	DryRun  bool   // show, and change nothing
+	Yes     bool   // nobody is asked
+	Force   bool   // go on where enable would refuse
+	User    string // account of the trial login; "" picks one
+	NoTrial string // why there is none; it goes on record
 	// Agree is asked once, after the diff and before the first change.
 	Agree func() (bool, error)
+}
+
+// Unchanged is what enable and disable end with when all was so already.
+var Unchanged = cli.Exit(cli.StatusUnchanged)
+
+// refuse is an error before the first change.
+func refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &cli.Status{Code: cli.StatusRefusedChange, Err: err}
 }
 
 // ErrDeclined is what enable and disable end with when Agree said no.
@@ -36,52 +49,77 @@ func (s *Switch) Enable(ctx context.Context) error {
 	if err := privsep(); err != nil {
 		return err
 	}
-	people, err := loginAccounts(ctx)
+	p, who, all, err := s.prepare(ctx)
 	if err != nil {
-		return err
+		return refuse(err)
 	}
-	if !slices.ContainsFunc(people, func(a Account) bool { return a.Name == "root" }) {
-		people = append(people, Account{Name: "root", Home: "/root"})
+	who.show(s.Out, p)
+	if err := who.refused(s.NoTrial != "" && p.nobody()); err != nil {
+		if !s.Force {
+			return refuse(cli.Hint(err, "%s; -force goes on all the same", hint.Of(err)))
+		}
+		fmt.Fprintf(s.Out, "in spite of this, as -force says:\n%v\n", err)
 	}
-	before, err := effective(ctx, people)
-	if err != nil {
-		return err
+	var account Account
+	if s.NoTrial == "" {
+		if account, err = s.trialAccount(p, who); err != nil {
+			return refuse(err)
+		}
 	}
-	all, err := enabling(ctx, people, before["root"].get("usepam") == "yes")
-	if err != nil {
-		return err
+	fresh := !needed(all)
+	if fresh && s.DryRun {
+		fmt.Fprintln(s.Out, "castgate is already enabled")
+		return Unchanged
 	}
-	if ok, err := s.propose(all, "castgate is already enabled"); !ok {
-		return err
-	}
-	trial := trialAccount(ctx, s.User)
-	try := func() error {
-		after, err := effective(ctx, people)
-		if err != nil {
+	if !fresh {
+		if err := s.propose(all); err != nil || s.DryRun {
 			return err
 		}
-		if err := widened(people, before, after); err != nil {
-			return err
-		}
-		return s.try(ctx, trial)
 	}
-	return s.perform(ctx, all, try,
+	t, clean, err := s.newTrial(ctx, p, account)
+	if err != nil {
+		return err
+	}
+	defer clean()
+	if fresh {
+		// The files are as they should be, which says nothing of the sshd that runs.
+		why := t.real(ctx, p)
+		if why == nil {
+			fmt.Fprintln(s.Out, "castgate is already enabled")
+			return Unchanged
+		}
+		fmt.Fprintf(s.Out, "castgate is in sshd's files, and not in force: %v\nsshd reads them again\n", why)
+	}
+	note, err := s.note(p, t)
+	if err != nil {
+		return err
+	}
+	return s.perform(ctx, append(all, note), func() error { return t.beside(ctx, p) }, func() error { return t.real(ctx, p) },
 		"castgate is enabled; sessions that are open stay as they are.\n"+
 			"Keep this one open, and log in from a second terminal now. `castgate disable` takes it back.")
 }
 
-// loginAccounts are those that somebody may log in to: people's, root, what
-// keys.yaml names, and services' that have a shell, as git servers' have.
-func loginAccounts(ctx context.Context) ([]Account, error) {
-	conf := keyconf.Default()
-	if err := config.Load(keyconf.DefaultFile, conf); err != nil {
-		return nil, err
-	}
-	all, err := accounts(ctx, named(conf)...)
+// prepare finds out what there is, what would be, and what has to change.
+func (s *Switch) prepare(ctx context.Context) (*plan, *access, changes, error) {
+	p, err := newPlan(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	return withServices(all)
+	if err := p.inForce(p.then); err != nil {
+		return nil, nil, nil, err
+	}
+	if err := widened(p.accounts, p.now, p.then, p.conf); err != nil {
+		return nil, nil, nil, err
+	}
+	who, err := p.access(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	all, err := enabling(p)
+	if err == nil && s.Yes && !s.Force {
+		err = handEdited(p.text)
+	}
+	return p, who, all, err
 }
 
 // Disable takes castgate out of sshd's configuration.
@@ -93,25 +131,26 @@ func (s *Switch) Disable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if ok, err := s.propose(all, "castgate is not enabled"); !ok {
+	if !needed(all) {
+		fmt.Fprintln(s.Out, "castgate is not enabled")
+		return Unchanged
+	}
+	if err := s.propose(all); err != nil || s.DryRun {
 		return err
 	}
-	return s.perform(ctx, all, func() error { return nil },
+	return s.perform(ctx, all, func() error { return nil }, func() error { return answers(ctx) },
 		"castgate is disabled: logins are as before, nobody gets in by GitHub teams, nothing is recorded.\n"+
 			"Keep this session open, and log in from a second terminal now.")
 }
 
 // enabling lists what has to change.
-func enabling(ctx context.Context, all []Account, pam bool) (changes, error) {
-	text, err := dropIn(ctx)
+func enabling(p *plan) (changes, error) {
+	pam := p.now["root"].get("usepam") == "yes"
+	snippet, err := newChange(Snippet, p.text)
 	if err != nil {
 		return nil, err
 	}
-	snippet, err := newChange(Snippet, text)
-	if err != nil {
-		return nil, err
-	}
-	if err := doubtful(all, text, pam && !hidden(), true); err != nil {
+	if err := doubtful(p.accounts, p.conf, pam && !hidden(), true); err != nil {
 		return nil, cli.Hint(fmt.Errorf("some keys are restricted in a way that castgate could not hold to, and their logins would be refused: %w", err),
 			"give each key one line; a Match block with a ForceCommand of its own, or none, leaves accounts to sshd, unrecorded")
 	}
@@ -119,7 +158,7 @@ func enabling(ctx context.Context, all []Account, pam bool) (changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	shells, err := recorderAsShell(all, svc.Owners.Opens)
+	shells, err := recorderAsShell(p.accounts, svc.Owners.Opens)
 	if err != nil {
 		return nil, err
 	}
@@ -144,42 +183,41 @@ func disabling() (changes, error) {
 	if err != nil {
 		return nil, err
 	}
+	note, err := newChange(notePath, nil)
+	if err != nil {
+		return nil, err
+	}
 	shells, err := ownShells()
-	return slices.Concat(changes{snippet}, pam, local, shells), err
+	return slices.Concat(changes{snippet}, pam, local, shells, changes{note}), err
 }
 
-// propose shows the changes and asks. It returns false when there is nothing
-// to do, or nothing may be done.
-func (s *Switch) propose(all changes, done string) (bool, error) {
-	needed := false
+func needed(all changes) bool {
+	return slices.ContainsFunc(all, func(c change) bool { return c.needed() })
+}
+
+// propose shows the changes and asks.
+func (s *Switch) propose(all changes) error {
 	for _, c := range all {
-		if !c.needed() {
-			continue
-		}
-		needed = true
-		if c.name() == pamKept || c.name() == wrapKept {
-			continue // a copy: no news
+		if !c.needed() || slices.Contains([]string{pamKept, wrapKept, notePath}, c.name()) {
+			continue // a copy, a note: no news
 		}
 		if err := c.show(s.Out); err != nil {
-			return false, fmt.Errorf("show the change: %w", err)
+			return fmt.Errorf("show the change: %w", err)
 		}
 	}
-	if !needed {
-		fmt.Fprintln(s.Out, done)
-		return false, nil
-	}
-	if s.DryRun {
-		return false, nil
+	if s.DryRun || s.Yes {
+		return nil
 	}
 	yes, err := s.Agree()
 	if err == nil && !yes {
 		err = ErrDeclined
 	}
-	return err == nil, err
+	return refuse(err)
 }
 
-// perform makes the changes, tries them, and takes them back when they fail.
-func (s *Switch) perform(ctx context.Context, all changes, try func() error, done string) error {
+// perform makes the changes, tries them before and after sshd reads them, and
+// takes them back when they fail.
+func (s *Switch) perform(ctx context.Context, all changes, before, after func() error, done string) error {
 	var wanted changes
 	for _, c := range all {
 		if c.needed() {
@@ -194,14 +232,14 @@ func (s *Switch) perform(ctx context.Context, all changes, try func() error, don
 		if out, err := output(ctx, sshdPath, "-t"); err != nil {
 			return fmt.Errorf("sshd does not accept the change: %s", said(out, err))
 		}
-		if err := try(); err != nil {
+		if err := before(); err != nil {
 			return err
 		}
 		reloaded = true
 		if err := reload(ctx); err != nil {
 			return err
 		}
-		return answers(ctx)
+		return after()
 	}()
 	if err == nil {
 		fmt.Fprintln(s.Out, done)

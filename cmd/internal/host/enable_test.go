@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	wrapconfig "castgate/wrap/config"
+	"castgate/wrap/restrict"
 )
 
 func TestWithShells(t *testing.T) {
@@ -132,7 +133,7 @@ func TestWidened(t *testing.T) {
 		"sftp only, it stays": {settings{"forcecommand": {"internal-sftp"}}, settings{"forcecommand": {"internal-sftp"}, "authorizedkeysfile": {"none"}}, ""},
 		"another file":        {settings{"forcecommand": {"none"}, "authorizedkeysfile": {"/etc/keys/%u"}}, settings{"forcecommand": {"none"}, "authorizedkeysfile": {".ssh/authorized_keys"}}, ".ssh/authorized_keys"},
 	} {
-		err := widened(all, map[string]settings{"root": ours, "alice": tt.was}, map[string]settings{"root": ours, "alice": tt.is})
+		err := widened(all, map[string]settings{"root": ours, "alice": tt.was}, map[string]settings{"root": ours, "alice": tt.is}, restrict.Config{})
 		if (err == nil) != (tt.want == "") || err != nil && (!strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "alice")) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ import (
 	"castgate/upload"
 	"castgate/upload/archive"
 	wrapconfig "castgate/wrap/config"
+	"castgate/wrap/guard"
+	"castgate/wrap/restrict"
 )
 
 // Files that the checks look at.
@@ -31,7 +34,7 @@ const (
 	Snippet   = "/etc/ssh/sshd_config.d/10-castgate.conf"
 	Example   = Snippet + ".example"
 	sshdMain  = "/etc/ssh/sshd_config"
-	pamSshd   = "/etc/pam.d/sshd"
+	pamSshd   = guard.PAMSshd
 	wrapPath  = "/usr/bin/castgate-wrap"
 	keysPath  = "/usr/bin/castgate-keys"
 	keysUser  = "castgate-keys"
@@ -50,7 +53,9 @@ type Host struct {
 
 	keysErr, wrapErr, uploadErr, archiveErr error
 
-	sshd    map[string]settings // by account
+	servers []server
+	conf    restrict.Config     // of the first
+	sshd    map[string]settings // by account, of the first
 	sshdErr error
 	version version
 
@@ -68,15 +73,29 @@ func Look(ctx context.Context) (*Host, error) {
 	h.archiveErr = config.Load(archive.ConfigPath, &h.Archive)
 	h.Wrap, h.wrapErr = wrapconfig.Read(wrapconfig.Path)
 	var err error
-	if h.Accounts, err = accounts(ctx, named(h.Keys)...); err != nil {
+	if h.Accounts, err = loginAccounts(ctx, h.Keys); err != nil {
 		return nil, err
 	}
 	if err := privsep(); err != nil {
 		return nil, err
 	}
 	h.version = sshdVersion(ctx)
-	h.sshd, h.sshdErr = effective(ctx, h.Accounts)
+	h.servers = servers(ctx)
+	args := h.first().args
+	h.conf = restrict.ReadArgs(args, nil)
+	h.sshd, h.sshdErr = effective(ctx, args, h.Accounts)
+	h.Accounts = slices.DeleteFunc(h.Accounts, func(a Account) bool {
+		return !a.person() && !slices.Contains(named(h.Keys), a.Name) && len(ways(a, h.sshd[a.Name])) == 0
+	})
 	return h, nil
+}
+
+// first is the sshd that people use; one without arguments where none runs.
+func (h *Host) first() server {
+	if len(h.servers) == 0 {
+		return server{}
+	}
+	return h.servers[0]
 }
 
 // privsep makes the directory without which sshd answers nothing, not even -t.

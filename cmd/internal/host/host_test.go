@@ -4,13 +4,13 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,35 +74,6 @@ func TestParseAccount(t *testing.T) {
 	}
 }
 
-func TestConfigured(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"main":      "# x\nInclude " + dir + "/d/*.conf\nForceCommand last\nUsePAM=yes\n",
-		"d/20.conf": "ForceCommand second\n",
-		"d/10.conf": "\n  forcecommand   first one\n",
-		"d/1.other": "ForceCommand never\n",
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var got []string
-	for _, s := range configured(filepath.Join(dir, "main")) {
-		got = append(got, s.key+"="+s.value)
-	}
-	want := []string{"forcecommand=first one", "forcecommand=second", "forcecommand=last", "usepam=yes"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := from(configured(filepath.Join(dir, "main")), "forcecommand"); got != dir+"/d/10.conf:2" {
-		t.Errorf("got %s", got)
-	}
-}
-
 func TestOverridden(t *testing.T) {
 	for line, want := range map[string]bool{
 		"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups":                                     false,
@@ -120,15 +91,55 @@ func TestOverridden(t *testing.T) {
 }
 
 func TestStarts(t *testing.T) {
-	s := starts([]string{
-		"Accepted publickey for alice from 192.0.2.1 port 5 ssh2: ED25519 SHA256:x",
-		"Starting session: shell on pts/0 for alice from 192.0.2.1 port 5 id 0",
-		"Starting session: forced-command (config) 'exec /usr/bin/castgate-wrap' on pts/1 for alice from 192.0.2.1 port 5 id 1",
-		"Starting session: subsystem 'sftp' for bob from 2001:db8::1 port 6 id 0",
-		"Starting session: command for x for bob from 2001:db8::1 port 6 id 0 and more",
+	s := starts([]entry{
+		{text: "Accepted publickey for alice from 192.0.2.1 port 5 ssh2: ED25519 SHA256:x"},
+		{text: "Starting session: shell on pts/0 for alice from 192.0.2.1 port 5 id 0"},
+		{text: "Starting session: forced-command (config) 'exec /usr/bin/castgate-wrap' on pts/1 for alice from 192.0.2.1 port 5 id 1"},
+		{text: "Starting session: subsystem 'sftp' for bob from 2001:db8::1 port 6 id 0"},
+		{text: "Starting session: command for x for bob from 2001:db8::1 port 6 id 0 and more"},
 	})
 	if s.total != 3 || s.count[connection{"alice", "192.0.2.1", "5"}] != 2 || s.count[connection{"bob", "2001:db8::1", "6"}] != 1 {
 		t.Errorf("got %+v", s)
+	}
+}
+
+// What the log could not tell is not "recorded".
+func TestSilenceIsNoRecording(t *testing.T) {
+	const (
+		in      = "Accepted password for alice from 192.0.2.1 port 5 ssh2"
+		verbose = "Connection from 192.0.2.1 port 5 on 192.0.2.2 port 22 rdomain \"\""
+		begun   = "Starting session: forced-command (config) 'internal-sftp' for alice from 192.0.2.1 port 5 id 0"
+		opened  = "pam_unix(sshd:session): session opened for user alice(uid=1000) by (uid=0)"
+	)
+	alice := connection{"alice", "192.0.2.1", "5"}
+	for name, tt := range map[string]struct {
+		lines    []string
+		byUser   string
+		recorded map[connection]int
+		level    string
+		want     string
+	}{
+		"told, and none began":       {[]string{verbose, in, opened}, "", nil, "VERBOSE", ""},
+		"not told":                   {[]string{in, opened}, "", nil, "INFO", "can't know whether \"alice\""},
+		"recorded":                   {[]string{in, opened}, "", map[connection]int{alice: 1}, "INFO", ""},
+		"begun: compared elsewhere":  {[]string{in, begun}, "", nil, "VERBOSE", ""},
+		"quiet for this account":     {[]string{verbose, in}, "", nil, "INFO", "can't know whether"},
+		"told from a chroot":         {[]string{verbose, in}, "", nil, "VERBOSE /srv", "can't know whether"},
+		"told by the user":           {[]string{in}, verbose, nil, "VERBOSE", "can't know whether"},
+		"only PAM speaks":            {[]string{opened, opened}, "", nil, "QUIET", "can't know of 2 of 2 logins of \"alice\""},
+		"nothing at all was written": {nil, "", nil, "VERBOSE", ""},
+	} {
+		var lines []entry
+		for _, l := range tt.lines {
+			lines = append(lines, entry{l, !strings.HasPrefix(l, "Starting")})
+		}
+		lines = append(lines, entry{tt.byUser, false})
+		level, chroot, _ := strings.Cut(tt.level, " ")
+		h := &Host{sshd: map[string]settings{"alice": {"loglevel": {level}, "chrootdirectory": {cmp.Or(chroot, "none")}}}}
+		got := strings.Join(h.untold(lines, starts(lines), tt.recorded), "\n")
+		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 
@@ -136,7 +147,7 @@ func FuzzStarts(f *testing.F) {
 	f.Add("Starting session: shell on pts/0 for alice from 192.0.2.1 port 5 id 0")
 	f.Add("Starting session:  for a for b from c from d port 1 port 2 id 3")
 	f.Fuzz(func(t *testing.T, line string) {
-		s := starts([]string{line})
+		s := starts([]entry{{text: line}})
 		for c := range s.count {
 			if c.account == "" || strings.ContainsAny(c.account+c.addr, " \n") || !strings.HasSuffix(line, c.port+" id "+line[strings.LastIndex(line, " ")+1:]) {
 				t.Errorf("%q: %+v", line, c)
@@ -163,7 +174,7 @@ func rateServer(t *testing.T, header http.Header, body string) *Host {
 		t.Fatal(err)
 	}
 	h := &Host{ctx: context.Background(), Keys: keyconf.Default()}
-	h.Keys.GitHub.URL, h.Keys.GitHub.TokenFile = srv.URL+"/api/", token
+	h.Keys.GitHub.Org, h.Keys.GitHub.URL, h.Keys.GitHub.TokenFile = "octo-org", srv.URL+"/api/", token
 	return h
 }
 

@@ -27,10 +27,10 @@ func (h *Host) guardLog(since time.Time) (told, error) {
 	return understand(messages), err
 }
 
-func understand(messages []string) told {
+func understand(messages []entry) told {
 	t := told{map[string]bool{}, map[connection]int{}}
 	for _, m := range messages {
-		f := logFields(m)
+		f := logFields(m.text)
 		switch f["msg"] {
 		case "session":
 			if s := guard.Standing(f["standing"]); s != guard.Direct {

@@ -10,13 +10,14 @@ import (
 	"strings"
 
 	"castgate/cmd/internal/cli"
+	"castgate/wrap/guard"
 	"castgate/wrap/restrict"
 )
 
 // widened says for which accounts castgate's configuration would allow more
 // than what is in force now. In sshd_config(5) the first value wins, and so a
 // ForceCommand for everybody (a menu, internal-sftp) gives way to castgate's.
-func widened(all []Account, before, after map[string]settings) error {
+func widened(all []Account, before, after map[string]settings, conf restrict.Config) error {
 	forced := map[string][]string{}
 	for _, a := range all {
 		was, is := before[a.Name], after[a.Name]
@@ -30,18 +31,17 @@ func widened(all []Account, before, after map[string]settings) error {
 		}
 	}
 	for command, accounts := range forced {
-		return cli.Hint(fmt.Errorf("%s may run only %q now (%s), and would get a shell", names(accounts), command, from(configured(sshdMain), "forcecommand")),
+		line, _ := conf.Decides("forcecommand", command, restrict.Account{Name: accounts[0]})
+		return cli.Hint(fmt.Errorf("%s may run only %q now (%s), and would get a shell", names(accounts), command, line.Where()),
 			"put that ForceCommand into a Match block of its own, for the accounts it is for: then it stays, and is not recorded")
 	}
 	return nil
 }
 
 // doubtful says which keys castgate could not hold to what they are restricted
-// to, with first in front of sshd's configuration: with the drop-in, before it
-// is there. hook says whether the session hook runs, note whether sshd tells
+// to, with that configuration of sshd's. hook says whether the session hook runs, note whether sshd tells
 // root's sessions with which key they began.
-func doubtful(all []Account, first []byte, hook, note bool) error {
-	conf := restrict.ReadFiles(sshdMain, first)
+func doubtful(all []Account, conf restrict.Config, hook, note bool) error {
 	var errs []error
 	for _, a := range all {
 		account := a.restrict()
@@ -87,12 +87,8 @@ func (h *Host) restrictedKeys() []Finding {
 	if h.sshdErr != nil {
 		return nil // sshdConfig has said it
 	}
-	all, err := withServices(slices.Clone(h.Accounts))
-	if err != nil {
-		return failed(what, err.Error(), "castgate enable")
-	}
-	hook := hasHook(pamStack(pamSshd)) && h.global().get("usepam") == "yes" && !hidden()
-	err = doubtful(all, nil, hook, h.sshd["root"].get("exposeauthinfo") == "yes")
+	hook := guard.Hooked(guard.PAMStack(guard.PAMSshd)) && h.global().get("usepam") == "yes" && !hidden()
+	err := doubtful(h.Accounts, h.conf, hook, h.sshd["root"].get("exposeauthinfo") == "yes")
 	if err == nil {
 		return ok(what)
 	}

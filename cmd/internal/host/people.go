@@ -15,7 +15,7 @@ import (
 func (s *Switch) ShowPeople() error {
 	svc, err := people()
 	if err != nil {
-		return err
+		return refuse(err)
 	}
 	all, err := svc.Owners.List()
 	for _, o := range all {

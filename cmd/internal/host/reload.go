@@ -4,14 +4,14 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // settle is how long sshd may take to listen again: on SIGHUP it closes its
@@ -52,32 +52,29 @@ func hangup(ctx context.Context) (bool, error) {
 		_, err := output(ctx, "systemctl", "is-active", strings.TrimSuffix(unit, ".service")+".socket")
 		return err != nil, nil
 	}
-	return false, nil
+	return hangupByPid(ctx)
 }
 
+// hangupByPid is for hosts that systemd does not run.
 func hangupByPid(ctx context.Context) (bool, error) {
-	pid, err := os.ReadFile("/run/sshd.pid")
-	if errors.Is(err, fs.ErrNotExist) {
+	all := servers(ctx)
+	if len(all) == 0 || all[0].pid == 0 {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	if out, err := output(ctx, "kill", "-HUP", strings.TrimSpace(string(pid))); err != nil {
-		return false, fmt.Errorf("reload sshd: %s", said(out, err))
+	if err := unix.Kill(all[0].pid, unix.SIGHUP); err != nil {
+		return false, fmt.Errorf("reload sshd: %w", err)
 	}
 	return true, nil
 }
 
 // listeners are the sockets that listen for TCP, by inode (proc(5), /proc/net/tcp).
 func listeners(dir string) map[int]bool {
-	const listen = "0A"
 	found := map[int]bool{}
 	for _, name := range []string{"/tcp", "/tcp6"} {
 		text, _ := os.ReadFile(dir + name)
 		for line := range strings.Lines(string(text)) {
 			f := strings.Fields(line)
-			if len(f) < 10 || f[3] != listen {
+			if len(f) < 10 || f[3] != listenState {
 				continue
 			}
 			if inode, err := strconv.Atoi(f[9]); err == nil {

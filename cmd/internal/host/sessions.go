@@ -3,7 +3,6 @@
 package host
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -19,17 +18,14 @@ import (
 )
 
 // Sessions compares what sshd says it started with what was recorded: the only
-// way to see a session whose recorder never ran. It needs LogLevel VERBOSE, and
-// the recordings on this host: in the spool, or in a dir target.
+// way to see a session whose recorder never ran. It needs the recordings on this
+// host: in the spool, or in a dir target. Where the log can't tell, that is what
+// is said: silence is no recording.
 func (h *Host) Sessions(since time.Time) []Finding {
 	const what = "sessions that sshd started"
 	lines, err := h.journal(since, "SYSLOG_IDENTIFIER=sshd", "SYSLOG_IDENTIFIER=sshd-session")
 	if err != nil {
 		return failed(what, "the journal: "+err.Error(), "journalctl -t sshd -t sshd-session")
-	}
-	begun := starts(lines)
-	if level := h.logLevel(); begun.total == 0 && len(level) > 0 && level[0].Level != OK {
-		return level
 	}
 	archive := h.archiveDir()
 	if archive == "" {
@@ -40,7 +36,8 @@ func (h *Host) Sessions(since time.Time) []Finding {
 		return failed(what, "the guard's journal: "+err.Error(), "journalctl -u castgate-guard")
 	}
 	recorded := h.recordings(archive, since, guard.byHand)
-	var all []Finding
+	begun := starts(lines)
+	all := h.silent(since)
 	for _, key := range begun.order {
 		missing := begun.count[key] - recorded[key]
 		if missing <= 0 {
@@ -54,6 +51,9 @@ func (h *Host) Sessions(since time.Time) []Finding {
 			f.Level, f.Fix = Warn, "castgate-wrap refused them: journalctl -u castgate-guard says why"
 		}
 		all = append(all, f)
+	}
+	for _, why := range h.untold(lines, begun, recorded) {
+		all = append(all, Finding{Fail, what, why, "LogLevel VERBOSE, as castgate enable sets it, makes sshd tell of every session"})
 	}
 	if all == nil {
 		return ok(fmt.Sprintf("%s since %s: %d, each recorded", what, since.Format(time.DateTime), begun.total))
@@ -79,10 +79,10 @@ type started struct {
 // no spaces.
 var startLine = regexp.MustCompile(`^Starting session: .* for (\S+) from (\S+) port (\d+) id \d+$`)
 
-func starts(messages []string) started {
+func starts(messages []entry) started {
 	s := started{count: map[connection]int{}}
 	for _, m := range messages {
-		f := startLine.FindStringSubmatch(m)
+		f := startLine.FindStringSubmatch(m.text)
 		if f == nil {
 			continue
 		}
@@ -96,13 +96,20 @@ func starts(messages []string) started {
 	return s
 }
 
+// entry is a line of the journal. root says that root's process wrote it, which
+// nobody else can make it say.
+type entry struct {
+	text string
+	root bool
+}
+
 // journal returns messages that match one of the fields. sshd writes its line
 // as the user whose session begins, so that the line can't be missing but could
 // be invented: then it shows here as a session without a recording.
-func (h *Host) journal(since time.Time, fields ...string) ([]string, error) {
+func (h *Host) journal(since time.Time, fields ...string) ([]entry, error) {
 	// Without --all a field of more than 4096 bytes comes as null: somebody's
 	// long line would be no line.
-	args := []string{"--quiet", "--no-pager", "--all", "--output=json", "--output-fields=MESSAGE", "--since=@" + strconv.FormatInt(since.Unix(), 10)}
+	args := []string{"--quiet", "--no-pager", "--all", "--output=json", "--output-fields=MESSAGE,_UID", "--since=@" + strconv.FormatInt(since.Unix(), 10)}
 	for i, f := range fields {
 		if i > 0 {
 			args = append(args, "+")
@@ -113,12 +120,15 @@ func (h *Host) journal(since time.Time, fields ...string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s", said(out, err))
 	}
-	var messages []string
-	for entry := range strings.Lines(out) {
-		var line struct{ Message any }
-		if json.Unmarshal([]byte(entry), &line) == nil {
+	var messages []entry
+	for text := range strings.Lines(out) {
+		var line struct {
+			Message any
+			UID     string `json:"_UID"`
+		}
+		if json.Unmarshal([]byte(text), &line) == nil {
 			if text, is := line.Message.(string); is { // else bytes that are not UTF-8
-				messages = append(messages, text)
+				messages = append(messages, entry{text, line.UID == "0"})
 			}
 		}
 	}
@@ -177,21 +187,4 @@ func (h *Host) recordings(archive string, since time.Time, byHand map[string]boo
 		})
 	}
 	return found
-}
-
-// header reads the castgate object of a recording that may still be written.
-func header(path string) *asciicast.Session {
-	const longest = 256 << 10 // a command of 128 KiB, as JSON
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	buf := make([]byte, longest)
-	n, _ := f.Read(buf)
-	r, err := asciicast.NewReader(bytes.NewReader(buf[:n]))
-	if err != nil {
-		return nil
-	}
-	return r.Header.Session
 }

@@ -20,7 +20,9 @@ import (
 const aJournal = `#!/bin/sh
 case "$*" in
 *_SYSTEMD_UNIT=*) of=guard ;;
-*) of=sshd ;;
+*SYSLOG_IDENTIFIER=systemd-journald*) exit 0 ;;
+*SYSLOG_IDENTIFIER=*) of=sshd ;;
+*) echo '{"__REALTIME_TIMESTAMP":"1000000"}'; exit 0 ;;
 esac
 test -e "$JOURNAL/$of" || { echo "Failed to open files" >&2; exit 1; }
 case "$*" in

@@ -3,11 +3,11 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,22 +26,31 @@ func (s settings) get(key string) string {
 	return s[key][0]
 }
 
-// effective asks sshd itself what holds for each account. The host and the
-// address stand for a client from elsewhere.
-func effective(ctx context.Context, all []Account) (map[string]settings, error) {
+// effective asks sshd itself what holds for each account, with the arguments of
+// a server. The host and the address stand for a client from elsewhere.
+func effective(ctx context.Context, args []string, all []Account) (map[string]settings, error) {
 	found := map[string]settings{}
 	for _, a := range all {
-		out, err := output(ctx, sshdPath, "-T", "-C", "user="+a.Name+",host=client.example,addr=192.0.2.1,laddr=192.0.2.2,lport=22")
+		s, err := asked(ctx, args, "-C", "user="+a.Name+",host=client.example,addr=192.0.2.1,laddr=192.0.2.2,lport=22")
 		if err != nil {
-			return nil, fmt.Errorf("%s", said(out, err))
-		}
-		s := parseSettings(out)
-		if err := s.complete(); err != nil {
 			return nil, err
 		}
 		found[a.Name] = s
 	}
 	return found, nil
+}
+
+// asked is what sshd -T prints. An answer that is not whole is an error.
+func asked(ctx context.Context, args []string, more ...string) (settings, error) {
+	out, err := output(ctx, sshdPath, slices.Concat([]string{"-T"}, args, more)...)
+	if err != nil {
+		return nil, fmt.Errorf("sshd -T: %s", strings.ReplaceAll(cmp.Or(out, err.Error()), "\n", "; "))
+	}
+	s := parseSettings(out)
+	if err := s.complete(); err != nil {
+		return nil, fmt.Errorf("sshd -T: %w", err)
+	}
+	return s, nil
 }
 
 // parseSettings reads what sshd -T prints: keywords in lower case up to
@@ -77,8 +86,11 @@ func (s settings) complete() error {
 	return nil
 }
 
-// version is OpenSSH's, as two numbers that compare.
-type version struct{ major, minor int }
+// version is OpenSSH's: two numbers that compare, and all of its words.
+type version struct {
+	major, minor int
+	text         string
+}
 
 func (v version) before(major, minor int) bool {
 	return v.major < major || v.major == major && v.minor < minor
@@ -97,66 +109,10 @@ func sshdVersion(ctx context.Context) version {
 	}
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
-	return version{major, minor}
-}
-
-// setting is a line of a configuration file.
-type setting struct {
-	file       string
-	line       int
-	key, value string
-}
-
-// configured reads sshd's configuration in the order in which sshd does, down
-// to the first level of Include, to say which file a value comes from.
-func configured(main string) []setting {
-	var all []setting
-	for _, s := range readSettings(main) {
-		if s.key != "include" {
-			all = append(all, s)
-			continue
-		}
-		for _, pattern := range strings.Fields(s.value) {
-			if !filepath.IsAbs(pattern) {
-				pattern = "/etc/ssh/" + pattern // sshd_config(5), Include
-			}
-			files, _ := filepath.Glob(pattern) // sorted, as sshd's glob(3)
-			for _, file := range files {
-				all = append(all, readSettings(file)...)
-			}
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, m[0]) {
+			return version{major, minor, strings.TrimSpace(line)}
 		}
 	}
-	return all
-}
-
-func readSettings(file string) []setting {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil // sshd -T tells what it could not read
-	}
-	var all []setting
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		at := strings.IndexAny(line, " \t=")
-		if at < 0 {
-			at = len(line)
-		}
-		all = append(all, setting{file, n, strings.ToLower(line[:at]), strings.TrimLeft(line[at:], " \t=")})
-	}
-	return all
-}
-
-// from says where the first line with a keyword stands.
-func from(all []setting, key string) string {
-	for _, s := range all {
-		if s.key == key {
-			return fmt.Sprintf("%s:%d", s.file, s.line)
-		}
-	}
-	return "nowhere"
+	return version{major, minor, m[0]}
 }

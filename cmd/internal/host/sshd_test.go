@@ -4,17 +4,20 @@ package host
 
 import (
 	"context"
-	"io"
 	"net"
+	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"castgate/wrap/restrict"
 )
 
 // dumps are what `sshd -T -C …` printed on Debian 12, 13 and sid where castgate
 // is enabled.
-var dumps = map[string]version{"9.2": {9, 2}, "10.0": {10, 0}, "10.6": {10, 6}}
+var dumps = map[string]version{"9.2": {9, 2, ""}, "10.0": {10, 0, ""}, "10.6": {10, 6, ""}}
 
 func dump(t *testing.T, name string) string {
 	t.Helper()
@@ -57,7 +60,7 @@ func TestSettingsOfEveryVersion(t *testing.T) {
 				t.Errorf("OpenSSH %s: %s is %q, want %q", name, key, s[key], want)
 			}
 		}
-		h := &Host{ctx: context.Background(), version: v, Accounts: []Account{{Name: "octocat", UID: 1000}}, sshd: map[string]settings{"octocat": s}}
+		h := &Host{ctx: context.Background(), version: v, Accounts: []Account{{Name: "daemon", UID: 1000}}, sshd: map[string]settings{"daemon": s}} // every Linux has it, without a password
 		for check, run := range fromSSHD {
 			if found := run(h); len(found) != 1 || found[0].Level != OK {
 				t.Errorf("OpenSSH %s, %s: %v", name, check, found)
@@ -85,21 +88,25 @@ func TestNoAnswerIsNoGoodAnswer(t *testing.T) {
 	}
 }
 
-// Without a list of the accounts nobody has been tried.
-func TestNoListOfAccountsIsNoTrial(t *testing.T) {
-	t.Setenv("PATH", t.TempDir()) // no getent
-	ctx := context.Background()
-	if err := (&Switch{Out: io.Discard}).try(ctx, trialAccount(ctx, "")); err == nil {
-		t.Error("a trial login of nobody has worked")
+// Without a list of the accounts nothing is planned.
+func TestNoListOfAccounts(t *testing.T) {
+	empty := t.TempDir()
+	t.Setenv("PATH", empty) // no getent
+	if all, err := accounts(t.Context()); err == nil {
+		t.Errorf("the accounts are %v", all)
+	}
+	put(t, filepath.Join(empty, "getent"), "#!/bin/sh\n", 0o755)
+	if all, err := accounts(t.Context()); err == nil {
+		t.Errorf("the accounts are %v", all)
 	}
 }
 
-func TestAnswersAt(t *testing.T) {
-	ctx := context.Background()
-	if err := answersAt(ctx, nil, 0); err == nil {
+func TestAnswering(t *testing.T) {
+	ctx := t.Context()
+	if _, err := answering(ctx, nil, 0); err == nil {
 		t.Error("an sshd that listens nowhere answers")
 	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	l, err := net.Listen("tcp4", "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,11 +120,47 @@ func TestAnswersAt(t *testing.T) {
 			c.Close()
 		}
 	}()
-	if err := answersAt(ctx, []string{"127.0.0.1:1", l.Addr().String()}, 0); err != nil {
-		t.Error(err)
+	at := netip.AddrPortFrom(netip.IPv4Unspecified(), l.Addr().(*net.TCPAddr).AddrPort().Port())
+	if got, err := answering(ctx, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1"), at}, 0); err != nil || !strings.HasPrefix(got, "127.0.0.1:") {
+		t.Error(got, err)
+	}
+	if own := listening(os.Getpid()); !slices.Contains(own, at) {
+		t.Errorf("this process listens at %v, want %v", own, at)
 	}
 	l.Close()
-	if err := answersAt(ctx, []string{l.Addr().String()}, 0); err == nil {
+	if _, err := answering(ctx, []netip.AddrPort{at}, 0); err == nil {
 		t.Error("a closed port answers")
+	}
+}
+
+func TestProcAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"0100007F:0016": "127.0.0.1:22", "00000000:08AE": "0.0.0.0:2222",
+		"00000000000000000000000001000000:0016": "[::1]:22", "B80D0120000000000000000001000000:0016": "[2001:db8::1]:22",
+	} {
+		if got, err := procAddress(text); err != nil || got.String() != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "00:0016", "0100007F", "zz:1"} {
+		if got, err := procAddress(text); err == nil {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// What stands on its command line is sshd's to tell, too.
+func TestServersArguments(t *testing.T) {
+	for title, want := range map[string]string{
+		"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups":                                                               "",
+		"sshd: /usr/sbin/sshd -D -o AuthorizedKeysCommand /x/eic %u %f -o AuthorizedKeysCommandUser eic [listener] 0 of 10-100": "-o|AuthorizedKeysCommand /x/eic %u %f|-o|AuthorizedKeysCommandUser eic",
+		"sshd: /usr/sbin/sshd -D -f /etc/ssh/other -p 2222 -e [listener] 1 of 10-100":                                           "-f|/etc/ssh/other|-p|2222",
+	} {
+		if got := strings.Join(configuring(restrict.Listener([]byte(title))), "|"); got != want {
+			t.Errorf("%s: %q", title, got)
+		}
+	}
+	if args := restrict.Listener([]byte("sshd: octocat [priv]")); args != nil {
+		t.Errorf("a session's process listens: %v", args)
 	}
 }

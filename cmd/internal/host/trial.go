@@ -3,44 +3,35 @@
 package host
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"castgate/cmd/internal/cli"
+	"castgate/keys"
+	"castgate/keys/pubkey"
 )
 
-// trialAccount is whom the trial login is for: the one that was named, the
-// person behind sudo, the first person, root. "" when nobody can log in.
-func trialAccount(ctx context.Context, named string) string {
-	if named != "" {
-		return named
-	}
-	all, err := accounts(ctx)
-	if err != nil {
-		return ""
-	}
-	best := ""
-	for _, a := range all {
-		switch {
-		case a.Name == os.Getenv("SUDO_USER") && a.UID != 0:
-			return a.Name
-		case best == "" || best == "root":
-			best = a.Name
-		}
-	}
-	return best
+// trial is a login as people's will be: castgate-keys lets its key in, whatever
+// sshd it is offered to, and it counts when its session was recorded.
+type trial struct {
+	out     io.Writer
+	dir     string // of its private key, root's
+	account Account
+	then    settings // of the account, with castgate
+	key     string   // fingerprint
 }
 
-// Tries of the trial login: what the client is asked to run, and with what it
-// must end. A terminal session and a command take different ways through the
-// recorder.
+// tries are what the client is asked to run. A terminal session and a command
+// take different ways through the recorder.
 var tries = []struct {
 	options []string
 	what    string
@@ -52,167 +43,178 @@ var tries = []struct {
 // trialStatus is the exit status that the trial's session must end with.
 const trialStatus = 42
 
-// try starts a second sshd with the new configuration on a free loopback port,
-// where a key of the moment opens the account, and logs in. The sshd that
-// people use has not read the change yet.
-func (s *Switch) try(ctx context.Context, account string) error {
-	if account == "" {
-		// No account to log in to is not the same as no list of them.
-		if _, err := accounts(ctx); err != nil {
-			return err
+// trialAccount is whom the trial login is for: the one that was named, the
+// person behind sudo, the first person whom castgate-keys lets in, root.
+func (s *Switch) trialAccount(p *plan, who *access) (Account, error) {
+	if s.User != "" {
+		a, there := p.account(s.User)
+		if !there {
+			return a, cli.Hint(fmt.Errorf("trial login: there is no account %q that anybody can log in to", s.User), "-user names another")
 		}
-		fmt.Fprintln(s.Out, "no trial login: there is no account to log in to")
-		return nil
+		return a, nil
+	}
+	best, weight := Account{}, 0
+	for _, a := range p.accounts {
+		if p.sshds(a) || barred(a, p.then[a.Name]) != "" || !a.canLogIn() {
+			continue
+		}
+		w := 1
+		switch {
+		case a.Name == who.behind:
+			w = 4
+		case a.UID != 0 && who.opens(a.Name):
+			w = 3
+		case a.UID != 0:
+			w = 2
+		}
+		if w > weight {
+			best, weight = a, w
+		}
+	}
+	if weight == 0 {
+		return best, cli.Hint(errors.New("trial login: sshd lets nobody in to whom castgate would apply"), "-user ACCOUNT names one; -no-trial WHY does without, for the image of a host to be")
+	}
+	return best, nil
+}
+
+// newTrial makes the key of the moment, and lets castgate-keys know of it. With
+// -no-trial there is none.
+func (s *Switch) newTrial(ctx context.Context, p *plan, account Account) (*trial, func(), error) {
+	if s.NoTrial != "" {
+		fmt.Fprintf(s.Out, "no trial login: %s\n", s.NoTrial)
+		return nil, func() {}, nil
 	}
 	dir, err := os.MkdirTemp("/run", "castgate-trial-") // root's, every directory of it
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer os.RemoveAll(dir)
-	if err := trialKey(ctx, dir, account); err != nil {
-		return fmt.Errorf("make a key for the trial login: %w", err)
+	file := filepath.Join(keys.TrialDir, strings.ToLower(account.Name))
+	done := func() { _ = os.RemoveAll(dir); _ = os.Remove(file); _ = os.Remove(keys.TrialDir) }
+	t := &trial{out: s.Out, dir: dir, account: account, then: p.then[account.Name]}
+	err = func() error {
+		if out, err := output(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "castgate-trial", "-f", dir+"/key"); err != nil {
+			return errors.New(said(out, err))
+		}
+		public, err := os.ReadFile(dir + "/key.pub")
+		if err != nil {
+			return err
+		}
+		k, err := pubkey.ParseLine(strings.TrimSpace(string(public)))
+		if err != nil {
+			return err
+		}
+		t.key = k.Fingerprint()
+		if own, err := os.ReadFile(p.keys.Emergency[strings.ToLower(account.Name)]); err == nil {
+			public = append(public, own...) // it opens the account meanwhile, too
+		}
+		if err := os.MkdirAll(keys.TrialDir, 0o755); err != nil {
+			return err
+		}
+		return write(file, public, 0o644)
+	}()
+	if err != nil {
+		done()
+		return nil, nil, fmt.Errorf("make a key for the trial login: %w", err)
 	}
-	port, stop, err := trialServer(ctx, dir)
+	return t, done, nil
+}
+
+// beside tries it with a second sshd, which has read the change: the one that
+// people use has not yet. It stands on a free port of loopback; all else is as
+// the first one's arguments and files say.
+func (t *trial) beside(ctx context.Context, p *plan) error {
+	if t == nil {
+		return nil
+	}
+	port, stop, err := trialServer(ctx, t.dir, p.server.args)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	for _, t := range tries {
-		if err := trialLogin(ctx, dir, port, account, t.options); err != nil {
-			return fmt.Errorf("trial login of %q for %s: %w", account, t.what, err)
-		}
-		fmt.Fprintf(s.Out, "trial login of %s for %s: works\n", account, t.what)
-	}
-	return nil
+	return t.at(ctx, "127.0.0.1:"+strconv.Itoa(port), "beside", logSince(ctx))
 }
 
-// trialKey makes the key of the moment, and a keys.yaml by which castgate-keys
-// lets it into the account, as it does with an emergency key: without GitHub.
-func trialKey(ctx context.Context, dir, account string) error {
-	if err := os.Chmod(dir, 0o755); err != nil { // castgate-keys reads it
+// real tries it with the sshd that people use: its arguments, its socket, its
+// files, and the program that it asks about keys.
+func (t *trial) real(ctx context.Context, p *plan) error {
+	all := servers(ctx)
+	if len(all) == 0 {
+		if t == nil {
+			return nil // an image, in which nothing runs
+		}
+		return errNobodyListens
+	}
+	now, err := effective(ctx, all[0].args, p.accounts)
+	if err != nil {
 		return err
 	}
-	if out, err := output(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/key"); err != nil {
-		return errors.New(said(out, err))
+	if err := p.inForce(now); err != nil {
+		return err
 	}
-	conf := fmt.Sprintf("github: {org: castgate-trial, token_file: %s/none}\nemergency: {%q: %s/key.pub}\n", dir, account, dir)
-	return write(dir+"/keys.yaml", []byte(conf), 0o644)
+	addr, err := answering(ctx, all[0].addrs, settle)
+	if err != nil || t == nil {
+		return err
+	}
+	return t.at(ctx, addr, "at "+addr, logSince(ctx))
 }
 
-// trialServer runs sshd until stop is called. What stands on the command line
-// comes first, and in sshd_config(5) the first value wins.
-func trialServer(ctx context.Context, dir string) (port int, stop func(), err error) {
-	port, err = freePort()
-	if err != nil {
-		return 0, nil, err
+// logSince returns what sshd will have logged from now on: a trial is in the
+// journal as every login is.
+func logSince(ctx context.Context) func() string {
+	since := time.Now()
+	return func() string {
+		_, _ = output(ctx, "journalctl", "--sync") // what was written a moment ago, too
+		out, _ := output(ctx, "journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=50", fmt.Sprintf("--since=@%d", since.Unix()),
+			"--identifier=sshd", "--identifier=sshd-session", "--identifier=sshd-auth")
+		return out
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return 0, nil, err
-	}
-	defer log.Close()
-	cmd := exec.CommandContext(ctx, sshdPath, "-D", "-e",
-		"-o", "Port="+strconv.Itoa(port), "-o", "ListenAddress=127.0.0.1", "-o", "PidFile=none",
-		// Only the key of the moment, whatever a Match block says of files.
-		"-o", "AuthorizedKeysCommand="+keysPath+" -config "+dir+"/keys.yaml %u %t %k", "-o", "AuthorizedKeysCommandUser="+keysUser)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return 0, nil, err
-	}
-	gone := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(gone) }()
-	stop = func() { _ = cmd.Process.Kill(); <-gone }
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if banner(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) == nil {
-			return port, stop, nil
-		}
-		select {
-		case <-gone:
-			text, _ := os.ReadFile(log.Name())
-			return 0, nil, fmt.Errorf("sshd for the trial login: %s", said(strings.TrimSpace(string(text)), errors.New("ended")))
-		default:
-		}
-	}
-	stop()
-	return 0, nil, errors.New("sshd for the trial login never answered")
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// at logs in at an address, for each of the tries.
+func (t *trial) at(ctx context.Context, addr, where string, log func() string) error {
+	if !t.keyAlone() {
+		return t.keyStep(ctx, addr, where, log)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-func trialLogin(ctx context.Context, dir string, port int, account string, options []string) error {
-	args := []string{
-		"-F", "none", "-i", dir + "/key", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes",
-		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-		"-o", "ConnectTimeout=10", "-p", strconv.Itoa(port), "-l", account,
-	}
-	args = append(append(args, options...), "127.0.0.1", "echo castgate-trial; exit "+strconv.Itoa(trialStatus))
-	out, err := output(ctx, "ssh", args...)
-	var exit *exec.ExitError
-	switch {
-	case !errors.As(err, &exit) || exit.ExitCode() != trialStatus:
-		log, _ := os.ReadFile(dir + "/log")
-		return fmt.Errorf("%s; sshd: %s", said(out, err), said(strings.TrimSpace(string(log)), nil))
-	case !strings.Contains(out, "castgate-trial"):
-		return errors.New("the session's output did not arrive")
-	}
-	return nil
-}
-
-// answers asks the sshd that people use for its banner, wherever it listens.
-func answers(ctx context.Context) error {
-	out, err := output(ctx, sshdPath, "-T")
-	if err != nil {
-		return fmt.Errorf("sshd -T: %s", said(out, err))
-	}
-	return answersAt(ctx, parseSettings(out)["listenaddress"], settle)
-}
-
-// answersAt returns as soon as an SSH server answers at one of the addresses.
-func answersAt(ctx context.Context, addrs []string, within time.Duration) error {
-	err := errors.New("sshd -T names no address that sshd listens at")
-	for end := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
-		for _, addr := range addrs {
-			if err = banner(ctx, reachable(addr)); err == nil {
-				return nil
+	for _, try := range tries {
+		if err := t.login(ctx, addr, try.options); err != nil {
+			why := append(causes(t.account, t.then), toldBySSHD(log())...)
+			if len(why) == 0 {
+				why = []string{"sshd: " + said(strings.TrimSpace(log()), errors.New("says nothing"))}
 			}
+			return fmt.Errorf("trial login of %q for %s, %s: %w; %s", t.account.Name, try.what, where, err, strings.Join(why, "; "))
 		}
-		if len(addrs) == 0 || time.Now().After(end) {
-			return err
-		}
-	}
-}
-
-// reachable is where a client on the host finds what listens at addr.
-func reachable(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = map[bool]string{true: "127.0.0.1", false: "::1"}[ip.To4() != nil]
-	}
-	return net.JoinHostPort(host, port)
-}
-
-// banner succeeds when an SSH server answers at addr.
-func banner(ctx context.Context, addr string) error {
-	d := net.Dialer{Timeout: 5 * time.Second}
-	c, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return fmt.Errorf("sshd does not answer: %w", err)
-	}
-	defer c.Close()
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
-	line, err := bufio.NewReader(c).ReadString('\n')
-	if !strings.HasPrefix(line, "SSH-") {
-		return fmt.Errorf("no SSH server answers at %s: %q, %v", addr, line, err)
+		fmt.Fprintf(t.out, "trial login of %s for %s: works, and is recorded, %s\n", t.account.Name, try.what, where)
 	}
 	return nil
+}
+
+// keyAlone reports whether a key is all that sshd asks for.
+func (t *trial) keyAlone() bool {
+	return slices.ContainsFunc(strings.Fields(t.then.get("authenticationmethods")), func(list string) bool {
+		return list == "any" || list == "publickey"
+	})
+}
+
+// keyStep proves what a program can of a login that asks a person for more.
+func (t *trial) keyStep(ctx context.Context, addr, where string, log func() string) error {
+	out, err := output(ctx, "ssh", t.client(addr, []string{"-o", "LogLevel=VERBOSE", "-o", "PreferredAuthentications=publickey"}, "true")...)
+	if !strings.Contains(out, "partial success") {
+		why := append(causes(t.account, t.then), toldBySSHD(log())...)
+		return fmt.Errorf("trial login of %q, %s: its key is not accepted as the first step (AuthenticationMethods %s): %s; %s",
+			t.account.Name, where, t.then.get("authenticationmethods"), said(out, err), strings.Join(why, "; "))
+	}
+	fmt.Fprintf(t.out, "trial login of %s, %s: its key is accepted; sshd asks for more (AuthenticationMethods %s), which only a person can answer: that step, the session and its recording were not tried\n",
+		t.account.Name, where, t.then.get("authenticationmethods"))
+	return nil
+}
+
+// client is the command line of the stock client.
+func (t *trial) client(addr string, options []string, command string) []string {
+	host, port, _ := net.SplitHostPort(addr)
+	args := []string{
+		"-F", "none", "-i", t.dir + "/key", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null",
+		"-o", "ConnectTimeout=10", "-p", port, "-l", t.account.Name,
+	}
+	return append(append(args, options...), host, command)
 }

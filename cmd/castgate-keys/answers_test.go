@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"castgate/keys"
+	"castgate/packaging/hosttest"
+)
+
+// The key of a trial login opens its account, no other, and only while the trial
+// can still be going on; and only root can have put it there.
+func TestTrialKey(t *testing.T) {
+	hosttest.Need(t)
+	h := newHost(t)
+	file := filepath.Join(keys.TrialDir, "octocat")
+	if err := os.MkdirAll(keys.TrialDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(keys.TrialDir) })
+	other := strings.Fields(key("other"))
+	opens := func(what, account string, want bool) {
+		t.Helper()
+		out, errs, status := h.run(account, other[0], other[1])
+		if got := strings.Contains(out, other[1]); got != want || status != 0 {
+			t.Errorf("%s: %v, status %d\n%s", what, got, status, errs)
+		}
+	}
+	opens("no trial", "octocat", false)
+	if err := os.WriteFile(file, []byte(key("other")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	opens("a trial", "octocat", true)
+	opens("another account", "refresh", false)
+	if out, _, _ := h.run("explain", "-json", "octocat"); !strings.Contains(out, `"emergency":0`) {
+		t.Errorf("who gets in is told with the trial's key: %s", out)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(file, old, old); err != nil {
+		t.Fatal(err)
+	}
+	opens("what a trial has left", "octocat", false)
+	if err := os.Chtimes(file, time.Now(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	opens("a file that others may write", "octocat", false)
+}
