@@ -34,7 +34,7 @@ func (c *command) authorized(args []string) error {
 	}
 	var d *keys.Decision
 	var err error
-	if _, trial := keys.Trial(account); !trial {
+	if _, trial := settings.Trial(account); !trial {
 		d = c.recall(account, offered)
 	}
 	if d == nil {

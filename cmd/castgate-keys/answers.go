@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"strings"
 
-	"castgate/keys"
 	"castgate/keys/settings"
 )
 
@@ -34,7 +33,7 @@ func (c *command) answers(accounts []string) error {
 // key: that login goes the way of all others, with this program and this
 // configuration. Only root can have put it there, and only while the trial runs.
 func withTrial(c *settings.Config, account string) {
-	file, there := keys.Trial(account)
+	file, there := settings.Trial(account)
 	if !there {
 		return
 	}

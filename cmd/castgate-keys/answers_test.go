@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"castgate/keys"
+	"castgate/keys/settings"
 	"castgate/packaging/hosttest"
 )
 
@@ -18,11 +18,11 @@ import (
 func TestTrialKey(t *testing.T) {
 	hosttest.Need(t)
 	h := newHost(t)
-	file := filepath.Join(keys.TrialDir, "octocat")
-	if err := os.MkdirAll(keys.TrialDir, 0o755); err != nil {
+	file := filepath.Join(settings.TrialDir, "octocat")
+	if err := os.MkdirAll(settings.TrialDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(keys.TrialDir) })
+	t.Cleanup(func() { _ = os.RemoveAll(settings.TrialDir) })
 	other := strings.Fields(key("other"))
 	opens := func(what, account string, want bool) {
 		t.Helper()

@@ -30,4 +30,3 @@ func TestMissingTokenIsCalledMissing(t *testing.T) {
 		t.Errorf("a token that GitHub did not take: %v", f)
 	}
 }
-

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"castgate/cmd/internal/cli"
-	"castgate/keys"
 	"castgate/keys/pubkey"
+	keyconf "castgate/keys/settings"
 )
 
 // trial is a login as people's will be: castgate-keys lets its key in, whatever
@@ -88,8 +88,8 @@ func (s *Switch) newTrial(ctx context.Context, p *plan, account Account) (*trial
 	if err != nil {
 		return nil, nil, err
 	}
-	file := filepath.Join(keys.TrialDir, strings.ToLower(account.Name))
-	done := func() { _ = os.RemoveAll(dir); _ = os.Remove(file); _ = os.Remove(keys.TrialDir) }
+	file := filepath.Join(keyconf.TrialDir, strings.ToLower(account.Name))
+	done := func() { _ = os.RemoveAll(dir); _ = os.Remove(file); _ = os.Remove(keyconf.TrialDir) }
 	t := &trial{out: s.Out, dir: dir, account: account, then: p.then[account.Name]}
 	err = func() error {
 		if out, err := output(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "castgate-trial", "-f", dir+"/key"); err != nil {
@@ -107,7 +107,7 @@ func (s *Switch) newTrial(ctx context.Context, p *plan, account Account) (*trial
 		if own, err := os.ReadFile(p.keys.Emergency[strings.ToLower(account.Name)]); err == nil {
 			public = append(public, own...) // it opens the account meanwhile, too
 		}
-		if err := os.MkdirAll(keys.TrialDir, 0o755); err != nil {
+		if err := os.MkdirAll(keyconf.TrialDir, 0o755); err != nil {
 			return err
 		}
 		return write(file, public, 0o644)

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package settings
 
 import (
 	"os"
 	"strings"
 	"time"
-
-	"castgate/keys/settings"
 )
 
 // TrialDir has the key of castgate enable's trial login while it runs, in an
@@ -20,7 +18,7 @@ const trialLife = 5 * time.Minute
 
 // Trial is the file of the trial of an account that is going on.
 func Trial(account string) (file string, there bool) {
-	if !settings.ValidAccount(account) {
+	if !ValidAccount(account) {
 		return "", false
 	}
 	file = TrialDir + "/" + strings.ToLower(account)
