@@ -71,7 +71,7 @@ func TestDiskFullMayBeAllowed(t *testing.T) {
 	}
 }
 
-// A full disk, and no inode, never lock root out of the host he must clean.
+// A full disk, and no inode, never lock root out of the host that must be cleaned.
 func TestRootGetsIn(t *testing.T) {
 	h := newHost(t, "/bin/bash")
 	smallSpool(t, "nr_inodes=5") // the directories take four

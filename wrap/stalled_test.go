@@ -56,7 +56,7 @@ func liveOutput(t *testing.T) string {
 }
 
 // What a program prints to somebody who is slow is recorded as it comes, for a
-// while; all of it is shown, once, when he reads.
+// while; all of it is shown, once, when they read.
 func TestRecordsAheadOfSomebodySlow(t *testing.T) {
 	h := newHost(t, "/bin/sh")
 	const n = 60000

@@ -11,8 +11,8 @@ import (
 // StartedBySSHD says, as far as a process without privileges can see, whether
 // root's sshd itself started the process pid: its parent is named like sshd and
 // runs as the same user, and that one's parent is root's. known is false where
-// /proc doesn't tell (hidepid). A person can name a process of his sshd, but
-// can't put one between root's monitor and himself: the monitor has one child.
+// /proc doesn't tell (hidepid). A person can name a process of their sshd, but
+// can't put one between root's monitor and their own: the monitor has one child.
 // For root, whose processes prove nothing, known is false.
 func StartedBySSHD(pid int) (yes, known bool) {
 	uid := uint32(os.Getuid())

@@ -14,13 +14,13 @@ import (
 )
 
 // process minds castgate-once's own process, which is number 1 in many
-// containers: a signal does only what is asked for here, and whoever loses his
+// containers: a signal does only what is asked for here, and whoever loses its
 // parent becomes its child and must be waited for.
 type process struct {
 	stop chan syscall.Signal // the first signal that ends it
 
 	mu     sync.Mutex
-	others bool            // somebody else waits for a child: it must not be taken from him
+	others bool            // somebody else waits for a child: it must not be taken from them
 	wake   *terminal.Waker // a session's loop, which reaps by itself
 }
 
