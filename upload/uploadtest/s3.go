@@ -39,12 +39,14 @@ type S3Server struct {
 	Parts   int // that were put
 }
 
+// S3Upload is an upload in parts that has begun.
 type S3Upload struct {
 	key   string
 	Begun time.Time
 	Parts map[int][]byte
 }
 
+// NewS3Server is an empty one, with its secret.
 func NewS3Server() *S3Server {
 	return &S3Server{Secret: "testsecret", Objects: map[string][]byte{}, Sums: map[string]string{}, Locks: map[string]string{}, Uploads: map[string]*S3Upload{}}
 }
