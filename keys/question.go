@@ -5,7 +5,6 @@ package keys
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"castgate/keys/owners"
 	"castgate/keys/pubkey"
@@ -19,8 +18,10 @@ func (s *Service) Decide(ctx context.Context, account string, offered *pubkey.Ke
 	if d.offered = offered; offered != nil {
 		d.Offered = offered.Fingerprint()
 	}
-	if path, ok := s.Config.Emergency[strings.ToLower(account)]; ok && d.emergency(path) {
-		return d, nil
+	for _, path := range s.emergencyFiles(account) {
+		if d.emergency(path) {
+			return d, nil
+		}
 	}
 	if !s.Config.Configured() {
 		d.refuse(settings.NotConfigured)
