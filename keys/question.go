@@ -8,7 +8,6 @@ import (
 
 	"castgate/keys/owners"
 	"castgate/keys/pubkey"
-	"castgate/keys/settings"
 )
 
 // Decide answers for one account; with an offered key for that key alone. The
@@ -22,10 +21,6 @@ func (s *Service) Decide(ctx context.Context, account string, offered *pubkey.Ke
 		if d.emergency(path) {
 			return d, nil
 		}
-	}
-	if !s.Config.Configured() {
-		d.refuse(settings.NotConfigured)
-		return d, nil
 	}
 	g, why, err := s.Owners.Grant(account)
 	switch {
