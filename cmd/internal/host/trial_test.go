@@ -3,6 +3,7 @@
 package host
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"castgate/cmd/internal/cli"
 	keyconf "castgate/keys/settings"
 	"castgate/packaging/hosttest"
 )
@@ -44,5 +46,28 @@ func TestTrialFile(t *testing.T) {
 	done()
 	if _, err := os.Stat(keyconf.TrialDir); err == nil {
 		t.Error("it is left")
+	}
+}
+
+// Of two at a time, the one that fails would take back what the other has put in.
+func TestOneSwitchAtATime(t *testing.T) {
+	hosttest.Need(t)
+	unlock, err := alone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Switch{Out: io.Discard, Yes: true}
+	for what, do := range map[string]func() error{
+		"enable":  func() error { return s.Enable(t.Context()) },
+		"disable": func() error { return s.Disable(t.Context()) },
+	} {
+		var status *cli.Status
+		if err := do(); !errors.As(err, &status) || status.Code != cli.StatusRefusedChange || !errors.Is(err, errNotAlone) {
+			t.Errorf("%s beside another: %v", what, err)
+		}
+	}
+	unlock()
+	if err := s.Disable(t.Context()); errors.Is(err, errNotAlone) {
+		t.Error("refused although the other has ended")
 	}
 }
