@@ -9,16 +9,29 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"castgate/keys/pubkey"
 )
 
-// emergency looks into the account's break-glass file, before anything that
+// emergencyFiles are those of an account: its own, and that of a trial login.
+func (s *Service) emergencyFiles(account string) (all []string) {
+	if s.Trial != "" {
+		all = append(all, s.Trial)
+	}
+	if path, named := s.Config.Emergency[strings.ToLower(account)]; named {
+		all = append(all, path)
+	}
+	return all
+}
+
+// emergency looks into one of the account's break-glass files, before anything that
 // could fail. It reports whether the decision is made: for an offered key that
 // the file has. A file that is broken or missing opens nothing and must not
 // close the ordinary way either.
 func (d *Decision) emergency(path string) bool {
+	before := len(d.Lines)
 	lines, err := readEmergency(path)
 	if err != nil {
 		d.no("emergency file: %s", err)
@@ -30,7 +43,7 @@ func (d *Decision) emergency(path string) bool {
 			d.Source, d.Why = "emergency", fmt.Sprintf("emergency key from %q", path)
 		}
 	}
-	if len(d.Lines) == 0 {
+	if len(d.Lines) == before {
 		d.no("emergency file %q has no such key", path)
 		return false
 	}

@@ -5,11 +5,9 @@ package keys
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"castgate/keys/owners"
 	"castgate/keys/pubkey"
-	"castgate/keys/settings"
 )
 
 // Decide answers for one account; with an offered key for that key alone. The
@@ -19,12 +17,10 @@ func (s *Service) Decide(ctx context.Context, account string, offered *pubkey.Ke
 	if d.offered = offered; offered != nil {
 		d.Offered = offered.Fingerprint()
 	}
-	if path, ok := s.Config.Emergency[strings.ToLower(account)]; ok && d.emergency(path) {
-		return d, nil
-	}
-	if !s.Config.Configured() {
-		d.refuse(settings.NotConfigured)
-		return d, nil
+	for _, path := range s.emergencyFiles(account) {
+		if d.emergency(path) {
+			return d, nil
+		}
 	}
 	g, why, err := s.Owners.Grant(account)
 	switch {

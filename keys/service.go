@@ -27,6 +27,10 @@ type Service struct {
 	// (prepared.ConfigID); "" makes none.
 	ConfigID string
 
+	// Trial is an emergency file with the key of castgate enable's trial login, ""
+	// when none is going on (settings.Trial).
+	Trial string
+
 	asker
 }
 

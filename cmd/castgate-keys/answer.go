@@ -34,7 +34,7 @@ func (c *command) authorized(args []string) error {
 	}
 	var d *keys.Decision
 	var err error
-	if _, trial := settings.Trial(account); !trial {
+	if settings.Trial(account) == "" {
 		d = c.recall(account, offered)
 	}
 	if d == nil {
@@ -77,7 +77,9 @@ func (c *command) decide(account string, offered *pubkey.Key) (*keys.Decision, e
 		c.env.Log.Error("failed", "account", account, "why", err)
 		return nil, err
 	}
-	withTrial(s.Config, account)
+	// The trial login of castgate enable goes the way of all others, with this
+	// program and this configuration. Only root can have put its key there.
+	s.Trial = settings.Trial(account)
 	ctx, cancel := context.WithTimeout(context.Background(), s.Config.GitHub.Timeout)
 	defer cancel()
 	d, err := s.Decide(ctx, account, offered)

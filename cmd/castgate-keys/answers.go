@@ -5,9 +5,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"strings"
-
-	"castgate/keys/settings"
 )
 
 // answers prints what sshd would be told about each account, one JSON object a
@@ -27,18 +24,4 @@ func (c *command) answers(accounts []string) error {
 		}
 	}
 	return nil
-}
-
-// withTrial lets the key of castgate enable's trial login in, as an emergency
-// key: that login goes the way of all others, with this program and this
-// configuration. Only root can have put it there, and only while the trial runs.
-func withTrial(c *settings.Config, account string) {
-	file, there := settings.Trial(account)
-	if !there {
-		return
-	}
-	if c.Emergency == nil {
-		c.Emergency = map[string]string{}
-	}
-	c.Emergency[strings.ToLower(account)] = file
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,14 +24,15 @@ func TestTrialKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(settings.TrialDir) })
-	other := strings.Fields(key("other"))
-	opens := func(what, account string, want bool) {
+	other, rescue := strings.Fields(key("other")), strings.Fields(key("rescue"))
+	asked := func(what, account string, key []string, want bool) {
 		t.Helper()
-		out, errs, status := h.run(account, other[0], other[1])
-		if got := strings.Contains(out, other[1]); got != want || status != 0 {
+		out, errs, status := h.run(account, key[0], key[1])
+		if got := strings.Contains(out, key[1]); got != want || status != 0 {
 			t.Errorf("%s: %v, status %d\n%s", what, got, status, errs)
 		}
 	}
+	opens := func(what, account string, want bool) { t.Helper(); asked(what, account, other, want) }
 	opens("no trial", "octocat", false)
 	if err := os.WriteFile(file, []byte(key("other")+"\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -40,6 +42,15 @@ func TestTrialKey(t *testing.T) {
 	if out, _, _ := h.run("explain", "-json", "octocat"); !strings.Contains(out, `"emergency":0`) {
 		t.Errorf("who gets in is told with the trial's key: %s", out)
 	}
+	// The account's emergency file is what it always is, and no less careful.
+	h.write("emergency", key("rescue")+"\n")
+	h.rename("teams: [developers]\naccounts", fmt.Sprintf("emergency: {octocat: %q}\nteams: [developers]\naccounts", filepath.Join(h.dir, "emergency")))
+	asked("an emergency key during a trial", "octocat", rescue, true)
+	opens("a trial of an account with an emergency file", "octocat", true)
+	if err := os.Chmod(filepath.Join(h.dir, "emergency"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	asked("an emergency file that others may write, during a trial", "octocat", rescue, false)
 	old := time.Now().Add(-time.Hour)
 	if err := os.Chtimes(file, old, old); err != nil {
 		t.Fatal(err)

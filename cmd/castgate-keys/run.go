@@ -87,8 +87,8 @@ func (c *command) refresh(args []string) error {
 	if err != nil {
 		return err
 	}
-	if !s.Config.Configured() {
-		c.env.Log.Info(settings.NotConfigured)
+	if why := s.Config.Unconfigured(); why != "" {
+		c.env.Log.Info(why)
 	}
 	err = s.Refresh(context.Background())
 	if *accounts {

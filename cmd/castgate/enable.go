@@ -62,6 +62,9 @@ func switchCommand(env *cli.Env, fs *flag.FlagSet, do func(context.Context, *hos
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 		defer stop()
+		// Whoever stops reading what it says (enable | head) does not stop a change
+		// half-way: with the signal caught, what is written there is lost.
+		signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 		s := &host.Switch{Out: env.Stdout, DryRun: *dry, Yes: *yes}
 		s.Agree = func() (bool, error) { return ask(env, "Make this change? [y/N] ") }
 		return do(ctx, s)

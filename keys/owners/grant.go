@@ -51,6 +51,8 @@ func (r *Registry) Grant(account string) (g Grant, why string, err error) {
 	switch {
 	case !settings.ValidAccount(account):
 		return g, fmt.Sprintf("%q is not a name of an account", account), nil
+	case !c.Configured():
+		return g, c.Unconfigured(), nil
 	case named && len(a.Teams)+len(a.Logins) > 0:
 		g.Rule, g.Need, g.Teams = `the configuration's "accounts"`, slices.Concat(c.Teams, a.Teams), a.Teams
 		err = r.ids(&g, a.Logins...)

@@ -18,7 +18,7 @@ func TestValidate(t *testing.T) {
 		{"as it is", func(*Config) {}, ""},
 		{"no org", func(c *Config) { c.GitHub.Org = "" }, "org"},
 		{"org is a path", func(c *Config) { c.GitHub.Org = "../x" }, "org"},
-		{"the example's org", func(c *Config) { c.GitHub.Org = "acme" }, "is the example's name"},
+		{"the example's org", func(c *Config) { c.GitHub.Org = "acme" }, ""},
 		{"an org that is called so elsewhere", func(c *Config) { c.GitHub.Org, c.GitHub.URL = "acme", "https://github.example.org/api/v3/" }, ""},
 		{"teams of no org", func(c *Config) { c.GitHub.Org = "" }, "org is not set"},
 		{"as it is shipped", func(c *Config) { c.GitHub.Org, c.GitHub.TokenFile, c.Teams = "", "", nil }, ""},
@@ -82,5 +82,29 @@ func TestValidate(t *testing.T) {
 				t.Errorf("%q shows a password", err)
 			}
 		})
+	}
+}
+
+// The organisation of the examples decides nothing, however it is written: an
+// emergency file beside it opens its account all the same.
+func TestTheExamplesOrgIsNobodys(t *testing.T) {
+	for _, tt := range []struct {
+		org, url   string
+		configured bool
+	}{
+		{"octo-org", "https://api.github.com/", true},
+		{"", "https://api.github.com/", false},
+		{"acme", "https://api.github.com/", false},
+		{"Acme", "https://api.github.com/", false},
+		{"acme", "https://api.github.com", false},
+		{"acme", "https://API.GitHub.com:443/", false},
+		{"acme", "https://github.example.org/api/v3/", true},
+		{"acme", "http://127.0.0.1:8080/", true},
+	} {
+		c := Default()
+		c.GitHub.Org, c.GitHub.URL = tt.org, tt.url
+		if got := c.Configured(); got != tt.configured || (c.Unconfigured() == "") != tt.configured {
+			t.Errorf("%q at %s: %v, %q", tt.org, tt.url, got, c.Unconfigured())
+		}
 	}
 }

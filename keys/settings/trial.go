@@ -16,16 +16,18 @@ const TrialDir = "/run/castgate/trial"
 // opens nothing afterwards, and its private key was in a directory of root's.
 const trialLife = 5 * time.Minute
 
-// Trial is the file of the trial of an account that is going on.
-func Trial(account string) (file string, there bool) {
+// Trial is the file of the trial of an account that is going on, "" when none is.
+func Trial(account string) string {
 	if !ValidAccount(account) {
-		return "", false
+		return ""
 	}
-	file = TrialDir + "/" + strings.ToLower(account)
+	file := TrialDir + "/" + strings.ToLower(account)
 	info, err := os.Lstat(file)
 	if err != nil || !info.Mode().IsRegular() {
-		return "", false
+		return ""
 	}
-	age := time.Since(info.ModTime())
-	return file, age < trialLife && age > -trialLife
+	if age := time.Since(info.ModTime()); age >= trialLife || age <= -trialLife {
+		return ""
+	}
+	return file
 }

@@ -122,6 +122,19 @@ func TestEnableOnOddHosts(t *testing.T) {
 			d.find("on-the-socket")
 		})
 	})
+	t.Run("a reader that goes, and a umask", func(t *testing.T) {
+		suites(t, func(t *testing.T, suite string) {
+			d := closedDoor(t, suite, built(t, "new"))
+			// sed ends in the midst of the change.
+			d.Sh("umask 077; castgate enable -yes 2>&1 </dev/null | sed /beside/q")
+			if left := d.Sh("ls -d /run/castgate/trial /run/castgate-trial-* 2>/dev/null || true"); left != "" {
+				t.Errorf("left: %s", left)
+			}
+			if out, status := d.enable("", "-yes"); status != unchanged {
+				t.Errorf("it was not carried through: status %d\n%s", status, out)
+			}
+		})
+	})
 	t.Run("the image of a host to be", func(t *testing.T) {
 		suites(t, func(t *testing.T, suite string) {
 			d := closedDoor(t, suite, built(t, "new"))

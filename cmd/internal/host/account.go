@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	keyconf "castgate/keys/settings"
 )
 
 // Account is an account of the host that somebody could log in to.
@@ -60,7 +62,8 @@ func accounts(ctx context.Context, names ...string) ([]Account, error) {
 func memberNames(cache string) (all []string) {
 	text, _ := os.ReadFile(filepath.Join(cache, "logins"))
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 1 {
+		// It is castgate-keys's to write: a word with a dash would be an option of getent's.
+		if f := strings.Fields(line); len(f) > 1 && keyconf.CheckLogin(f[1]) == nil {
 			all = append(all, strings.ToLower(f[1]))
 		}
 	}

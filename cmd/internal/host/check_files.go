@@ -202,7 +202,7 @@ func (h *Host) uploadYAML() []Finding { return yaml("upload.yaml", h.uploadErr) 
 // keysYAML: not configured is a state, with one next step.
 func (h *Host) keysYAML() []Finding {
 	if h.unconfigured() {
-		return warn("keys.yaml", keyconf.NotConfigured, "write them into "+keyconf.DefaultFile+" and a token into "+h.Keys.GitHub.TokenFile+"; castgate-keys explain ACCOUNT says what it means")
+		return warn("keys.yaml", h.Keys.Unconfigured(), "write them into "+keyconf.DefaultFile+" and a token into "+h.Keys.GitHub.TokenFile+"; castgate-keys explain ACCOUNT says what it means")
 	}
 	return yaml("keys.yaml", h.keysErr)
 }

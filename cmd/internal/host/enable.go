@@ -46,6 +46,11 @@ var ErrDeclined = errors.New("nothing was changed")
 // Enable puts castgate into sshd's configuration and takes it back when sshd
 // does not accept it or a login does not work.
 func (s *Switch) Enable(ctx context.Context) error {
+	unlock, err := alone()
+	if err != nil {
+		return refuse(err)
+	}
+	defer unlock()
 	if err := privsep(); err != nil {
 		return err
 	}
@@ -124,6 +129,11 @@ func (s *Switch) prepare(ctx context.Context) (*plan, *access, changes, error) {
 
 // Disable takes castgate out of sshd's configuration.
 func (s *Switch) Disable(ctx context.Context) error {
+	unlock, err := alone()
+	if err != nil {
+		return refuse(err)
+	}
+	defer unlock()
 	if err := privsep(); err != nil {
 		return err
 	}

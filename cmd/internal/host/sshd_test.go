@@ -164,3 +164,13 @@ func TestServersArguments(t *testing.T) {
 		t.Errorf("a session's process listens: %v", args)
 	}
 }
+
+// The list of whose key a key is belongs to castgate-keys: what is no login in it
+// is no argument of a program that root runs.
+func TestMemberNamesAreLogins(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "logins"), "SHA256:a OctoCat 1 2 3\nSHA256:b --service=/tmp/x 1 2 3\nSHA256:c mona 2 2 3\nSHA256:d\n", 0o600)
+	if got := strings.Join(memberNames(dir), " "); got != "mona octocat" {
+		t.Errorf("got %q", got)
+	}
+}

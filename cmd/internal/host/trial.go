@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -104,11 +105,10 @@ func (s *Switch) newTrial(ctx context.Context, p *plan, account Account) (*trial
 			return err
 		}
 		t.key = k.Fingerprint()
-		if own, err := os.ReadFile(p.keys.Emergency[strings.ToLower(account.Name)]); err == nil {
-			public = append(public, own...) // it opens the account meanwhile, too
-		}
-		if err := os.MkdirAll(keyconf.TrialDir, 0o755); err != nil {
-			return err
+		for _, dir := range []string{filepath.Dir(keyconf.TrialDir), keyconf.TrialDir} {
+			if err := publicDir(dir); err != nil {
+				return err
+			}
 		}
 		return write(file, public, 0o644)
 	}()
@@ -117,6 +117,14 @@ func (s *Switch) newTrial(ctx context.Context, p *plan, account Account) (*trial
 		return nil, nil, fmt.Errorf("make a key for the trial login: %w", err)
 	}
 	return t, done, nil
+}
+
+// publicDir makes a directory that castgate-keys can enter, whatever the umask is.
+func publicDir(path string) error {
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Chmod(path, 0o755)
 }
 
 // beside tries it with a second sshd, which has read the change: the one that
