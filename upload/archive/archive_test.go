@@ -528,7 +528,8 @@ func TestTranscribeEnds(t *testing.T) {
 		{"whole", whole, false, true, "ab"},
 		{"torn", whole[:len(whole)-4], true, true, "ab"},
 		{"torn in the header", whole[:20], true, true, ""},
-		{"empty", "", false, true, ""},
+		{"empty", "", false, false, ""},
+		{"another file without newline", "hello", false, false, ""},
 		{"another file", "hello\n", false, false, ""},
 	} {
 		var got strings.Builder
