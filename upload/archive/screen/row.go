@@ -61,16 +61,19 @@ type row struct {
 	at      time.Duration // when a character was last put on it
 
 	// For the transcript, see lines.go.
-	old   string // what is being written over
-	oldAt time.Duration
-	shape string // of the last text that was lost for a number
+	old    string // what is being written over
+	oldAt  time.Duration
+	how    Hidden // how old is being hidden
+	shape  string // of the last text that was lost for a number
+	veiled bool   // some of it may be written in hiding colours
+	notes  []note
 }
 
 func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l.bg} }
 
 func (r *row) clear(l look) {
 	r.empty, r.bg = true, l.bg
-	r.wrapped, r.old, r.shape, r.at = false, "", "", 0
+	r.wrapped, r.veiled, r.old, r.shape, r.at = false, false, "", "", 0
 }
 
 // ink gives an empty row its cells, before it is written on.
@@ -123,7 +126,7 @@ func (r *row) erase(from, to int, l look) {
 	case from >= to || r.empty && r.bg == l.bg:
 		return
 	case from == 0 && to == r.width:
-		r.empty, r.bg = true, l.bg
+		r.empty, r.veiled, r.bg = true, false, l.bg
 		return
 	}
 	r.ink()

@@ -38,7 +38,9 @@ type Screen struct {
 	hidden     bool // the cursor
 	last       rune // for REP: the character printed just before
 	parse      parser
-	credit     int // see spend
+	str        asciicast.ControlString
+	veiled     bool // the pen's colours hide what is written
+	credit     int  // see spend
 	record     recorder
 }
 
@@ -122,18 +124,19 @@ func (s *Screen) Resize(cols, rows int) {
 func (s *Screen) resize(b *buffer, cols, rows int) {
 	for len(b.lines) > rows {
 		if b.y < len(b.lines)-1 && b.lines[len(b.lines)-1].isBlank() {
+			s.giveNotes(b.lines[len(b.lines)-1], false)
 			b.lines = b.lines[:len(b.lines)-1]
 			continue
 		}
 		if b.y < rows-1 || b.y == 0 { // text below the cursor goes
-			s.lose(b, b.lines[len(b.lines)-1], false)
+			s.lose(b, b.lines[len(b.lines)-1], false, OffScreen)
 			b.lines = b.lines[:len(b.lines)-1]
 			continue
 		}
 		if b == s.main {
 			s.leaveTop(b.lines[0], b.lines[1].wrapped)
 		} else {
-			s.loseRows(b, 0, 1)
+			s.loseRows(b, 0, 1, OffScreen)
 		}
 		b.lines = b.lines[1:]
 		b.y--
@@ -143,7 +146,7 @@ func (s *Screen) resize(b *buffer, cols, rows int) {
 	}
 	for _, r := range b.lines {
 		if cols < r.width && !r.blankIn(cols, r.width) {
-			s.lose(b, r, false) // what a narrower window cuts off
+			s.lose(b, r, false, OffScreen) // what a narrower window cuts off
 		}
 		r.fit(cols)
 	}
@@ -160,9 +163,10 @@ const (
 	maxCredit     = 1 << 30
 )
 
-// spend says whether work on n cells may be done.
+// spend says whether work on n cells may be done. What is not done is noted.
 func (s *Screen) spend(n int) bool {
 	if n > s.credit {
+		s.unfollowed()
 		return false
 	}
 	s.credit -= n
@@ -193,7 +197,7 @@ func (s *Screen) Write(p []byte) (int, error) {
 
 // printASCII is print for many characters that take one cell each.
 func (s *Screen) printASCII(p []byte) {
-	if s.insertMode || s.noWrap || s.charset.g[s.charset.shift] {
+	if s.insertMode || s.noWrap || s.charset.g[s.charset.shift] || s.record.gathers {
 		for _, b := range p {
 			s.print(rune(b))
 		}
@@ -207,6 +211,7 @@ func (s *Screen) printASCII(p []byte) {
 		n := min(len(p), s.cols-b.x)
 		s.touch(b, r, b.x, b.x+n, !allBlank(p[:n]))
 		r.ink()
+		r.veiled = r.veiled || s.veiled
 		r.halves(b.x, b.x+n, s.pen)
 		for i, c := range p[:n] {
 			r.cells[b.x+i] = cell{r: rune(c), width: 1, look: s.pen}
@@ -231,7 +236,10 @@ func allBlank(p []byte) bool {
 // print puts one character at the cursor.
 func (s *Screen) print(r rune) {
 	if r < utf8.RuneSelf && s.charset.g[s.charset.shift] {
+		s.gather(&s.record.drawn, r)
 		r = asciicast.LineDrawing(byte(r))
+	} else if s.record.gathers {
+		s.giveDrawn()
 	}
 	n := cells(r)
 	if n == 0 {
@@ -249,9 +257,11 @@ func (s *Screen) print(r rune) {
 			s.wrap()
 		case n > 1:
 			b.x = s.cols - 1
+			s.gather(&s.record.beyond, r)
 			return
 		default:
-			b.x = s.cols - 1
+			s.printBeyond(r)
+			return
 		}
 	}
 	l := b.lines[b.y]
@@ -261,6 +271,7 @@ func (s *Screen) print(r rune) {
 	}
 	s.touch(b, l, b.x, b.x+n, r != ' ')
 	l.ink()
+	l.veiled = l.veiled || s.veiled
 	l.halves(b.x, b.x+n, s.pen)
 	l.cells[b.x] = cell{r: r, width: uint8(n), look: s.pen}
 	if n == 2 {
@@ -279,16 +290,16 @@ func (s *Screen) combine(r rune) {
 	if x > 0 && l.cells[x].width == 0 {
 		x--
 	}
-	if x < 0 {
+	if x < 0 || len(l.cells[x].marks) >= maxMarks {
+		s.gather(&s.record.stacked, r)
 		return
 	}
-	if c := &l.cells[x]; len(c.marks) < maxMarks {
-		if c.r == 0 {
-			c.r = ' '
-		}
-		c.marks += string(r)
-		l.at = s.Now
+	c := &l.cells[x]
+	if c.r == 0 {
+		c.r = ' '
 	}
+	c.marks += string(r)
+	l.at = s.Now
 }
 
 // wrap goes on in the next row.
@@ -315,6 +326,9 @@ func (s *Screen) index() {
 
 // lineFeed is index to a row that is a line of its own.
 func (s *Screen) lineFeed() {
+	if s.record.gathers {
+		s.giveGathered()
+	}
 	s.index()
 	s.b.lines[s.b.y].wrapped = false
 }
@@ -341,7 +355,7 @@ func (s *Screen) scrollUp(top int, wrapped bool) {
 		}
 		s.leaveTop(gone, next)
 	} else {
-		s.lose(b, gone, top < b.bottom && b.lines[top+1].wrapped || top == b.bottom && wrapped)
+		s.lose(b, gone, top < b.bottom && b.lines[top+1].wrapped || top == b.bottom && wrapped, ErasedText)
 	}
 	copy(b.lines[top:b.bottom], b.lines[top+1:b.bottom+1])
 	gone.clear(s.pen)
@@ -352,7 +366,7 @@ func (s *Screen) scrollUp(top int, wrapped bool) {
 func (s *Screen) scrollDown(top, bottom int) {
 	b := s.b
 	gone := b.lines[bottom]
-	s.lose(b, gone, false)
+	s.lose(b, gone, false, ErasedText)
 	copy(b.lines[top+1:bottom+1], b.lines[top:bottom])
 	gone.clear(s.pen)
 	b.lines[top] = gone
