@@ -23,11 +23,12 @@ const (
 	Flickered          // on an alternate screen that was there for less than a second
 	Charset            // letters in a character set that shows other signs
 	Stacked            // more combining or invisible characters than one cell keeps
+	Invisible          // spelled with characters that no terminal shows
 	Unfollowed         // so much work for few bytes that it was not done
 )
 
 var hiddenNames = [...]string{
-	"", "control string", "concealed", "off screen", "overwritten", "erased", "rubbed out", "flickered", "character set", "stacked", "not followed",
+	"", "control string", "concealed", "off screen", "overwritten", "erased", "rubbed out", "flickered", "character set", "stacked", "invisible", "not followed",
 }
 
 // String is a name for people; none for what is visible.
@@ -55,7 +56,7 @@ const (
 func (s *Screen) note(l Line) {
 	rec := &s.record
 	if rec.noted+len(l.Text)+noteCost > maxNotes {
-		s.Lines(l)
+		s.emit(l)
 		return
 	}
 	rec.noted += len(l.Text) + noteCost
@@ -75,7 +76,7 @@ func (s *Screen) giveNotes(r *row, before bool) {
 			continue
 		}
 		s.record.noted -= len(n.Text) + noteCost
-		s.Lines(n.Line)
+		s.emit(n.Line)
 	}
 	clear(r.notes[len(kept):])
 	r.notes = kept
@@ -87,7 +88,7 @@ func (s *Screen) unfollowed() {
 		return
 	}
 	s.record.skipped++
-	s.Lines(Line{At: s.Now, Kind: String, Hidden: Unfollowed, Text: "[so much work for so few bytes that the screen may differ, and what it hid is not here]"})
+	s.emit(Line{At: s.Now, Kind: String, Hidden: Unfollowed, Text: "[so much work for so few bytes that the screen may differ, and what it hid is not here]"})
 }
 
 // stringByte takes a byte of a control string. again means that it is to be run

@@ -288,13 +288,13 @@ func (s *Screen) flush(kind Kind) {
 	line := Line{At: rec.joined.at, Kind: kind, Text: string(text)}
 	if shown != nil {
 		line.Hidden = Concealed
-		s.Lines(line)
+		s.emit(line)
 		if len(shown) == 0 {
 			return
 		}
 		line.Hidden, line.Text = Visible, string(shown)
 	}
-	s.Lines(line)
+	s.emit(line)
 }
 
 // emitOnce emits an erased row, unless there were enough like it. On the
@@ -315,7 +315,7 @@ func (s *Screen) emitOnce(b *buffer, at time.Duration, text []byte, how Hidden) 
 			how = Visible
 		}
 	}
-	s.Lines(Line{At: at, Kind: kind, Hidden: how, Text: string(text)})
+	s.emit(Line{At: at, Kind: kind, Hidden: how, Text: string(text)})
 }
 
 func (rec *recorder) isNew(text []byte) bool {

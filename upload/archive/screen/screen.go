@@ -291,6 +291,11 @@ func (s *Screen) combine(r rune) {
 		x--
 	}
 	if x < 0 || len(l.cells[x].marks) >= maxMarks {
+		if x >= 0 && len(s.record.stacked.text) == 0 {
+			for _, m := range l.cells[x].marks {
+				s.gather(&s.record.stacked, m)
+			}
+		}
 		s.gather(&s.record.stacked, r)
 		return
 	}
