@@ -111,6 +111,7 @@ type Hit struct {
 	Recording Recording
 	At        time.Duration
 	Line      string
+	Hidden    string // how, see screen.Hidden
 }
 
 // Proof is the outcome of a check. Each item stands for itself.
@@ -138,6 +139,7 @@ type Query struct {
 	Before       string // name of the last one of the page before
 	Limit        int
 	Scope        archive.Scope // what the auditor may see
+	Visible      bool          // of a search: leave out text that was hidden
 }
 
 // Matches reports whether r is among what q selects, Before aside.

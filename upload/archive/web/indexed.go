@@ -127,7 +127,7 @@ func (x *Indexed) named(n archive.Name) (all []Recording) {
 
 // filter is the part of q that the index knows; Matches does the rest.
 func (q Query) filter() archive.Filter {
-	return archive.Filter{User: q.User, Login: q.Login, Scope: &q.Scope, Host: q.Host, Since: q.Since, Until: q.Until}
+	return archive.Filter{User: q.User, Login: q.Login, Scope: &q.Scope, Host: q.Host, Since: q.Since, Until: q.Until, Visible: q.Visible}
 }
 
 // Unnamed implements Archive.
@@ -183,7 +183,7 @@ func (x *Indexed) Search(ctx context.Context, words string, q Query) ([]Hit, err
 		}
 		x.claims(&rec, found.Row, live)
 		for _, h := range found.Hits {
-			hits = append(hits, Hit{rec, time.Duration(h.At * float64(time.Second)), h.Text})
+			hits = append(hits, Hit{rec, time.Duration(h.At * float64(time.Second)), h.Text, h.Hidden})
 		}
 		if len(hits) >= q.Limit {
 			return hits[:q.Limit], nil

@@ -13,6 +13,7 @@ import (
 
 	"castgate/upload/archive"
 	"castgate/upload/archive/screen"
+	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
 
@@ -47,7 +48,12 @@ func (w *watching) written(key string, now time.Time) {
 // log calls playing, its outline with the transcript, which it calls reading,
 // or a segment. Who asks for a segment without having asked for the index plays
 // it all the same.
-func (s *Server) play(w http.ResponseWriter, r *http.Request) {
+func (s *Server) play(w http.ResponseWriter, r *http.Request) { s.prepared(w, r, false) }
+
+// reveal is play, with what was written into control strings as text.
+func (s *Server) reveal(w http.ResponseWriter, r *http.Request) { s.prepared(w, r, true) }
+
+func (s *Server) prepared(w http.ResponseWriter, r *http.Request, reveal bool) {
 	rec, ok := s.recording(w, r)
 	if !ok {
 		return
@@ -67,10 +73,14 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 		}
 		s.watching.written(key, s.now())
 	}
-	err := s.cache.serve(w, r, rec.key(), name, func() (io.ReadCloser, error) {
+	kept := rec.key()
+	if reveal {
+		kept = manifest.Hash([]byte("reveal " + kept))
+	}
+	err := s.cache.serve(w, r, kept, name, preparation{reveal: reveal, open: func() (io.ReadCloser, error) {
 		// Not the request's context: others may be waiting for the same.
 		return s.archive.Cast(s.background, rec)
-	})
+	}})
 	if err != nil {
 		s.fail(w, r, err)
 	}

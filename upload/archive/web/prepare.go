@@ -3,6 +3,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,19 +74,24 @@ type preparer struct {
 	out     sink
 	index   segmentIndex
 	screen  *screen.Screen
+	reveal  *asciicast.Reveal // nil: strings are not shown as text
 	outline *outliner
 	current *segment
 	last    time.Duration
 	n       int // events in current
 }
 
-// prepare reads the recording to its end, or to where it is damaged.
-func prepare(cast io.Reader, out sink) error {
+// prepare reads the recording to its end, or to where it is damaged. reveal shows
+// as text what was written into control strings.
+func prepare(cast io.Reader, out sink, reveal bool) error {
 	rec, err := archive.NewEvents(cast)
 	if err != nil {
 		return fmt.Errorf("read the recording: %w", err)
 	}
 	p := newPreparer(rec.Header, out)
+	if reveal {
+		p.reveal = new(asciicast.Reveal)
+	}
 	for {
 		ev, err := rec.Next()
 		if err != nil {
@@ -126,6 +132,10 @@ func (p *preparer) event(ev asciicast.Event) error {
 	p.outline.event(ev)
 	switch ev.Code {
 	case asciicast.Output:
+		if p.reveal != nil {
+			p.revealed(p.reveal.Append(nil, ev.Data))
+			return nil
+		}
 		_, _ = p.screen.Write(ev.Data)
 	case asciicast.Resize:
 		cols, rows, ok := parseSize(ev.Text)
@@ -140,6 +150,12 @@ func (p *preparer) event(ev asciicast.Event) error {
 	}
 	p.add(ev.Time, ev.Code, ev.Text)
 	return nil
+}
+
+// revealed adds output in which strings have become text.
+func (p *preparer) revealed(data []byte) {
+	_, _ = p.screen.Write(data)
+	p.add(p.last, asciicast.Output, bytes.ToValidUTF8(data, []byte("\ufffd")))
 }
 
 func parseSize(p []byte) (cols, rows int, ok bool) {
@@ -201,6 +217,9 @@ func (p *preparer) finish(why error) error {
 	}
 	if len(p.index.Segments) > 0 {
 		p.last = max(p.last, p.current.start+tick)
+	}
+	if p.reveal != nil {
+		p.revealed(p.reveal.Close(nil))
 	}
 	p.add(p.last, asciicast.Output, nil) // the last event is at the end
 	if err := p.flush(); err != nil {

@@ -3,6 +3,7 @@
 // The page of one recording. What comes from a recording is put into the
 // document as text (textContent), never as markup.
 
+import { Hidden } from './hidden.js';
 import { drawMap } from './map.js';
 import { Transcript } from './transcript.js';
 
@@ -17,7 +18,7 @@ const speeds = [0.5, 1, 2, 4, 8];
 let player = null;
 let playing = false;
 let mode = live ? 'live' : waiting ? 'history' : 'recording'; // history: what has arrived, from its start
-let outline = { duration: 0, idle: [], activity: [], markers: [], lines: [] };
+let outline = { duration: 0, idle: [], activity: [], markers: [], lines: [], hidden: [] };
 let map = null;
 let transcript = null;
 
@@ -36,7 +37,7 @@ const shown = (t) => ($('wall').checked ? wallClock(t) : clock(t));
 function source() {
   if (mode === 'live') return { driver: 'eventsource', url: `${base}/live`, bufferTime: 0 };
   if (mode === 'history') return { url: `${base}/cast` };
-  return { url: `${base}/play/index.json`, format: 'segmented' };
+  return { url: `${base}/${$('reveal').checked ? 'reveal' : 'play'}/index.json`, format: 'segmented' };
 }
 
 function create(startAt, autoPlay) {
@@ -81,6 +82,12 @@ async function toggle() {
 
 async function setSpeed(v) {
   $('speed').value = String(v);
+  const was = playing;
+  await create(await now(), was);
+}
+
+// setReveal shows what was written into control strings, or no longer.
+async function setReveal() {
   const was = playing;
   await create(await now(), was);
 }
@@ -186,7 +193,7 @@ async function key(e) {
   const actions = {
     ' ': toggle, ArrowLeft: () => seek(t - (e.shiftKey ? 60 : 5)), ArrowRight: () => seek(t + (e.shiftKey ? 60 : 5)),
     '[': () => jumpMarker(-1, t), ']': () => jumpMarker(1, t), '<': () => i > 0 && setSpeed(speeds[i - 1]),
-    '>': () => i < speeds.length - 1 && setSpeed(speeds[i + 1]), i: () => $('skip').click(), w: () => $('wall').click(),
+    '>': () => i < speeds.length - 1 && setSpeed(speeds[i + 1]), i: () => $('skip').click(), h: () => outline.strings && $('reveal').click(), w: () => $('wall').click(),
     c: copyLink, '/': () => $('find').focus(), '?': () => $('keys').showModal(),
     f: () => (document.fullscreenElement ? document.exitFullscreen() : $('player').requestFullscreen()),
     ',': () => passOn(','), '.': () => passOn('.'),
@@ -209,6 +216,7 @@ function listen() {
   $('b-keys').addEventListener('click', () => $('keys').showModal());
   $('speed').addEventListener('change', () => setSpeed($('speed').value));
   $('wall').addEventListener('change', tick);
+  $('reveal').addEventListener('change', setReveal);
   $('b-start')?.addEventListener('click', () => {
     mode = mode === 'live' ? 'history' : 'live';
     $('b-start').textContent = mode === 'live' ? 'Watch from the start' : 'Back to live';
@@ -238,12 +246,14 @@ async function start() {
     return;
   }
   outline = await r.json();
-  for (const k of ['idle', 'activity', 'markers', 'lines']) outline[k] ??= [];
+  for (const k of ['idle', 'activity', 'markers', 'lines', 'hidden']) outline[k] ??= [];
   $('cut').hidden = !outline.cut;
   map = drawMap($('map'), outline, seek);
   transcript = new Transcript($('lines'), $('find'), $('found'), seek, (hits) => map.hits(hits));
   transcript.show(outline.lines, outline.more);
   listMarkers();
+  new Hidden($('hidden'), outline, seek);
+  $('reveal-label').hidden = !outline.strings;
   const at = Math.min(Number(show.dataset.at) || 0, outline.duration);
   if (window.AsciinemaPlayer) await create(at, false);
   await tick();
