@@ -45,6 +45,16 @@ func (s *Screen) printBeyond(r rune) {
 	s.last = r
 }
 
+// stack gathers a character for which there is no place beside marks.
+func (s *Screen) stack(marks string, r rune) {
+	if len(s.record.stacked.text) == 0 {
+		for _, m := range marks {
+			s.gather(&s.record.stacked, m)
+		}
+	}
+	s.gather(&s.record.stacked, r)
+}
+
 // giveDrawn gives out what was drawn, when something else is written.
 func (s *Screen) giveDrawn() {
 	g := &s.record.drawn

@@ -125,7 +125,7 @@ func (s *Screen) touch(b *buffer, r *row, x, end int, ink bool) {
 	}
 	rec.next, rec.back, rec.shifted = x, false, false
 	if r.old == "" && !r.blankIn(x, end) && s.spend(4*r.width) {
-		r.old, r.oldAt, r.how = string(r.text(nil, true)), r.at, ErasedText
+		r.old, r.oldAt, r.how = r.lead+string(r.text(nil, true)), r.at, ErasedText
 		switch {
 		case ink:
 			r.how = Overwritten

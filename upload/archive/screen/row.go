@@ -65,6 +65,7 @@ type row struct {
 	oldAt  time.Duration
 	how    Hidden // how old is being hidden
 	shape  string // of the last text that was lost for a number
+	lead   string // characters without width before the first cell
 	veiled bool   // some of it may be written in hiding colours
 	notes  []note
 }
@@ -73,7 +74,7 @@ func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l
 
 func (r *row) clear(l look) {
 	r.empty, r.bg = true, l.bg
-	r.wrapped, r.veiled, r.old, r.shape, r.at = false, false, "", "", 0
+	r.wrapped, r.veiled, r.old, r.lead, r.shape, r.at = false, false, "", "", "", 0
 }
 
 // ink gives an empty row its cells, before it is written on.

@@ -290,16 +290,19 @@ func (s *Screen) combine(r rune) {
 	if x > 0 && l.cells[x].width == 0 {
 		x--
 	}
-	if x < 0 || len(l.cells[x].marks) >= maxMarks {
-		if x >= 0 && len(s.record.stacked.text) == 0 {
-			for _, m := range l.cells[x].marks {
-				s.gather(&s.record.stacked, m)
-			}
+	if x < 0 {
+		if len(l.lead) < maxMarks {
+			l.lead += string(r)
+		} else {
+			s.stack(l.lead, r)
 		}
-		s.gather(&s.record.stacked, r)
 		return
 	}
 	c := &l.cells[x]
+	if len(c.marks) >= maxMarks {
+		s.stack(c.marks, r)
+		return
+	}
 	if c.r == 0 {
 		c.r = ' '
 	}

@@ -23,7 +23,7 @@ func (j *joined) add(r *row, trim bool) {
 	if r.veiled && !j.veiled && r.hides() {
 		j.veiled, j.shown = true, append(j.shown[:0], j.text...)
 	}
-	j.text = r.text(j.text, trim)
+	j.text = r.text(append(j.text, r.lead...), trim)
 	if j.veiled {
 		j.shown = r.unveiled().text(j.shown, trim)
 	}
