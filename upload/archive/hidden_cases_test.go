@@ -15,7 +15,7 @@ import (
 // Recordings that other transcripts lose something of.
 func TestRecordingsThatHide(t *testing.T) {
 	want := map[string]string{
-		"apc-open":      "visible before|control string G|control string AFTER-APC secret",
+		"apc-open":      "visible before|control string AFTER-APC secret|control string G",
 		"dcs-open":      "visible before|control string 1$r|control string AFTER-DCS secret",
 		"pm-open":       "visible before|control string x|control string AFTER-PM secret",
 		"sos-open":      "visible before|control string x|control string AFTER-SOS secret",

@@ -58,6 +58,7 @@ type row struct {
 	empty   bool
 	bg      colour        // of the cells of an empty row
 	wrapped bool          // it continues the row above
+	end     int           // where it wrapped, when it has become wider since
 	at      time.Duration // when a character was last put on it
 
 	// For the transcript, see lines.go.
@@ -74,6 +75,7 @@ func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l
 
 func (r *row) clear(l look) {
 	r.empty, r.bg = true, l.bg
+	r.end = 0
 	r.wrapped, r.veiled, r.old, r.lead, r.shape, r.at = false, false, "", "", "", 0
 }
 
@@ -94,6 +96,10 @@ func (r *row) ink() {
 
 // fit gives the row another width.
 func (r *row) fit(cols int) {
+	if cols > r.width && r.end == 0 {
+		r.end = r.width
+	}
+	r.end = min(r.end, cols)
 	if r.empty {
 		r.width = cols
 		return
@@ -168,16 +174,20 @@ func (r *row) remove(x, n, cols int, l look) {
 	}
 }
 
-// text appends what the row shows. trim leaves out the blanks at its end.
+// text appends what the row shows. trim leaves out the blanks at its end; others
+// reach to where it wrapped.
 func (r *row) text(dst []byte, trim bool) []byte {
-	end := len(dst)
+	end, width := len(dst), r.width
+	if r.end > 0 && !trim && r.blankIn(r.end, r.width) {
+		width = r.end
+	}
 	if r.empty {
 		if !trim {
-			dst = append(dst, strings.Repeat(" ", r.width)...)
+			dst = append(dst, strings.Repeat(" ", width)...)
 		}
 		return dst
 	}
-	for i := range r.cells {
+	for i := range r.cells[:width] {
 		c := &r.cells[i]
 		switch {
 		case c.width == 0:

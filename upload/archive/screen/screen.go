@@ -312,7 +312,7 @@ func (s *Screen) combine(r rune) {
 
 // wrap goes on in the next row.
 func (s *Screen) wrap() {
-	s.b.x = 0
+	s.b.x, s.b.lines[s.b.y].end = 0, 0
 	if s.b.y == s.b.bottom {
 		s.scrollUp(s.b.top, true)
 	} else if s.b.y < s.rows-1 {
