@@ -84,8 +84,20 @@ func (c *ControlString) Begin(kind byte) {
 	c.doubt, c.doubts = c.doubt[:0], 0
 }
 
-// Kind is the byte after ESC that began the string.
-func (c *ControlString) Kind() byte { return c.kind }
+// AppendBegin appends what begins a string like this one, for a reader who comes
+// while it goes on.
+func (c *ControlString) AppendBegin(dst []byte) []byte {
+	dst = append(dst, 0x1b, c.kind)
+	switch c.format {
+	case sixel:
+		dst = append(dst, 'q')
+	case kitty:
+		dst = append(dst, "G;"...)
+	case iterm:
+		dst = append(dst, "1337;File=:"...)
+	}
+	return dst
+}
 
 // Add takes a byte of the string. It returns false where terminals give up and
 // show what follows: then the string has ended.

@@ -44,7 +44,7 @@ func (s *Screen) AppendPaint(dst []byte) []byte {
 	}
 	p.charsets(s.charset)
 	if s.parse.state >= str { // what follows belongs to a control string
-		p.dst = append(p.dst, 0x1b, s.str.Kind())
+		p.dst = s.str.AppendBegin(p.dst)
 	}
 	return p.dst
 }

@@ -5,6 +5,7 @@ package screen
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -235,5 +236,44 @@ func TestFewBytesDontMakeMuchWork(t *testing.T) {
 		s.Resize(asciicast.MaxCells, asciicast.MaxCells)
 		_, _ = s.Write([]byte("x"))
 		s.Resize(1, 1)
+	}
+}
+
+// An image takes no memory, however large it is, and one line at its place.
+func TestImages(t *testing.T) {
+	s := New(80, 24)
+	var lines []string
+	s.Lines = func(l Line) { lines = append(lines, fmt.Sprintf("%v/%v %s", l.Kind, l.Hidden, l.Text)) }
+	chunk := []byte(strings.Repeat("#0!80~$#1!80@-", 1<<16/14))
+	_, _ = s.Write([]byte("before\r\n\x1bPq"))
+	_, _ = s.Write(chunk)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 400 { // 26 MB
+		_, _ = s.Write(chunk)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+		t.Errorf("26 MB of an image took %d bytes", grown)
+	}
+	_, _ = s.Write([]byte("\x1b\\\r\nafter\r\n"))
+	s.Close()
+	if want := []string{"final/ before", "image/ [image, sixel, 26.3 MB]", "final/ ", "final/ after"}; !slices.Equal(lines, want) {
+		t.Errorf("got %q, want %q", lines, want)
+	}
+}
+
+// What was not followed, since it was too much work, is told.
+func TestUnfollowedIsTold(t *testing.T) {
+	s := New(asciicast.MaxCells, asciicast.MaxCells)
+	told := 0
+	s.Lines = func(l Line) {
+		if l.Hidden == Unfollowed {
+			told++
+		}
+	}
+	_, _ = s.Write([]byte(strings.Repeat("\x1b#8", 100)))
+	if told == 0 || told > maxSkipped {
+		t.Errorf("told %d times", told)
 	}
 }

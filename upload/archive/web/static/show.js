@@ -252,7 +252,10 @@ async function start() {
   transcript = new Transcript($('lines'), $('find'), $('found'), seek, (hits) => map.hits(hits));
   transcript.show(outline.lines, outline.more);
   listMarkers();
-  new Hidden($('hidden'), outline, seek);
+  new Hidden($('hidden'), outline, (t) => {
+    $('player').scrollIntoView({ block: 'nearest' });
+    return seek(t);
+  });
   $('reveal-label').hidden = !outline.strings;
   const at = Math.min(Number(show.dataset.at) || 0, outline.duration);
   if (window.AsciinemaPlayer) await create(at, false);
