@@ -4,7 +4,6 @@ package asciicast
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -212,7 +211,7 @@ func FuzzReveal(f *testing.F) {
 		}
 		var safe Filter
 		if out := safe.Append(nil, want); bytes.Contains(out, []byte("\x1b]")) || bytes.Contains(out, []byte("\x1bP")) {
-			t.Fatal(fmt.Sprintf("%q passes", out))
+			t.Fatalf("%q passes", out)
 		}
 	})
 }
