@@ -6,6 +6,9 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Formats of images in control strings.
@@ -69,35 +72,44 @@ func dataLine(format string, line []byte) bool {
 
 // A harmless string is of these, and stays out of the transcript. What a person
 // could read of it (a notification, text that kitty draws larger) or that does
-// something (the clipboard) is not among them.
-var harmlessStrings = map[byte]*regexp.Regexp{
-	']': regexp.MustCompile(`^(?:` + strings.Join([]string{
-		`[012]`,
-		`7;(?:file|kitty-shell-cwd)://\S*`, // working directory
-		`8;\S*`,                            // link
-		`9;4(?:;\d*)*`,                     // progress
-		`(?:4|5|1\d|2[12]|10[45]|11\d)(?:;[\da-fA-Frgbi:/#?;_-]*)?`, // colours, asked for or set
-		`22;[a-z-]*`,             // pointer
-		`133;[A-Z](?:;\S*)?`,     // prompts
-		`633;[A-Z](?:;.*)?`,      // VS Code's prompts
-		`666;vte\.\S*`,           // VTE's
-		`777;(?:precmd|preexec)`, //
-		`777;container;\S*`,      //
-		`3008;(?:start|end)=.*`,  // systemd's contexts
-		`1337;(?:CurrentDir|RemoteHost|ShellIntegrationVersion|CursorShape|ReportCellSize)(?:=\S*)?`,
-		`1337;SetMark`,
-	}, "|") + `)$`),
-	'P': regexp.MustCompile(`^(?:\$q[\x20-\x2f]?[a-z"|{}]{1,2}|\+q[\da-fA-F;]*|=[12]s)$`), // settings, termcap, synchronized output
+// something (the clipboard) is not among them. They are made when they are first
+// needed: the recorder, which begins with every session, needs none.
+var (
+	harmlessOnce  sync.Once
+	harmlessKinds map[byte]*regexp.Regexp
+)
+
+func makeHarmless() {
+	harmlessKinds = map[byte]*regexp.Regexp{
+		']': regexp.MustCompile(`^(?:` + strings.Join([]string{
+			`[012]`,
+			`7;(?:file|kitty-shell-cwd)://\S*`, // working directory
+			`8;\S*`,                            // link
+			`9;4(?:;\d*)*`,                     // progress
+			`(?:4|5|1\d|2[12]|10[45]|11\d)(?:;[\da-fA-Frgbi:/#?;_-]*)?`, // colours, asked for or set
+			`22;[a-z-]*`,             // pointer
+			`133;[A-Z](?:;\S*)?`,     // prompts
+			`633;[A-Z](?:;.*)?`,      // VS Code's prompts
+			`666;vte\.\S*`,           // VTE's
+			`777;(?:precmd|preexec)`, //
+			`777;container;\S*`,      //
+			`3008;(?:start|end)=.*`,  // systemd's contexts
+			`1337;(?:CurrentDir|RemoteHost|ShellIntegrationVersion|CursorShape|ReportCellSize)(?:=\S*)?`,
+			`1337;SetMark`,
+		}, "|") + `)$`),
+		'P': regexp.MustCompile(`^(?:\$q[\x20-\x2f]?[a-z"|{}]{1,2}|\+q[\da-fA-F;]*|=[12]s)$`), // settings, termcap, synchronized output
+	}
 }
 
 // harmless is about titles, too, and about a whole string without control characters.
 func (c *ControlString) harmless() bool {
-	if c.size > maxHarmless {
-		return false
+	if c.size > maxHarmless || !utf8.Valid(c.head) || bytes.ContainsFunc(c.head, unicode.IsControl) {
+		return false // U+009C ends a string for some terminals, the byte 9C for others
 	}
 	if bytes.HasPrefix(c.head, []byte("0;")) || bytes.HasPrefix(c.head, []byte("1;")) || bytes.HasPrefix(c.head, []byte("2;")) {
 		return c.kind == ']' && c.size <= maxTitle
 	}
-	known := harmlessStrings[c.kind]
+	harmlessOnce.Do(makeHarmless)
+	known := harmlessKinds[c.kind]
 	return known != nil && known.Match(c.head)
 }

@@ -41,6 +41,8 @@ func TestControlStrings(t *testing.T) {
 		{"title that does not end", "]0;mkosi: Syncing", false, "OSC 0;mkosi: Syncing"},
 		{"title with a line break", "]0;a\nrm -rf /srv", true, "OSC 0;a|rm -rf /srv"},
 		{"title with a control character", "]0;a\bb", true, "OSC 0;ab"},
+		{"title that some terminals end (C1)", "]0;a\u009crm -rf /srv", true, "OSC 0;arm -rf /srv"},
+		{"title that some terminals end (byte)", "]0;a\x9crm -rf /srv", true, "OSC 0;a\ufffdrm -rf /srv"},
 		{"title of a page", "]0;" + strings.Repeat("x", 600), true, "OSC 0;" + strings.Repeat("x", 600)},
 		{"link", "]8;id=1;https://example.org/a?b", true, ""},
 		{"link with words", "]8;;rm -rf /srv", true, "OSC 8;;rm -rf /srv"},
