@@ -39,7 +39,7 @@ func (s *Screen) printBeyond(r rune) {
 	s.gather(&s.record.beyond, r)
 	l.halves(x, x+1, s.pen)
 	l.cells[x] = cell{r: r, width: 1, look: s.pen}
-	l.at = s.Now
+	l.at, l.used = s.Now, s.cols
 	b.x = s.cols
 	s.record.printed(b.x)
 	s.last = r

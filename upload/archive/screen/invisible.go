@@ -25,6 +25,9 @@ const (
 // one of its own.
 func (s *Screen) emit(l Line) {
 	s.Lines(l)
+	if utf8.RuneCountInString(l.Text) == len(l.Text) {
+		return // quick, and most lines are ASCII
+	}
 	for _, begin := range [...]string{"\xf3\xa0", "\xef\xb8", "\xef\xbb", "\xe2\x80", "\xe2\x81"} { // of the characters of invisible
 		if strings.Count(l.Text, begin) < minInvisible {
 			continue

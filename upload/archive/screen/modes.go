@@ -108,7 +108,7 @@ func (s *Screen) alignment() {
 		for x := range s.cols {
 			r.cells[x].r = 'E'
 		}
-		r.at = s.Now
+		r.at, r.used = s.Now, s.cols
 	}
 }
 

@@ -58,6 +58,7 @@ type row struct {
 	empty   bool
 	bg      colour        // of the cells of an empty row
 	wrapped bool          // it continues the row above
+	used    int           // the cells from here on are blank
 	end     int           // where it wrapped, when it has become wider since
 	at      time.Duration // when a character was last put on it
 
@@ -75,7 +76,7 @@ func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l
 
 func (r *row) clear(l look) {
 	r.empty, r.bg = true, l.bg
-	r.end = 0
+	r.used, r.end = 0, 0
 	r.wrapped, r.veiled, r.old, r.lead, r.shape, r.at = false, false, "", "", "", 0
 }
 
@@ -84,7 +85,7 @@ func (r *row) ink() {
 	if !r.empty {
 		return
 	}
-	r.empty = false
+	r.empty, r.used = false, 0
 	if cap(r.cells) < r.width {
 		r.cells = make([]cell, r.width)
 	}
@@ -99,7 +100,7 @@ func (r *row) fit(cols int) {
 	if cols > r.width && r.end == 0 {
 		r.end = r.width
 	}
-	r.end = min(r.end, cols)
+	r.end, r.used = min(r.end, cols), min(r.used, cols)
 	if r.empty {
 		r.width = cols
 		return
@@ -151,6 +152,7 @@ func (r *row) insert(x, n, cols int, l look) {
 	}
 	r.ink()
 	r.halves(x, x, l)
+	r.used = min(max(r.used, x)+n, r.width)
 	copy(r.cells[x+n:cols], r.cells[x:cols-n])
 	for i := x; i < x+n; i++ {
 		r.cells[i] = blank(l)
@@ -187,7 +189,7 @@ func (r *row) text(dst []byte, trim bool) []byte {
 		}
 		return dst
 	}
-	for i := range r.cells[:width] {
+	for i := range r.cells[:min(width, r.used)] {
 		c := &r.cells[i]
 		switch {
 		case c.width == 0:
@@ -206,6 +208,9 @@ func (r *row) text(dst []byte, trim bool) []byte {
 	if trim {
 		return dst[:end]
 	}
+	for range width - min(width, r.used) {
+		dst = append(dst, ' ')
+	}
 	return dst
 }
 
@@ -216,7 +221,7 @@ func (r *row) blankIn(x, end int) bool {
 	if r.empty {
 		return true
 	}
-	for i := x; i < min(end, r.width); i++ {
+	for i := x; i < min(end, r.used); i++ {
 		if c := &r.cells[i]; c.r != 0 && c.r != ' ' || c.marks != "" {
 			return false
 		}

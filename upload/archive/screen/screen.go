@@ -218,6 +218,7 @@ func (s *Screen) printASCII(p []byte) {
 		}
 		r.at = s.Now
 		b.x += n
+		r.used = max(r.used, b.x)
 		s.record.printed(b.x)
 		s.last = rune(p[n-1])
 		p = p[n:]
@@ -279,6 +280,7 @@ func (s *Screen) print(r rune) {
 	}
 	l.at = s.Now
 	b.x += n
+	l.used = max(l.used, b.x)
 	s.record.printed(b.x)
 	s.last = r
 }
@@ -307,7 +309,7 @@ func (s *Screen) combine(r rune) {
 		c.r = ' '
 	}
 	c.marks += string(r)
-	l.at = s.Now
+	l.at, l.used = s.Now, max(l.used, x+1)
 }
 
 // wrap goes on in the next row.

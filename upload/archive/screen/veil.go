@@ -55,7 +55,7 @@ func (r *row) hides() bool {
 
 // unveiled is the row without what is written in hiding colours.
 func (r *row) unveiled() *row {
-	u := &row{width: r.width, empty: r.empty, cells: append([]cell(nil), r.cells...)}
+	u := &row{width: r.width, used: r.used, end: r.end, empty: r.empty, cells: append([]cell(nil), r.cells...)}
 	for i := range u.cells {
 		if c := &u.cells[i]; c.hides() {
 			c.r, c.marks = 0, ""
@@ -84,7 +84,7 @@ func (l look) hides() bool {
 	case l.fg == 0:
 		return false
 	case l.bg == 0:
-		return l.attr&(inverse|bold) == 0 && near(l.fg, palette)
+		return l.attr&(inverse|bold) == 0 && l.fg.isBlack()
 	}
 	return near(l.fg, l.bg)
 }
@@ -92,6 +92,14 @@ func (l look) hides() bool {
 // unseen is the largest difference between two colours, of all three parts,
 // that nobody sees.
 const unseen = 32
+
+// isBlack is near black, quickly: it is asked at every change of colours.
+func (c colour) isBlack() bool {
+	if n := c & 0xffffff; c < direct {
+		return n == 0 || n == 16 || n == 232
+	}
+	return near(c, direct)
+}
 
 func near(a, b colour) bool {
 	if a == b {
