@@ -159,7 +159,7 @@ func (w *watcher) Write(p []byte) (int, error) {
 
 // hiding is a session in which somebody hides what they do, and looks at a picture.
 func (s *sample) hiding() *take {
-	k := s.take("mallory", "web1.example.org", "mallory-gh")
+	k := s.take("mallory", "web9.example.org", "mallory-gh")
 	k.typed("ls -l /srv", "total 8\ndrwxr-xr-x 2 root root 4096 Nov 20 08:00 backup\ndrwxr-xr-x 5 root root 4096 Nov 20 08:00 shop\n")
 	k.typed("img2sixel plan.png", "\x1bP0;1;0q\"1;1;400;300"+strings.Repeat("#0!80~$#1!80@-", 90_000)+"\x1b\\\n")
 	k.typed(`printf '\033]0;syncing'`, "\x1b]0;syncing")
