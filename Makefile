@@ -31,7 +31,7 @@ test-web: ## the web page in a real browser
 	.ci/deps chromium fonts-dejavu-core
 	command -v npm >/dev/null || .ci/deps nodejs npm
 	upload/archive/web/fetch tests
-	CASTGATE_TEST_WEB=1 go test -count=1 -timeout 10m -run TestBrowser ./upload/archive/web
+	CASTGATE_TEST_WEB=1 go test -count=1 -timeout 20m -run TestBrowser ./upload/archive/web
 
 test: deps build lint test-web ## all but the slow tests (root, for throwaway hosts)
 	CASTGATE_TEST_ALL=1 .ci/test
@@ -60,17 +60,21 @@ release: ## VERSION=1.2.3 KEY=FILE: packages, SBOM and signed sums in dist/castg
 update: ## newest versions of all that castgate is built from; the tests; a table of what changed
 	.ci/update
 
-docs: ## docs/attacks.md and docs/sessions.md, from what the tests find (root)
+docs: docs/processes.svg ## docs/attacks.md, docs/sessions.md and the picture (root)
 	mkdir -p .build/hosttest docs
 	go test -count=1 -run TestAttacks ./packaging/attacks -args -update
 	cp .build/hosttest/attacks.md docs/attacks.md
 	CASTGATE_TEST_SLOW=1 go test -count=1 -timeout 30m -run EveryWay ./packaging/e2e -args -update
 	cat packaging/e2e/sessions.head.txt .build/hosttest/sessions-*.md >docs/sessions.md
 
+docs/processes.svg: docs/processes.dot
+	command -v dot >/dev/null || .ci/deps graphviz
+	dot -Tsvg $< -o $@
+
 bench: ## castgate beside its peers; writes BENCHMARKS.md (root, 25 min; BENCHFLAGS='-only keys' prints one part)
 	.ci/deps asciinema tlog ttyrec sudo bsdutils
 	mkdir -p .build
-	test -x .build/versitygw || CASTGATE_TEST_ALL=1 go test ./upload -run 'TestTheRealS3TakesIt$$/versitygw' -count 1
+	test -x .build/versitygw || CASTGATE_TEST_ALL=1 go test ./upload/target -run 'TestTheRealS3TakesIt$$/versitygw' -count 1
 	go test -tags bench ./packaging/bench -run TestBench -count 1 -timeout 3h -v -args $(BENCHFLAGS) | tee .build/bench
 	$(if $(PART),,$(MAKE) bench-archive RECORDINGS=$(or $(RECORDINGS),20000) | tee -a .build/bench)
 	grep -q '^(end of the report)$$' .build/bench

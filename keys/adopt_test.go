@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"context"
@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"castgate/keys"
+	"castgate/keys/pubkey"
 )
 
 // older makes the cache what a castgate-keys left that kept pins in it.
@@ -18,12 +21,12 @@ func (w *world) older(logins ...string) {
 		w.t.Fatal(err)
 	}
 	for _, login := range logins {
-		r, ok := w.svc.Cache.record(login)
+		r, ok := w.svc.Known.Record(login)
 		if !ok {
 			w.t.Fatalf("no record of %q", login)
 		}
 		r.Pinned = r.ID
-		if err := w.svc.Cache.save(recordName(login), 0o644, r); err != nil {
+		if err := w.svc.Known.Dir.Save("people/"+login, 0o644, r); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -48,11 +51,11 @@ func TestUpgrade(t *testing.T) {
 	w.refuses("dave", "dave", "made for nobody")
 
 	w.made()
-	done, err := w.svc.Adopt()
+	done, err := w.svc.Owners.Adopt()
 	if err != nil || len(done) != 2 || done[0].Account != "alice" || done[1].Account != "octocat" || done[1].ID != 583231 {
 		t.Fatalf("adopted %v, %v", done, err) // bob is in no team of "teams"
 	}
-	if again, err := w.svc.Adopt(); err != nil || again != nil {
+	if again, err := w.svc.Owners.Adopt(); err != nil || again != nil {
 		t.Errorf("adopted again: %v, %v", again, err)
 	}
 	if err := os.RemoveAll(w.conf.Cache.Dir); err != nil {
@@ -67,23 +70,23 @@ func TestUpgrade(t *testing.T) {
 // made makes the directories of the state, as the package does.
 func (w *world) made() {
 	w.t.Helper()
-	for _, dir := range []string{peopleDir, seenDir} {
+	for _, dir := range []string{"people", "seen"} {
 		if err := os.MkdirAll(filepath.Join(w.conf.State, dir), 0o755); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 	w.restart()
-	w.svc.Passwd = w.passwd
+	w.svc.Owners.Host.Passwd = w.passwd
 }
 
 // TestPinnedBeforeTheUpgradeWasDone: root's word on whose an account is, while the
 // cache is still what opens it, locks nobody out.
 func TestPinnedBeforeTheUpgradeWasDone(t *testing.T) {
 	asRoot(t)
-	for name, pinned := range map[string]func(*Service) error{
-		"castgate enable": func(s *Service) error { _, err := s.PinAll(); return err },
-		"a pin that opens nothing": func(s *Service) error {
-			return s.setPin(peopleDir, "octocat", pin{login: "octocat", id: 583231, url: s.url()})
+	for name, pinned := range map[string]func(*keys.Service) error{
+		"castgate enable": func(s *keys.Service) error { _, err := s.Owners.PinAll(); return err },
+		"a pin that opens nothing": func(s *keys.Service) error {
+			return os.WriteFile(filepath.Join(s.Config.State, "people", "octocat"), []byte("octocat:583231 "+s.Known.Origin.URL+"\n"), 0o644)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +103,7 @@ func TestPinnedBeforeTheUpgradeWasDone(t *testing.T) {
 			}
 			w.allows("octocat", "OctoCat")
 			w.made()
-			if _, err := w.svc.Adopt(); err != nil {
+			if _, err := w.svc.Owners.Adopt(); err != nil {
 				t.Fatal(err)
 			}
 			w.allows("octocat", "OctoCat")
@@ -109,10 +112,10 @@ func TestPinnedBeforeTheUpgradeWasDone(t *testing.T) {
 }
 
 // allowsUnkept is allows where nothing can be noted.
-func (w *world) allowsUnkept(account, keyOf string) *Decision {
+func (w *world) allowsUnkept(account, keyOf string) *keys.Decision {
 	w.t.Helper()
 	w.restart()
-	k, _ := ParseLine(testKey(keyOf))
+	k, _ := pubkey.ParseLine(testKey(keyOf))
 	d, err := w.svc.Decide(context.Background(), account, &k)
 	if err != nil || !d.Allowed() {
 		w.t.Fatalf("%q refused: %v %v", account, err, d.Steps)
@@ -130,7 +133,7 @@ func TestUpgradeWithAnEmptyCache(t *testing.T) {
 	w.older()
 	w.made()
 	var hint interface{ Hint() string }
-	if done, err := w.svc.Adopt(); len(done) > 0 || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), peopleGroup) {
+	if done, err := w.svc.Owners.Adopt(); len(done) > 0 || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "castgate-people") {
 		t.Errorf("got %v, %v", done, err)
 	}
 	if err := w.refresh(); err != nil {
@@ -138,7 +141,7 @@ func TestUpgradeWithAnEmptyCache(t *testing.T) {
 	}
 	w.older("octocat") // somebody had a copy of it
 	w.made()
-	if done, err := w.svc.Adopt(); len(done) != 1 || err != nil {
+	if done, err := w.svc.Owners.Adopt(); len(done) != 1 || err != nil {
 		t.Errorf("got %v, %v", done, err)
 	}
 	w.allows("octocat", "OctoCat")
@@ -164,10 +167,10 @@ func TestUpgradeOfADirectorysAccounts(t *testing.T) {
 			}
 			w.older("octocat", "bob") // bob is in no team of "teams"
 			w.made()
-			if got := strings.Join(w.svc.Namesakes(), " "); got != "dave" {
+			if got := strings.Join(w.svc.Owners.Namesakes(), " "); got != "dave" {
 				t.Errorf("before, %q open to nobody", got)
 			}
-			done, err := w.svc.Adopt()
+			done, err := w.svc.Owners.Adopt()
 			if err != nil || len(done) == 1 != here {
 				t.Fatalf("adopted %v, %v", done, err)
 			}
@@ -177,10 +180,10 @@ func TestUpgradeOfADirectorysAccounts(t *testing.T) {
 			}
 			w.allows("octocat", "OctoCat")
 			w.made()
-			if err := w.svc.Unpin("octocat"); err != nil {
+			if err := w.svc.Owners.Unpin("octocat"); err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Join(w.svc.Namesakes(), " "); got != "dave octocat" {
+			if got := strings.Join(w.svc.Owners.Namesakes(), " "); got != "dave octocat" {
 				t.Errorf("afterwards, %q open to nobody", got)
 			}
 		})
@@ -192,9 +195,9 @@ func TestOwnersThatMayDoMore(t *testing.T) {
 	w := newWorld(t)
 	w.passwd = filepath.Join(t.TempDir(), "passwd")
 	w.write(w.passwd, "octocat:x:1001:4::/home/octocat:/bin/bash\ndave:x:1002:1002::/home/dave:/bin/bash\n")
-	w.write(w.group, "adm:x:4:\nsudo:x:27:bob,octocat\n"+peopleGroup+":x:999:octocat,dave\n")
+	w.write(w.group, "adm:x:4:\nsudo:x:27:bob,octocat\n"+"castgate-people"+":x:999:octocat,dave\n")
 	w.restart()
-	all, err := w.svc.Owners()
+	all, err := w.svc.Owners.List()
 	var said []string
 	for _, o := range all {
 		said = append(said, o.String())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"crypto/rand"
@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"castgate/keys/githubtest"
+
+	"castgate/keys/known"
+	"castgate/keys/settings"
 )
 
 var appKey = sync.OnceValue(func() *rsa.PrivateKey {
@@ -31,7 +34,7 @@ func (w *world) withApp() *githubtest.App {
 	w.github.App = app
 	dir := w.t.TempDir()
 	w.conf.GitHub.TokenFile = ""
-	w.conf.GitHub.App = App{ID: 17, Installation: 42, KeyFile: filepath.Join(dir, "app.pem"), TokenDir: filepath.Join(dir, "tokens")}
+	w.conf.GitHub.App = settings.App{ID: 17, Installation: 42, KeyFile: filepath.Join(dir, "app.pem"), TokenDir: filepath.Join(dir, "tokens")}
 	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(appKey())}
 	w.write(w.conf.GitHub.App.KeyFile, string(pem.EncodeToMemory(block)))
 	return app
@@ -45,7 +48,7 @@ func TestApp(t *testing.T) {
 	if n := app.Given(); n != 1 {
 		t.Errorf("two logins got %d tokens", n)
 	}
-	path := filepath.Join(w.conf.GitHub.App.TokenDir, tokenName)
+	path := filepath.Join(w.conf.GitHub.App.TokenDir, "app-token")
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the token's file: %v, %v", info, err)
@@ -97,7 +100,7 @@ func TestAppRefused(t *testing.T) {
 			w := newWorld(t)
 			w.withApp()
 			spoil(w)
-			w.failsAs("octocat", "OctoCat", BadToken)
+			w.failsAs("octocat", "OctoCat", known.BadToken)
 		})
 	}
 }

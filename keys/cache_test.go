@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"context"
@@ -16,6 +16,10 @@ import (
 	"time"
 
 	"castgate/keys/githubtest"
+
+	"castgate/keys/known"
+	"castgate/keys/pubkey"
+	"castgate/keys/settings"
 )
 
 // calls counts the requests since the last look.
@@ -55,7 +59,7 @@ func TestSingleFlight(t *testing.T) {
 		w := newWorld(t)
 		if tt.account == "deploy" {
 			w.conf.Teams = nil // whose lists would be asked for as well
-			w.conf.Accounts = map[string]Account{"deploy": {Teams: []string{"operations"}}}
+			w.conf.Accounts = map[string]settings.Account{"deploy": {Teams: []string{"operations"}}}
 		}
 		var wg sync.WaitGroup
 		for range 10 {
@@ -63,7 +67,7 @@ func TestSingleFlight(t *testing.T) {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 				defer cancel()
-				k, _ := ParseLine(testKey(tt.key))
+				k, _ := pubkey.ParseLine(testKey(tt.key))
 				if d, err := svc.Decide(ctx, tt.account, &k); err != nil || !d.Allowed() {
 					t.Errorf("%q refused: %v %v", tt.account, d.Why, err)
 				}
@@ -106,14 +110,14 @@ func TestARestAfterAFailure(t *testing.T) {
 	w.allows("octocat", "OctoCat")
 	for range 5 {
 		w.allows("octocat", "OctoCat")
-		w.failsAs("alice", "alice-gh", Broken)
+		w.failsAs("alice", "alice-gh", known.Broken)
 		w.later(time.Second)
 	}
 	if n := asked.Load(); n != 1 {
 		t.Errorf("%d calls; after the first there should be a rest", n)
 	}
 	w.later(10 * time.Second)
-	w.failsAs("alice", "alice-gh", Broken) // has nothing else, so it asks sooner
+	w.failsAs("alice", "alice-gh", known.Broken) // has nothing else, so it asks sooner
 	if n := asked.Load(); n != 2 {
 		t.Errorf("%d calls after the short rest, want 2", n)
 	}
@@ -125,9 +129,9 @@ func TestWhatWasMendedWorksSoon(t *testing.T) {
 	w.allows("octocat", "OctoCat")
 	w.later(6 * time.Minute)
 	w.write(w.conf.GitHub.TokenFile, "ghp_wrong")
-	w.failsAs("alice", "alice-gh", BadToken)
+	w.failsAs("alice", "alice-gh", known.BadToken)
 	w.calls()
-	w.failsAs("alice", "alice-gh", BadToken)
+	w.failsAs("alice", "alice-gh", known.BadToken)
 	w.allows("octocat", "OctoCat")
 	if n := w.calls(); n != 0 {
 		t.Errorf("%d calls at once after a failure", n)
@@ -143,14 +147,14 @@ func TestWhatWasMendedWorksSoon(t *testing.T) {
 func TestNotBeforeIsKeptForAllProcesses(t *testing.T) {
 	w := newWorld(t)
 	w.github.Break(fault("", status(429, "Retry-After", "600")))
-	w.failsAs("octocat", "OctoCat", Limited)
+	w.failsAs("octocat", "OctoCat", known.Limited)
 	w.github.Break(nil)
 	w.calls()
 	w.later(9 * time.Minute)
-	w.failsAs("octocat", "OctoCat", Limited)
-	w.failsAs("alice", "alice-gh", Limited)
+	w.failsAs("octocat", "OctoCat", known.Limited)
+	w.failsAs("alice", "alice-gh", known.Limited)
 	w.restart()
-	if err := w.svc.Refresh(context.Background()); !isClass(err, Limited) {
+	if err := w.svc.Refresh(context.Background()); !known.Is(err, known.Limited) {
 		t.Errorf("refresh: %v", err)
 	}
 	if n := w.calls(); n != 0 {
@@ -215,12 +219,12 @@ func TestDamagedCache(t *testing.T) {
 	t.Run("can't be written", func(t *testing.T) {
 		w := newWorld(t)
 		w.restart()
-		w.svc.Cache = nil
-		k, _ := ParseLine(testKey("OctoCat"))
+		w.svc.Known.Dir = nil
+		k, _ := pubkey.ParseLine(testKey("OctoCat"))
 		if d, err := w.svc.Decide(context.Background(), "octocat", &k); err != nil || !d.Allowed() {
 			t.Errorf("refused without a cache: %v %v", d.Why, err)
 		}
-		k, _ = ParseLine(testKey("bob"))
+		k, _ = pubkey.ParseLine(testKey("bob"))
 		for account, want := range map[string]bool{"deploy": true, "octocat": false, "alice": false} {
 			if d, err := w.svc.Decide(context.Background(), account, &k); err != nil || d.Allowed() != want {
 				t.Errorf("%q without a cache: %v %v", account, d.Why, err)
@@ -254,14 +258,14 @@ func TestClockJumps(t *testing.T) {
 		t.Errorf("set back: %d calls, want 3", n)
 	}
 	w.github.Break(fault("", status(429, "Retry-After", "3600")))
-	w.failsAs("alice", "alice-gh", Limited)
+	w.failsAs("alice", "alice-gh", known.Limited)
 	w.github.Break(nil)
 	w.later(-300 * 24 * time.Hour)
 	w.allows("alice", "alice-gh")
 	w.later(600 * 24 * time.Hour)
 	w.github.Break(fault("", hang))
 	w.conf.GitHub.Timeout = 100 * time.Millisecond
-	w.failsAs("octocat", "OctoCat", Broken)
+	w.failsAs("octocat", "OctoCat", known.Broken)
 }
 
 func TestTheTokenIsNowhere(t *testing.T) {
@@ -297,7 +301,7 @@ func TestABrokenTokenFileIsNotShown(t *testing.T) {
 		w := newWorld(t)
 		w.write(w.conf.GitHub.TokenFile, text)
 		_, err := w.decide("octocat", "OctoCat")
-		if !isClass(err, BadToken) || strings.Contains(err.Error(), "ghp") {
+		if !known.Is(err, known.BadToken) || strings.Contains(err.Error(), "ghp") {
 			t.Errorf("token %q: %v", text, err)
 		}
 		if n := w.calls(); n != 0 {
@@ -324,7 +328,7 @@ func TestTheCachesModes(t *testing.T) {
 	if err := os.Chmod(w.conf.Cache.Dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenCache(w.conf.Cache.Dir); err == nil {
+	if s := known.Open(w.conf); s.Why == nil {
 		t.Error("a directory that everybody may write is taken for the cache")
 	}
 }

@@ -3,32 +3,30 @@
 package keys
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
+
+	"castgate/keys/pubkey"
 )
 
 // emergency looks into the account's break-glass file, before anything that
 // could fail. It reports whether the decision is made: for an offered key that
 // the file has. A file that is broken or missing opens nothing and must not
 // close the ordinary way either.
-func (s *Service) emergency(d *Decision, offered *Key) bool {
-	path, ok := s.Config.Emergency[strings.ToLower(d.Account)]
-	if !ok {
-		return false
-	}
+func (d *Decision) emergency(path string) bool {
 	lines, err := readEmergency(path)
 	if err != nil {
 		d.no("emergency file: %s", err)
 		d.Warnings = append(d.Warnings, "emergency file: "+err.Error())
 	}
 	for _, l := range lines {
-		if offered == nil || l.key.Equal(*offered) {
-			d.Lines = append(d.Lines, l.text+"\n")
+		if d.offered == nil || l.Key.Equal(*d.offered) {
+			d.Lines = append(d.Lines, l.Text+"\n")
 			d.Source, d.Why = "emergency", fmt.Sprintf("emergency key from %q", path)
 		}
 	}
@@ -37,12 +35,7 @@ func (s *Service) emergency(d *Decision, offered *Key) bool {
 		return false
 	}
 	d.step("%s", d.Why)
-	return offered != nil
-}
-
-type emergencyLine struct {
-	text string
-	key  Key
+	return d.offered != nil
 }
 
 // maxEmergency bounds a break-glass file: it is for a handful of keys.
@@ -52,7 +45,7 @@ const maxEmergency = 1 << 20
 // Its lines keep their options, which are root's own words. The error is about
 // the file, or about lines that open nothing: sshd lets castgate's ForceCommand
 // stand above a command=, and so a key that may run one command would open a shell.
-func readEmergency(path string) (lines []emergencyLine, err error) {
+func readEmergency(path string) (lines []pubkey.Line, err error) {
 	if err := rootOnly(path); err != nil {
 		return nil, err
 	}
@@ -61,45 +54,26 @@ func readEmergency(path string) (lines []emergencyLine, err error) {
 		return nil, err
 	}
 	defer f.Close()
-	var faults []error
-	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, maxEmergency)
-	for n := 1; sc.Scan(); n++ {
-		text := strings.TrimSpace(sc.Text())
-		k, options, ok := findKey(text)
-		if !ok {
-			continue
-		}
-		if err := checkOptions(options); err != nil {
-			faults = append(faults, fmt.Errorf("%s:%d: %w", path, n, err))
-			continue
-		}
-		lines = append(lines, emergencyLine{text, k})
+	text, err := io.ReadAll(io.LimitReader(f, maxEmergency+1))
+	faults := []error{err}
+	if len(text) > maxEmergency {
+		faults = append(faults, fmt.Errorf("%q is longer than %d bytes: the keys at its end are not read", path, maxEmergency))
+		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
-	return lines, errors.Join(append(faults, sc.Err())...)
+	for _, l := range pubkey.ReadLines(path, text) {
+		if l.Fault != nil {
+			faults = append(faults, fmt.Errorf("%s:%d: %w", path, l.Number, l.Fault))
+			continue
+		}
+		lines = append(lines, l)
+	}
+	return lines, errors.Join(faults...)
 }
 
 // EmergencyKeys counts the keys of a break-glass file, as a login would read it.
 func EmergencyKeys(path string) (int, error) {
 	lines, err := readEmergency(path)
 	return len(lines), err
-}
-
-// findKey finds the key in a line, and the options before it. A blank inside a
-// quoted option does not make a field look like a key: what follows must parse
-// as the key of that type.
-func findKey(line string) (k Key, options string, ok bool) {
-	if line == "" || line[0] == '#' {
-		return Key{}, "", false
-	}
-	fields := strings.Fields(line)
-	for i := range len(fields) - 1 {
-		if k, err := ParseKey(fields[i], fields[i+1]); err == nil {
-			before, _, _ := strings.Cut(line, fields[i+1])
-			return k, strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(before), fields[i])), true
-		}
-	}
-	return Key{}, "", false
 }
 
 // rootOnly refuses a file that somebody else than root could have written, by

@@ -8,34 +8,9 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"castgate/keys/owners"
 )
-
-// Step is one question on the way to a decision.
-type Step struct {
-	OK   bool
-	Text string
-}
-
-func (d *Decision) step(format string, args ...any) {
-	d.Steps = append(d.Steps, Step{true, fmt.Sprintf(format, args...)})
-}
-
-func (d *Decision) no(format string, args ...any) {
-	d.Steps = append(d.Steps, Step{false, fmt.Sprintf(format, args...)})
-}
-
-// refuse is a step that may be the reason of the whole decision.
-func (d *Decision) refuse(format string, args ...any) {
-	d.no(format, args...)
-	if !d.Allowed() {
-		d.Why = d.Steps[len(d.Steps)-1].Text
-	}
-}
-
-// remark adds to the last step what is for its reader alone.
-func (d *Decision) remark(format string, args ...any) {
-	d.Steps[len(d.Steps)-1].Text += fmt.Sprintf(format, args...)
-}
 
 // Explain writes how a decision came about: a line for each step with its
 // verdict, and one sentence at the end that says why. err is the fault that
@@ -96,17 +71,17 @@ func count(n int, what string) string {
 }
 
 // explainGrant says whom the configuration lets in.
-func (d *Decision) explainGrant(g grant) {
+func (d *Decision) explainGrant(g owners.Grant) {
 	var who []string
-	for _, p := range g.logins {
-		what := fmt.Sprintf("the GitHub login %q", p.login)
-		if p.id != 0 {
-			what = fmt.Sprintf("the GitHub id %d (%q)", p.id, p.login)
+	for _, p := range g.Logins {
+		what := fmt.Sprintf("the GitHub login %q", p.Login)
+		if p.ID != 0 {
+			what = fmt.Sprintf("the GitHub id %d (%q)", p.ID, p.Login)
 		}
-		who = append(who, what+" as a member of "+strings.Join(g.need, " or "))
+		who = append(who, what+" as a member of "+strings.Join(g.Need, " or "))
 	}
-	if len(g.teams) > 0 {
-		who = append(who, "the members of "+strings.Join(g.teams, " and "))
+	if len(g.Teams) > 0 {
+		who = append(who, "the members of "+strings.Join(g.Teams, " and "))
 	}
-	d.step("%s: lets in %s", g.rule, strings.Join(who, ", and "))
+	d.step("%s: lets in %s", g.Rule, strings.Join(who, ", and "))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"encoding/pem"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"castgate/keys/githubtest"
+
+	"castgate/keys/known"
 )
 
 func TestEnterpriseServer(t *testing.T) {
@@ -32,20 +34,6 @@ func TestEnterpriseServer(t *testing.T) {
 	}
 	w.allows("deploy", "carol")
 	w.refuses("deploy", "bob", "suspended") // which no list of members says
-}
-
-// TestGraphQLEndpoint: beside REST on github.com, elsewhere on a server.
-func TestGraphQLEndpoint(t *testing.T) {
-	for base, want := range map[string]string{
-		"https://api.github.com/":         "https://api.github.com/graphql",
-		"https://api.acme.ghe.com":        "https://api.acme.ghe.com/graphql",
-		"https://git.example.org/api/v3/": "https://git.example.org/api/graphql",
-	} {
-		g := newGraph(GitHub{URL: base}, nil, time.Now)
-		if got := g.url.String(); got != want {
-			t.Errorf("%s: got %s, want %s", base, got, want)
-		}
-	}
 }
 
 func TestProxyComesFromTheConfigurationOnly(t *testing.T) {
@@ -80,7 +68,7 @@ func TestOwnCertificateAuthority(t *testing.T) {
 	w.allows("octocat", "OctoCat")
 	w.write(w.conf.GitHub.CAFile, "no certificate\n")
 	_, err := w.decide("alice", "alice-gh")
-	if !isClass(err, Broken) || !strings.Contains(err.Error(), "has none") {
+	if !known.Is(err, known.Broken) || !strings.Contains(err.Error(), "has none") {
 		t.Errorf("got %v", err)
 	}
 	w.later(6 * time.Minute)
@@ -97,7 +85,7 @@ func TestTheTokenGoesToOneHostOnly(t *testing.T) {
 	t.Cleanup(thief.Close)
 	w := newWorld(t)
 	w.github.Break(fault("/users/", func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, thief.URL, http.StatusFound) }))
-	w.failsAs("octocat", "OctoCat", Broken)
+	w.failsAs("octocat", "OctoCat", known.Broken)
 	if got.Load() != "" {
 		t.Errorf("another host was sent %q", got.Load())
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"castgate/keys/known"
 )
 
 // Lasting is an account that people open on a yes that GitHub has not repeated
@@ -26,20 +28,20 @@ func (l Lasting) String() string {
 
 // Lasting lists them, from the cache alone. The error is about single accounts.
 func (s *Service) Lasting() (all []Lasting, err error) {
-	if s.Cache == nil {
-		return nil, s.cacheErr
+	if s.Known.Dir == nil {
+		return nil, s.Known.Why
 	}
-	for _, account := range s.candidates() {
-		g, why, gerr := s.grantFor(account)
+	for _, account := range s.Owners.Candidates() {
+		g, why, gerr := s.Owners.Grant(account)
 		if err = errors.Join(err, gerr); gerr != nil || why != "" {
 			continue
 		}
 		l := Lasting{Account: account}
-		people, _ := s.stored(g, s.usable)
+		people, _ := s.stored(g, s.Known.Lately)
 		for _, f := range people {
-			if _, in := f.in(f.teams, Active); in && !f.Suspended && f.how.source == "stale" {
+			if _, in := f.In(f.teams, known.Active); in && !f.Suspended && f.how.Source == "stale" {
 				l.Logins = append(l.Logins, f.Login)
-				l.Age = max(l.Age, f.how.age)
+				l.Age = max(l.Age, f.how.Age)
 			}
 		}
 		if l.Left = s.Config.Cache.MaxStale - l.Age; len(l.Logins) > 0 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"context"
@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"castgate/keys/githubtest"
+
+	"castgate/keys/known"
+	"castgate/keys/settings"
 )
 
 // Whoever left is out, whatever else fails: with them another team, the disk,
@@ -82,7 +85,7 @@ func TestASuspensionThatOnlyRESTTells(t *testing.T) {
 func TestAMistypedTeamKeepsNobodyIn(t *testing.T) {
 	w := newWorld(t)
 	w.conf.Teams = []string{"developers", "mistyped"}
-	w.conf.Accounts["deploy"] = Account{Teams: []string{"operations", "mistyped"}}
+	w.conf.Accounts["deploy"] = settings.Account{Teams: []string{"operations", "mistyped"}}
 	_ = w.refresh()
 	w.allows("octocat", "OctoCat")
 	w.allows("deploy", "bob")
@@ -108,7 +111,7 @@ func TestABrokenTeamKeepsNobodyOfAnotherIn(t *testing.T) {
 	w.change(leave("developers", "OctoCat"))
 	w.later(6 * time.Minute)
 	w.github.Break(fault("/teams/operations/", status(500)))
-	if err := w.refresh(); !isClass(err, Broken) {
+	if err := w.refresh(); !known.Is(err, known.Broken) {
 		t.Fatalf("got %v", err)
 	}
 	w.github.Break(fault("", status(500)))
@@ -136,7 +139,7 @@ func TestFilesForgetLeaversOfEveryOtherTeam(t *testing.T) {
 	asRoot(t)
 	w := newWorld(t)
 	w.conf.Teams = []string{"developers", "mistyped"}
-	w.conf.Accounts["deploy"] = Account{Teams: []string{"operations", "mistyped"}}
+	w.conf.Accounts["deploy"] = settings.Account{Teams: []string{"operations", "mistyped"}}
 	dir := filepath.Join(t.TempDir(), "keys")
 	file, _ := w.rendered(dir)
 	for account, login := range map[string]string{"octocat": "OctoCat", "dave": "dave", "deploy": "bob"} {
@@ -288,7 +291,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 			t.Run(name+", "+when, func(t *testing.T) {
 				w := newWorld(t)
 				w.conf.Teams = teams
-				w.conf.Accounts = map[string]Account{"deploy": {Teams: []string{"operations"}}}
+				w.conf.Accounts = map[string]settings.Account{"deploy": {Teams: []string{"operations"}}}
 				refresh := func() {
 					t.Helper()
 					if err := w.refresh(); err != nil {
@@ -338,14 +341,14 @@ func TestAFindThatHeardANo(t *testing.T) {
 	w := newWorld(t)
 	w.conf.Teams = []string{"developers", "operations"}
 	w.restart()
-	ask := func(broken string) (Person, error) {
+	ask := func(broken string) (known.Person, error) {
 		w.github.Break(fault(broken, status(404)))
-		return w.svc.Finder.Find(context.Background(), "bob", 0, w.conf.Teams)
+		return w.svc.Finder().Find(context.Background(), "bob", 0, w.conf.Teams)
 	}
-	if p, err := ask("/teams/developers"); err != nil || p.Teams["operations"] != Active {
+	if p, err := ask("/teams/developers"); err != nil || p.Teams["operations"] != known.Active {
 		t.Errorf("a team that can't be seen hides another: %v %v", p.Teams, err)
 	}
-	if p, err := ask("/teams/operations"); !isClass(err, Missing) || p.Teams["developers"] != None {
+	if p, err := ask("/teams/operations"); !known.Is(err, known.Missing) || p.Teams["developers"] != known.None {
 		t.Errorf("a no was lost: %v %v", p.Teams, err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"errors"
@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"castgate/keys/owners"
+	"castgate/keys/prepared"
 )
 
 // TestTwoFirstLoginsAtOnce: neither's id is lost.
@@ -23,15 +26,15 @@ func TestTwoFirstLoginsAtOnce(t *testing.T) {
 		for id, login := range []string{"", "bob", "carol", "dave"} {
 			if s := w.process(); login != "" {
 				both.Go(func() {
-					if err := s.setPin(seenDir, account, pin{login: login, id: int64(id), url: s.url()}); err != nil {
+					if err := s.Owners.See(account, owners.Pin{Login: login, ID: int64(id), URL: s.Known.Origin.URL}); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 		}
 		both.Wait()
-		if all, err := w.svc.pins(seenDir, account); err != nil || len(all) != 3 {
-			t.Fatalf("%v, %v", all, err)
+		if all, err := os.ReadFile(filepath.Join(w.conf.State, "seen", account)); err != nil || strings.Count(string(all), "\n") != 3 {
+			t.Fatalf("%s, %v", all, err)
 		}
 	}
 }
@@ -44,15 +47,15 @@ func TestAPinCountsAtOnce(t *testing.T) {
 	w.allows("octocat", "OctoCat")
 	s := w.process()
 	s.ConfigID = "configuration"
-	file := filepath.Join(w.conf.Cache.Dir, hotName("octocat"))
-	unlock, err := s.lockPins("octocat") // a change of the pins is on its way
+	file := filepath.Join(w.conf.Cache.Dir, prepared.Name("octocat"))
+	unlock, err := s.Owners.Lock("octocat") // a change of the pins is on its way
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error)
 	go func() { done <- s.Prepare("octocat") }()
 	time.Sleep(50 * time.Millisecond) // it waits, or it is too early
-	if err := os.WriteFile(filepath.Join(w.conf.State, peopleDir, "octocat"), []byte("dave:31 "+s.url()+" opens\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(w.conf.State, "people", "octocat"), []byte("dave:31 "+s.Known.Origin.URL+" opens\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	unlock()
@@ -70,7 +73,7 @@ func TestAStateThatNobodyMade(t *testing.T) {
 	w.conf.State = filepath.Join(t.TempDir(), "elsewhere")
 	s := w.process()
 	var hint interface{ Hint() string }
-	err := s.setPin(seenDir, "octocat", pin{login: "octocat", id: 1, url: s.url()})
+	err := s.Owners.See("octocat", owners.Pin{Login: "octocat", ID: 1, URL: s.Known.Origin.URL})
 	if !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "install -d -o castgate-keys "+w.conf.State+"/seen") {
 		t.Errorf("got %v", err)
 	}

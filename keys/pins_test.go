@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"bytes"
@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"castgate/keys/githubtest"
+
+	"castgate/keys/known"
+	"castgate/keys/pubkey"
 )
 
 // rename gives a member another login, as they can themselves at any time.
@@ -106,7 +109,7 @@ func TestTheFirstLogin(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			k, _ := ParseLine(testKey("OctoCat"))
+			k, _ := pubkey.ParseLine(testKey("OctoCat"))
 			d, err := w.svc.Decide(context.Background(), "octocat", &k)
 			var said, logged bytes.Buffer
 			d.Explain(&said, err)
@@ -146,7 +149,7 @@ func TestPin(t *testing.T) {
 	}
 	w.refuses("mona", "OctoCat", "no such key")
 	w.allows("mona", "dave")
-	if err := w.svc.Unpin("mona"); err != nil {
+	if err := w.svc.Owners.Unpin("mona"); err != nil {
 		t.Fatal(err)
 	}
 	w.refuses("mona", "dave", "made for nobody")
@@ -166,13 +169,13 @@ func TestPinAll(t *testing.T) {
 	if err := w.refresh(); err != nil {
 		t.Fatal(err)
 	}
-	w.svc.Passwd = w.passwd
-	done, err := w.svc.PinAll()
+	w.svc.Owners.Host.Passwd = w.passwd
+	done, err := w.svc.Owners.PinAll()
 	if err != nil || len(done) != 2 || done[0].String() != `alice opens to alice-gh (id 11), by the configuration's "accounts"` ||
 		done[1].String() != "octocat opens to octocat (id 583231), by the group castgate-people" {
 		t.Errorf("pinned %v, %v", done, err)
 	}
-	if again, err := w.svc.PinAll(); err != nil || len(again) != 0 {
+	if again, err := w.svc.Owners.PinAll(); err != nil || len(again) != 0 {
 		t.Errorf("pinned again: %v, %v", again, err)
 	}
 }
@@ -186,7 +189,7 @@ func TestOutOfTheGroup(t *testing.T) {
 	if err := w.refresh(); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := w.svc.PinAll(); err != nil || len(done) == 0 {
+	if done, err := w.svc.Owners.PinAll(); err != nil || len(done) == 0 {
 		t.Fatalf("pinned %v, %v", done, err)
 	}
 	w.allows("octocat", "OctoCat")
@@ -212,10 +215,10 @@ func TestAStateThatCanNotBeTrusted(t *testing.T) {
 			if _, err := w.svc.Pin(context.Background(), "octocat", "octocat"); err != nil {
 				t.Fatal(err)
 			}
-			if err := spoil(filepath.Join(w.conf.State, peopleDir, "octocat")); err != nil {
+			if err := spoil(filepath.Join(w.conf.State, "people", "octocat")); err != nil {
 				t.Fatal(err)
 			}
-			w.failsAs("octocat", "OctoCat", Unkept)
+			w.failsAs("octocat", "OctoCat", known.Unkept)
 			w.allows("deploy", "bob")
 		})
 	}
@@ -239,7 +242,7 @@ func TestLasting(t *testing.T) {
 	w.github.Break(fault("/teams/operations", status(404)))
 	w.later(time.Hour)
 	_ = w.refresh()
-	w.svc.Passwd = w.passwd
+	w.svc.Owners.Host.Passwd = w.passwd
 	all, err := w.svc.Lasting()
 	if err != nil || len(all) != 1 || all[0].String() != "deploy opens to bob, carol, as GitHub said 1h0m0s ago and not since; max_stale ends it in 23h0m0s" {
 		t.Errorf("got %v, %v", all, err)
@@ -253,7 +256,7 @@ func TestNamesakes(t *testing.T) {
 	if err := w.refresh(); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(w.svc.Namesakes(), " "); got != "alice-gh octocat" {
+	if got := strings.Join(w.svc.Owners.Namesakes(), " "); got != "alice-gh octocat" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -3,26 +3,24 @@
 package keys
 
 import (
-	"encoding/base64"
 	"errors"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"castgate/keys/hot"
+	"castgate/keys/known"
+	"castgate/keys/owners"
+	"castgate/keys/prepared"
 )
 
-func hotName(account string) string { return "accounts/" + account }
-
 // Prepare writes down the finished answer for an account, so that the next
-// question is answered from one small file (package hot). It makes no call:
+// question is answered from one small file (package prepared). It makes no call:
 // where the cache is not fresh there is nothing to write down. The accounts of
 // teams are left to Refresh, because they need everybody's record.
 func (s *Service) Prepare(account string) error {
-	g, why, err := s.grantFor(account)
-	if err != nil || why != "" || len(g.teams) > 0 || s.Cache == nil {
+	g, why, err := s.Owners.Grant(account)
+	if err != nil || why != "" || len(g.Teams) > 0 || s.Known.Dir == nil {
 		return err
 	}
 	return s.prepare(account)
@@ -31,62 +29,63 @@ func (s *Service) Prepare(account string) error {
 // prepare looks again whose the account is, under the lock: whoever changes that
 // removes the answer afterwards.
 func (s *Service) prepare(account string) error {
-	unlock, err := s.lockPins(account)
+	unlock, err := s.Owners.Lock(account)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	g, why, err := s.grantFor(account)
+	g, why, err := s.Owners.Grant(account)
 	if err != nil || why != "" {
-		return errors.Join(err, s.Cache.remove(hotName(account)))
+		return errors.Join(err, s.Known.Dir.Remove(prepared.Name(account)))
 	}
 	return s.finish(account, g)
 }
 
-func (s *Service) finish(account string, g grant) error {
+func (s *Service) finish(account string, g owners.Grant) error {
 	_, emergency := s.Config.Emergency[strings.ToLower(account)]
 	if emergency || s.ConfigID == "" {
 		return nil // those files are looked at every time
 	}
-	d := &Decision{Account: account}
-	people, whole := s.stored(g, s.recent)
+	d := s.decision(account, g)
+	people, whole := s.stored(g, s.Known.Recent)
 	var oldest time.Duration
 	for _, f := range people {
-		oldest = max(oldest, f.how.age)
-		s.add(d, g, f, nil)
+		oldest = max(oldest, f.how.Age)
+		d.add(f)
 	}
-	if d.Age = oldest; !whole || !d.Allowed() || d.First() {
-		return s.Cache.remove(hotName(account))
+	if !whole || !d.Allowed() || d.First() {
+		return s.Known.Dir.Remove(prepared.Name(account))
 	}
-	from := s.Now().Add(-d.Age)
-	until := from.Add(s.Config.Cache.TTL)
-	entries := slices.SortedFunc(maps.Values(d.entries), func(a, b hot.Entry) int { return strings.Compare(a.Base64, b.Base64) })
-	answer := hot.Format(account, s.ConfigID, from, until, entries)
-	if hot.Current(s.Cache.dir, account, s.ConfigID, answer, s.Now()) {
-		return nil
-	}
-	return s.Cache.write(hotName(account), 0o644, answer)
+	a := d.answer()
+	a.Config, a.From = s.ConfigID, s.Known.Now().Add(-oldest)
+	a.Until = a.From.Add(s.Config.Cache.TTL)
+	return s.Known.Dir.WriteNew(prepared.Name(account), 0o644, a.Format())
+}
+
+// decision is one that nothing was found for yet.
+func (s *Service) decision(account string, g owners.Grant) *Decision {
+	return &Decision{Account: account, policy: s.Config.Keys, grant: g}
 }
 
 // stored are the people of the grant as far as the cache alone knows them. whole
 // is false when too little is known to say that nobody else is let in.
-func (s *Service) stored(g grant, find func(login string, need []string) (record, answer, bool)) (people []found, whole bool) {
+func (s *Service) stored(g owners.Grant, find func(login string, need []string) (known.Record, known.From, bool)) (people []found, whole bool) {
 	whole = true
-	add := func(login string, teams []string, named *pin) {
+	add := func(login string, teams []string, named *owners.Pin) {
 		r, how, ok := find(login, teams)
 		if ok {
 			people = append(people, found{r, how, teams, named})
 		}
 		whole = whole && ok
 	}
-	for _, p := range g.logins {
-		add(s.present(p, g.need), g.need, &p)
+	for _, p := range g.Logins {
+		add(s.Owners.Present(p, g.Need), g.Need, &p)
 	}
-	for _, slug := range g.teams {
-		t, ok := s.Cache.team(slug)
+	for _, slug := range g.Teams {
+		t, ok := s.Known.Team(slug)
 		whole = whole && ok
 		for _, m := range t.Members {
-			add(m.Login, g.teams, nil)
+			add(m.Login, g.Teams, nil)
 		}
 	}
 	return people, whole
@@ -95,16 +94,16 @@ func (s *Service) stored(g grant, find func(login string, need []string) (record
 // prepareAll does so for every account that the configuration names, that
 // somebody has used on this host, or that passwd(5) has and GitHub knows.
 func (s *Service) prepareAll() error {
-	names, err := s.Cache.list("accounts")
+	names, err := s.Known.Dir.List(prepared.Dir)
 	if err != nil {
 		return err
 	}
-	local, err := localNames(s.Passwd)
+	here, err := s.Owners.Host.Accounts()
 	if err != nil {
 		return err
 	}
-	for name := range local {
-		if r, ok := s.Cache.record(name); ok && r.member() {
+	for name := range here {
+		if r, ok := s.Known.Record(name); ok && r.Member() {
 			names = append(names, name)
 		}
 	}
@@ -115,22 +114,4 @@ func (s *Service) prepareAll() error {
 		faults = append(faults, s.prepare(name))
 	}
 	return errors.Join(faults...)
-}
-
-func (c *Cache) remove(name string) error {
-	if c == nil {
-		return nil
-	}
-	delete(c.unwritten, name)
-	if err := c.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-func hotEntry(k Key, login string, id int64, line string) hot.Entry {
-	return hot.Entry{
-		Base64: base64.StdEncoding.EncodeToString(k.Blob), Login: login, ID: id,
-		Fingerprint: k.Fingerprint(), Line: strings.TrimSuffix(line, "\n"),
-	}
 }

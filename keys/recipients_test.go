@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func TestRecipients(t *testing.T) {
 		"operations": sorted(testKey("bob")+" github:bob\n", testKey("carol")+" github:carol\n"),
 		"security":   testKey("eve") + " github:Eve\n",
 	})
-	dir := filepath.Join(w.conf.Cache.Dir, recipientsDir)
+	dir := filepath.Join(w.conf.Cache.Dir, "recipients")
 	for path, want := range map[string]os.FileMode{dir: 0o755, filepath.Join(dir, "security"): 0o644} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v; want %v", path, info, err, want)
@@ -70,7 +70,7 @@ func sorted(a, b string) string { return min(a, b) + max(a, b) }
 // recipients compares what the directory has.
 func (w *world) recipients(want map[string]string) {
 	w.t.Helper()
-	dir := filepath.Join(w.conf.Cache.Dir, recipientsDir)
+	dir := filepath.Join(w.conf.Cache.Dir, "recipients")
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != len(want) {
 		w.t.Errorf("%v, %v; want %d", entries, err, len(want))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"context"
@@ -13,6 +13,11 @@ import (
 	"time"
 
 	"castgate/keys/githubtest"
+
+	"castgate/keys"
+	"castgate/keys/known"
+	"castgate/keys/pubkey"
+	"castgate/keys/settings"
 )
 
 func (w *world) refresh() error {
@@ -56,12 +61,12 @@ func TestDirectories(t *testing.T) {
 				s.Users["user-00001"] = u
 			})
 			w.restart()
-			var dir Directory = w.svc.Bulk[1]
+			var dir keys.Directory = w.svc.Bulk()[1]
 			if tt.graph {
-				dir = w.svc.Bulk[0]
+				dir = w.svc.Bulk()[0]
 			}
-			var got []Person
-			err := dir.Team(context.Background(), "operations", func(p Person) error { got = append(got, p); return nil })
+			var got []known.Person
+			err := dir.Team(context.Background(), "operations", func(p known.Person) error { got = append(got, p); return nil })
 			if err != nil || len(got) != 250 {
 				t.Fatalf("%d members, %v", len(got), err)
 			}
@@ -70,27 +75,27 @@ func TestDirectories(t *testing.T) {
 				if p.Login == "user-00000" {
 					want = 100
 				}
-				if p.ID < 100_000 || len(p.Keys) != want || !slices.ContainsFunc(p.Keys, func(k GitHubKey) bool { return k.Line == testKey(p.Login) }) {
+				if p.ID < 100_000 || len(p.Keys) != want || !slices.ContainsFunc(p.Keys, func(k known.Key) bool { return k.Line == testKey(p.Login) }) {
 					t.Errorf("%+v: want %d keys", p, want)
 				}
 			}
 			t.Run("child teams, not invitations", func(t *testing.T) {
 				var logins []string
-				err := dir.Team(context.Background(), "developers", func(p Person) error { logins = append(logins, p.Login); return nil })
+				err := dir.Team(context.Background(), "developers", func(p known.Person) error { logins = append(logins, p.Login); return nil })
 				if want := []string{"OctoCat", "alice-gh", "dave"}; err != nil || !slices.Equal(logins, want) {
 					t.Errorf("got %q, %v", logins, err)
 				}
 			})
 			t.Run("no such team", func(t *testing.T) {
-				err := dir.Team(context.Background(), "nobody", func(Person) error { return nil })
-				if !isClass(err, Missing) {
+				err := dir.Team(context.Background(), "nobody", func(known.Person) error { return nil })
+				if !known.Is(err, known.Missing) {
 					t.Errorf("got %v", err)
 				}
 			})
 			t.Run("the caller stops", func(t *testing.T) {
 				stop := fmt.Errorf("stop")
 				n := 0
-				err := dir.Team(context.Background(), "operations", func(Person) error { n++; return stop })
+				err := dir.Team(context.Background(), "operations", func(known.Person) error { n++; return stop })
 				if err != stop || n != 1 {
 					t.Errorf("got %v after %d", err, n)
 				}
@@ -109,7 +114,7 @@ func TestDirectories(t *testing.T) {
 					}
 					return n > 2
 				})
-				if err := dir.Team(context.Background(), "operations", func(Person) error { return nil }); !isClass(err, Broken) {
+				if err := dir.Team(context.Background(), "operations", func(known.Person) error { return nil }); !known.Is(err, known.Broken) {
 					t.Errorf("half a team was taken for all of it: %v", err)
 				}
 			})
@@ -153,7 +158,7 @@ func TestGraphQLFaults(t *testing.T) {
 	w := newWorld(t)
 	w.github.NoGraph = false
 	w.github.Break(fault("/graphql", body("application/json", `{"errors":[{"type":"RATE_LIMITED","message":"slow down"}]}`)))
-	if err := w.refresh(); !isClass(err, Limited) {
+	if err := w.refresh(); !known.Is(err, known.Limited) {
 		t.Errorf("rate limited: %v", err)
 	}
 }
@@ -193,7 +198,7 @@ func TestATeamThatVanished(t *testing.T) {
 	w.change(func(s *githubtest.State) { delete(s.Teams, "operations") })
 	w.change(leave("developers", "alice-gh"))
 	w.later(6 * time.Minute)
-	if err := w.refresh(); !isClass(err, Missing) {
+	if err := w.refresh(); !known.Is(err, known.Missing) {
 		t.Fatalf("got %v", err)
 	}
 	if d := w.allows("deploy", "bob"); d.Source != "stale" {
@@ -201,7 +206,7 @@ func TestATeamThatVanished(t *testing.T) {
 	}
 	w.refuses("alice", "alice-gh", "not a member")
 	w.later(24 * time.Hour)
-	w.failsAs("deploy", "bob", Missing)
+	w.failsAs("deploy", "bob", known.Missing)
 }
 
 func TestATeamThatShrank(t *testing.T) {
@@ -214,7 +219,7 @@ func TestATeamThatShrank(t *testing.T) {
 			}
 			w.crowd("operations", left, 0)
 			w.later(6 * time.Minute)
-			if err := w.refresh(); !isClass(err, Suspicious) {
+			if err := w.refresh(); !known.Is(err, known.Suspicious) {
 				t.Fatalf("believed at once: %v", err)
 			}
 			w.github.Break(fault("/memberships/", status(500))) // nobody can ask about one member
@@ -293,9 +298,9 @@ func TestRenamedLogins(t *testing.T) {
 
 func TestAnIDInTheConfiguration(t *testing.T) {
 	w := newWorld(t)
-	w.conf.Accounts["alice"] = Account{Logins: []string{"alice-gh:11"}}
+	w.conf.Accounts["alice"] = settings.Account{Logins: []string{"alice-gh:11"}}
 	w.allows("alice", "alice-gh")
-	w.conf.Accounts["alice"] = Account{Logins: []string{"alice-gh:12"}}
+	w.conf.Accounts["alice"] = settings.Account{Logins: []string{"alice-gh:12"}}
 	w.refuses("alice", "alice-gh", "another person")
 }
 
@@ -306,7 +311,7 @@ func TestTheSecondHalfIsForLogins(t *testing.T) {
 	w.crowd("operations", 40, 0)
 	w.github.Limit = 100
 	err := w.refresh()
-	if !isClass(err, Limited) {
+	if !known.Is(err, known.Limited) {
 		t.Fatalf("got %v", err)
 	}
 	if used := w.github.Used(); used > 55 {
@@ -321,7 +326,7 @@ func TestTheSecondHalfIsForLogins(t *testing.T) {
 	w.allows("deploy", "user-00039")
 }
 
-// TestAThousandMembersOn200Hosts is the arithmetic of spec/github.md: one token
+// TestAThousandMembersOn200Hosts counts the calls against the rate limit: one token
 // for all, a team of 1,000, an hour.
 func TestAThousandMembersOn200Hosts(t *testing.T) {
 	if testing.Short() {
@@ -360,7 +365,7 @@ func TestAThousandMembersOn200Hosts(t *testing.T) {
 func TestLoginsFile(t *testing.T) {
 	w := newWorld(t)
 	w.allows("octocat", "OctoCat")
-	k, _ := ParseLine(testKey("OctoCat"))
+	k, _ := pubkey.ParseLine(testKey("OctoCat"))
 	line := func() []string {
 		for l := range strings.Lines(w.read("logins")) {
 			if f := strings.Fields(l); f[0] == k.Fingerprint() {

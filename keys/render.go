@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
+
+	"castgate/keys/files"
+	"castgate/keys/owners"
+	"castgate/keys/pubkey"
 )
 
 // marker is the first line of the files that Render writes, and the only files
@@ -24,12 +27,12 @@ const marker = "# written by castgate-keys refresh -files; it will be replaced\n
 // Each account, team and person stands for itself. Of whom the cache knows
 // nothing, the line stays until it ends: a wiped cache locks nobody out.
 func (s *Service) Render(dir string) error {
-	c, err := s.rootDir(dir, 0o755)
+	d, err := s.rootDir(dir, 0o755)
 	if err != nil {
 		return err
 	}
-	defer c.root.Close()
-	old, err := c.rendered()
+	defer d.Close()
+	old, err := rendered(d)
 	faults := []error{err}
 	accounts := slices.AppendSeq(s.renderable(), maps.Keys(old))
 	slices.Sort(accounts)
@@ -37,52 +40,25 @@ func (s *Service) Render(dir string) error {
 		text, err := s.renderAccount(account, old[account])
 		faults = append(faults, err)
 		if text != "" {
-			err = c.writeIfNew(account, marker+text)
+			faults = append(faults, d.WriteNew(account, 0o644, []byte(marker+text)))
 		} else if _, ours := old[account]; ours {
-			err = c.remove(account)
-		} else {
-			err = nil
+			faults = append(faults, d.Remove(account))
 		}
-		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }
 
 // rendered are the files that an earlier Render wrote, without their marker.
-func (c *Cache) rendered() (map[string]string, error) {
-	names, err := c.list(".")
+func rendered(d *files.Dir) (map[string]string, error) {
+	names, err := d.List(".")
 	old := map[string]string{}
 	for _, name := range names {
-		text, rerr := c.root.ReadFile(name)
+		text, rerr := d.Read(name)
 		if rest, ours := strings.CutPrefix(string(text), marker); ours && rerr == nil {
 			old[name] = rest
 		}
 	}
 	return old, err
-}
-
-// rootDir opens a directory of root's, that nobody else can write, for what is
-// made of the cache: which must be root's or castgate-keys' then, because
-// whoever else could write it would write for root.
-func (s *Service) rootDir(dir string, mode os.FileMode) (*Cache, error) {
-	if os.Geteuid() != 0 {
-		return nil, advise(errors.New("what sshd and the name service read must belong to root"), "run it as root")
-	}
-	if s.Cache == nil {
-		return nil, s.cacheErr
-	}
-	if uid, err := localUID(passwdFile, owner); err != nil || s.Cache.uid != 0 && s.Cache.uid != uid {
-		return nil, advise(fmt.Errorf("the cache %q belongs to uid %d", s.Cache.dir, s.Cache.uid), "chown -R %s %s", owner, s.Cache.dir)
-	}
-	c, err := openDir(dir, mode, "")
-	if err != nil {
-		return nil, err
-	}
-	if c.uid != 0 {
-		_ = c.root.Close()
-		return nil, advise(fmt.Errorf("%q belongs to uid %d", dir, c.uid), "chown root %s", dir)
-	}
-	return c, nil
 }
 
 // renderable lists the accounts there is something to say about: those that the
@@ -92,7 +68,7 @@ func (s *Service) renderable() []string {
 	accounts := slices.Collect(maps.Keys(c.Accounts))
 	accounts = slices.AppendSeq(accounts, maps.Keys(c.Emergency))
 	for _, slug := range c.Teams {
-		t, _ := s.Cache.team(slug)
+		t, _ := s.Known.Team(slug)
 		for _, m := range t.Members {
 			accounts = append(accounts, strings.ToLower(m.Login))
 		}
@@ -105,18 +81,18 @@ func (s *Service) renderable() []string {
 // last time. The error is about a part of them.
 func (s *Service) renderAccount(account, old string) (text string, err error) {
 	emergency, err := s.renderEmergency(account)
-	g, why, gerr := s.grantFor(account)
+	g, why, gerr := s.Owners.Grant(account)
 	switch {
 	case gerr != nil:
-		return emergency + s.undecided(grant{}, old, ""), errors.Join(err, gerr)
+		return emergency + s.undecided(owners.Grant{}, old, ""), errors.Join(err, gerr)
 	case why != "":
 		return emergency, err
 	}
-	people, whole := s.stored(g, s.usable)
+	people, whole := s.stored(g, s.Known.Lately)
 	for _, f := range people {
-		d := &Decision{Account: account}
-		s.add(d, g, f, nil)
-		expiry := s.Now().Add(s.Config.Cache.MaxStale - f.how.age).UTC().Format("200601021504Z")
+		d := s.decision(account, g)
+		d.add(f)
+		expiry := s.Known.Now().Add(s.Config.Cache.MaxStale - f.how.Age).UTC().Format("200601021504Z")
 		for _, l := range d.Lines {
 			if l = withOption(l, expiryOption+`"`+expiry+`"`); !strings.Contains(text, keyOf(l)) {
 				text += l
@@ -141,20 +117,20 @@ func (s *Service) renderEmergency(account string) (text string, err error) {
 		err = fmt.Errorf("emergency file of %q: %w", account, err)
 	}
 	for _, l := range lines {
-		text += l.text + "\n"
+		text += l.Text + "\n"
 	}
 	return text, err
 }
 
 // undecided are the lines of the last time whose owners nothing is known of now.
 // They end by themselves.
-func (s *Service) undecided(g grant, old, text string) (kept string) {
+func (s *Service) undecided(g owners.Grant, old, text string) (kept string) {
 	for line := range strings.Lines(old) {
 		_, login, ours := strings.Cut(strings.TrimSpace(line), " github:")
 		if !ours || !strings.HasPrefix(line, expiryOption) || strings.Contains(text, keyOf(line)) {
 			continue
 		}
-		if _, _, decided := s.usable(login, slices.Concat(g.need, g.teams)); !decided {
+		if _, _, decided := s.Known.Lately(login, slices.Concat(g.Need, g.Teams)); !decided {
 			kept += line
 		}
 	}
@@ -171,16 +147,8 @@ func keyOf(line string) string {
 // key's type or with options. Of two expiry-times sshd takes the earlier.
 func withOption(line, option string) string {
 	typ, _, _ := strings.Cut(line, " ")
-	if _, bare := shapes[typ]; bare {
+	if pubkey.Known(typ) {
 		return option + " " + line
 	}
 	return option + "," + line
-}
-
-// writeIfNew leaves a file alone that says the same.
-func (c *Cache) writeIfNew(name, text string) error {
-	if old, err := c.root.ReadFile(name); err == nil && string(old) == text {
-		return nil
-	}
-	return c.write(name, 0o644, []byte(text))
 }

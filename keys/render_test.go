@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"os"
@@ -12,6 +12,9 @@ import (
 
 	"castgate/keys/githubtest"
 	"castgate/packaging/hosttest"
+
+	"castgate/keys"
+	"castgate/keys/settings"
 )
 
 // ls lists the files of a directory.
@@ -40,7 +43,7 @@ func TestRender(t *testing.T) {
 	w := newWorld(t)
 	w.conf.Keys.Options = "restrict,pty"
 	none := ""
-	w.conf.Accounts["alice"] = Account{Logins: []string{"alice-gh"}, Options: &none}
+	w.conf.Accounts["alice"] = settings.Account{Logins: []string{"alice-gh"}, Options: &none}
 	emergency := filepath.Join(t.TempDir(), "emergency")
 	w.write(emergency, testKey("rescue")+" safe\n")
 	w.conf.Emergency = map[string]string{"breakglass": emergency, "deploy": emergency}
@@ -61,7 +64,7 @@ func TestRender(t *testing.T) {
 		"alice":      `expiry-time="` + expiry + `" ` + testKey("alice-gh") + " github:alice-gh\n",
 		"breakglass": testKey("rescue") + " safe\n",
 	} {
-		if text, _ := os.ReadFile(filepath.Join(dir, name)); string(text) != marker+lines {
+		if text, _ := os.ReadFile(filepath.Join(dir, name)); string(text) != keys.Marker+lines {
 			t.Errorf("%s: got %q, want %q", name, text, lines)
 		}
 	}
@@ -170,7 +173,7 @@ func TestAccounts(t *testing.T) {
 		if err := w.refresh(); err != nil {
 			t.Fatal(err)
 		}
-		w.svc.Passwd = passwd
+		w.svc.Owners.Host.Passwd = passwd
 		return w.svc.Accounts()
 	}
 	if err := accounts(); err == nil || !strings.Contains(err.Error(), `"carol.user" is there already`) {
@@ -225,7 +228,7 @@ func TestAccounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.restart()
-	w.svc.Passwd = passwd
+	w.svc.Owners.Host.Passwd = passwd
 	if err := w.svc.Accounts(); err != nil || !slices.Contains(ls(t, dir), "bob.user") {
 		t.Errorf("an empty cache removed the accounts: %v", err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"context"
@@ -13,6 +13,12 @@ import (
 	"time"
 
 	"castgate/keys/githubtest"
+
+	"castgate/keys"
+	"castgate/keys/github"
+	"castgate/keys/local"
+	"castgate/keys/pubkey"
+	"castgate/keys/settings"
 )
 
 const testToken = "ghp_standinTOKENthatMUSTneverLEAK"
@@ -21,8 +27,8 @@ const testToken = "ghp_standinTOKENthatMUSTneverLEAK"
 type world struct {
 	t      *testing.T
 	github *githubtest.Server
-	conf   *Config
-	svc    *Service
+	conf   *settings.Config
+	svc    *keys.Service
 	mu     sync.Mutex
 	state  githubtest.State
 	clock  time.Time
@@ -35,12 +41,12 @@ type world struct {
 // people are the accounts in the group that opens them to their namesakes.
 func (w *world) people(names ...string) {
 	w.t.Helper()
-	w.write(w.group, "root:x:0:\n"+peopleGroup+":x:999:"+strings.Join(names, ",")+"\n")
+	w.write(w.group, "root:x:0:\n"+"castgate-people"+":x:999:"+strings.Join(names, ",")+"\n")
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, clock: time.Now(), token: testToken, state: acme(), passwd: passwdFile}
+	w := &world{t: t, clock: time.Now(), token: testToken, state: acme(), passwd: local.Host().Passwd}
 	w.github = &githubtest.Server{
 		State:   func() (githubtest.State, error) { w.mu.Lock(); defer w.mu.Unlock(); return w.state, nil },
 		Token:   func() string { w.mu.Lock(); defer w.mu.Unlock(); return w.token },
@@ -48,12 +54,12 @@ func newWorld(t *testing.T) *world {
 	}
 	srv := w.github.Start(t)
 	dir := t.TempDir()
-	w.conf = Default()
+	w.conf = settings.Default()
 	w.conf.GitHub.URL = srv.URL
 	w.conf.GitHub.Org = "acme"
 	w.conf.GitHub.TokenFile = filepath.Join(dir, "token")
 	w.conf.Teams = []string{"developers"}
-	w.conf.Accounts = map[string]Account{
+	w.conf.Accounts = map[string]settings.Account{
 		"deploy": {Teams: []string{"operations"}},
 		"alice":  {Logins: []string{"alice-gh"}},
 	}
@@ -65,7 +71,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	w.write(filepath.Join(w.conf.State, adoptedName), "")
+	w.write(filepath.Join(w.conf.State, "adopted"), "")
 	w.group = filepath.Join(dir, "group")
 	w.people("octocat", "OCTOCAT", "dave", "invited", "stranger", "bob")
 	w.write(w.conf.GitHub.TokenFile, testToken+"\n")
@@ -94,17 +100,18 @@ func acme() githubtest.State {
 }
 
 // process is a process of its own: nothing but the cache is shared.
-func (w *world) process() *Service {
+func (w *world) process() *keys.Service {
 	w.t.Helper()
 	if err := w.conf.Validate(); err != nil {
 		w.t.Fatal(err)
 	}
-	svc, err := New(w.conf)
+	svc, err := keys.New(w.conf)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	svc.Now = func() time.Time { return w.clock }
-	svc.Group, svc.Passwd, svc.NSSwitch = w.group, w.passwd, w.nss
+	github.Connect(svc)
+	svc.Known.Now = func() time.Time { return w.clock }
+	svc.Owners.Host = local.Files{Passwd: w.passwd, Group: w.group, NSSwitch: w.nss}
 	return svc
 }
 
@@ -137,14 +144,14 @@ func (w *world) issue(token string) {
 func (w *world) later(d time.Duration) { w.clock = w.clock.Add(d) }
 
 // decide asks as sshd does, in a process of its own.
-func (w *world) decide(account, keyOf string) (*Decision, error) {
+func (w *world) decide(account, keyOf string) (*keys.Decision, error) {
 	w.t.Helper()
 	w.restart()
 	ctx, cancel := context.WithTimeout(context.Background(), w.conf.GitHub.Timeout)
 	defer cancel()
-	var offered *Key
+	var offered *pubkey.Key
 	if keyOf != "" {
-		k, err := ParseLine(testKey(keyOf))
+		k, err := pubkey.ParseLine(testKey(keyOf))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -158,7 +165,7 @@ func (w *world) decide(account, keyOf string) (*Decision, error) {
 }
 
 // allows and refuses ask with the key of a login.
-func (w *world) allows(account, keyOf string) *Decision {
+func (w *world) allows(account, keyOf string) *keys.Decision {
 	w.t.Helper()
 	d, err := w.decide(account, keyOf)
 	if err != nil || !d.Allowed() {
@@ -167,7 +174,7 @@ func (w *world) allows(account, keyOf string) *Decision {
 	return d
 }
 
-func (w *world) refuses(account, keyOf, why string) *Decision {
+func (w *world) refuses(account, keyOf, why string) *keys.Decision {
 	w.t.Helper()
 	d, err := w.decide(account, keyOf)
 	if err != nil || d.Allowed() || !strings.Contains(d.Why, why) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package keys
+package keys_test
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"castgate/keys/githubtest"
+
+	"castgate/keys/pubkey"
 )
 
 // What a refresh heard is not lost to whoever asks something else about the same
@@ -40,7 +42,7 @@ func (w *world) refreshWhile(do func()) error {
 
 // ask asks about a login as sshd does, beside what else is going on.
 func (w *world) ask(account, keyOf string) {
-	k, _ := ParseLine(testKey(keyOf))
+	k, _ := pubkey.ParseLine(testKey(keyOf))
 	_, _ = w.process().Decide(context.Background(), account, &k)
 }
 
@@ -84,7 +86,7 @@ func TestARefreshThatCouldNotWriteAPerson(t *testing.T) {
 	}
 	w.change(leave("operations", "bob"))
 	w.later(6 * time.Minute)
-	unlock, err := w.process().Cache.lock(context.Background(), "login-bob")
+	unlock, err := w.process().Known.Lock(context.Background(), "login-bob")
 	if err != nil {
 		t.Fatal(err)
 	}

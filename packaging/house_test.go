@@ -21,26 +21,67 @@ import (
 
 const module = "castgate"
 
-// arrows are the imports of our own packages that design section 10 allows.
+// arrows are the imports of our own packages that docs/architecture.md shows.
 // Commands may import all of it and so are not listed.
 var arrows = map[string][]string{
-	"cmd/internal/cli":    {},
+	"cmd/internal/cli":    {"wrap/hint"},
 	"cmd/internal/config": {"wrap/nearest"},
-	"keys":                {"keys/hot"}, // what the answer for one account looks like on disk
-	"keys/hot":            {},
+	"keys/files":          {"wrap/hint"},
+	"keys/local":          {},
+	"keys/prepared":       {},
+	"keys/pubkey":         {"wrap/hint", "wrap/restrict"}, // which reads authorized_keys as sshd does
+	"keys/settings":       {"wrap/hint", "keys/pubkey"},
+	"keys/known":          {"keys/files", "wrap/hint", "keys/local", "keys/pubkey", "keys/settings"},
+	"keys/owners":         {"keys/files", "wrap/hint", "keys/known", "keys/local", "keys/prepared", "keys/settings"},
+	"keys/userdb":         {"keys/files", "keys/settings"},
+	"keys":                {"keys/files", "wrap/hint", "keys/known", "keys/local", "keys/owners", "keys/prepared", "keys/pubkey", "keys/settings", "keys/userdb"},
+	"keys/github":         {"keys", "keys/files", "wrap/hint", "keys/known", "keys/local", "keys/pubkey", "keys/settings"},
 	"keys/githubtest":     {},
 	"wrap/asciicast":      {},
-	"wrap/spool":          {},
+	"wrap/hint":           {},
+	"wrap/spool":          {"wrap/hint"},
 	"wrap/restrict":       {},
 	"wrap/nearest":        {},
 	"wrap/guard":          {"wrap/restrict"}, // the session hook
-	"wrap":                {"wrap/asciicast", "wrap/guard", "wrap/nearest", "wrap/restrict", "wrap/spool"},
-	"wrap/once":           {"wrap", "wrap/asciicast"},
-	"upload/manifest":     {"wrap/asciicast"}, // the format that upload writes and the archive reads
-	"upload/client":       {},
-	"upload/bucket":       {"upload/client", "upload/manifest"},
-	"upload":              {"upload/bucket", "upload/client", "upload/manifest", "wrap/asciicast", "wrap/spool"},
-	"upload/archive":      {"upload/archive/", "upload/manifest", "wrap/asciicast"},
+	"wrap/setgid":         {},
+	"wrap/rawio":          {},
+	"wrap/account":        {},
+	"wrap/config":         {"wrap/hint", "wrap/nearest"},
+	"wrap/transfer":       {"wrap/setgid"},
+	"wrap/record":         {"wrap/asciicast", "wrap/rawio"},
+	"wrap/terminal":       {"wrap/rawio", "wrap/record", "wrap/setgid"},
+	"wrap": {
+		"wrap/account", "wrap/asciicast", "wrap/config", "wrap/guard", "wrap/hint", "wrap/record", "wrap/restrict", "wrap/setgid",
+		"wrap/spool", "wrap/terminal", "wrap/transfer",
+	},
+	"wrap/once":         {"wrap/account", "wrap/asciicast", "wrap/record", "wrap/terminal", "wrap/transfer"},
+	"upload/manifest":   {"wrap/asciicast"}, // the format that upload writes and the archive reads
+	"upload/client":     {},
+	"upload/bucket":     {"upload/client", "upload/manifest"},
+	"upload/store":      {"upload/client", "upload/manifest"},
+	"upload/seal":       {"wrap/hint", "upload/manifest"},
+	"upload/target":     {"upload/bucket", "upload/client", "wrap/hint", "upload/manifest", "upload/store", "wrap/asciicast"},
+	"upload":            {"upload/client", "wrap/hint", "upload/manifest", "upload/seal", "upload/store", "upload/target", "wrap/asciicast", "wrap/spool"},
+	"upload/uploadtest": {"upload/", "wrap/asciicast"},
+	"upload/archive":    {"upload/archive/", "wrap/hint", "upload/manifest", "upload/store", "wrap/asciicast"},
+}
+
+// maxFiles is how many files a package below keys may have, tests aside: more than
+// can be seen at a glance are more than one noun.
+const maxFiles = 16
+
+func TestRoomsAreSmall(t *testing.T) {
+	n := map[string]int{}
+	for _, path := range sources(t) {
+		if strings.HasPrefix(path, "keys/") && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			n[filepath.Dir(path)]++
+		}
+	}
+	for dir, files := range n {
+		if files > maxFiles {
+			t.Errorf("%s has %d files, at most %d can be seen at a glance", dir, files, maxFiles)
+		}
+	}
 }
 
 // free are directories whose packages may import anything of ours.
@@ -58,7 +99,7 @@ func TestImportGraph(t *testing.T) {
 		}
 		allowed, known := arrows[rule]
 		if !known {
-			t.Errorf("%s has no place in the import graph: see design section 10", pkg)
+			t.Errorf("%s has no place in the import graph: see docs/architecture.md", pkg)
 			continue
 		}
 		for _, imp := range strings.Fields(imports) {
@@ -84,7 +125,7 @@ var links = map[string]struct {
 	without []string // packages of the standard library that are banned
 }{
 	"castgate-wrap": {
-		[]string{"github.com/creack/pty", "golang.org/x/term", "golang.org/x/sys"},
+		[]string{"github.com/creack/pty", "go.yaml.in/yaml/v3", "golang.org/x/term", "golang.org/x/sys"},
 		[]string{"net", "net/http", "crypto/tls", "os/user", "plugin"},
 	},
 	"castgate-guard": {[]string{"golang.org/x/sys", "golang.org/x/term"}, []string{"net/http", "crypto/tls", "plugin"}},

@@ -4,18 +4,13 @@ package upload
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,42 +20,9 @@ import (
 	"castgate/upload/bucket"
 	"castgate/upload/client"
 	"castgate/upload/manifest"
+	"castgate/upload/target"
+	"castgate/upload/uploadtest"
 )
-
-// bucketBench is a bucket on the strict stand-in, for servers of the archive.
-func bucketBench(t *testing.T, b *bench) (*s3Server, *bucket.Bucket) {
-	t.Helper()
-	srv := newS3Server()
-	srv.lock = true
-	h := httptest.NewServer(lister{srv})
-	t.Cleanup(h.Close)
-	b.put("s3-credentials", "[default]\naws_access_key_id = testkey\naws_secret_access_key = testsecret\n")
-	made, err := bucket.Open(bucket.Config{
-		Endpoint: h.URL, Bucket: "recordings", Prefix: "pre fix", CredentialsFile: b.path("s3-credentials"), Retain: time.Hour, PathStyle: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return srv, made
-}
-
-// sharedLog is what several servers log to.
-type sharedLog struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *sharedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *sharedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // door is one of the servers before the bucket.
 func door(t *testing.T, b *bench, store *bucket.Bucket) (c ArchiveConfig, side string) {
@@ -70,7 +32,7 @@ func door(t *testing.T, b *bench, store *bucket.Bucket) (c ArchiveConfig, side s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveArchive(t, b, "web1", dir), side
+	return uploadtest.ServeArchive(t, b.Bench, "web1", dir), side
 }
 
 // filesIn lists the files below a directory.
@@ -92,7 +54,7 @@ func TestServersBeforeOneBucket(t *testing.T) {
 	b := newBench(t)
 	b.config.SigningKey = b.path("key")
 	newKey(t, b.config.SigningKey)
-	srv, bucket := bucketBench(t, b)
+	srv, bucket := uploadtest.Bucket(t, b.Bench)
 	one, sideOne := door(t, b, bucket)
 	two, sideTwo := door(t, b, bucket)
 
@@ -104,8 +66,8 @@ func TestServersBeforeOneBucket(t *testing.T) {
 	if left := b.once(); left != 0 {
 		t.Fatalf("%d left\n%s", left, b.log)
 	}
-	if len(srv.objects) != 6 || len(srv.locks) != 6 {
-		t.Errorf("%d objects, %d of them locked", len(srv.objects), len(srv.locks))
+	if len(srv.Objects) != 6 || len(srv.Locks) != 6 {
+		t.Errorf("%d objects, %d of them locked", len(srv.Objects), len(srv.Locks))
 	}
 	n := 0
 	faults, err := (&manifest.Verifier{}).All(bucket, func(string, *manifest.Manifest, []manifest.Fault) { n++ })
@@ -116,10 +78,7 @@ func TestServersBeforeOneBucket(t *testing.T) {
 	d := b.packed(3, whole(3))
 	var receipts []Receipt
 	for _, c := range []ArchiveConfig{one, two, one} {
-		target, err := newArchiveTarget(c)
-		if err != nil {
-			t.Fatal(err)
-		}
+		target := newArchive(t, c)
 		r, err := target.Deliver(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)
@@ -129,19 +88,16 @@ func TestServersBeforeOneBucket(t *testing.T) {
 	if receipts[0] != receipts[2] || receipts[0].SHA256 != receipts[1].SHA256 {
 		t.Errorf("receipts %+v", receipts)
 	}
-	if strings.Count(b.served.String(), `what="there already"`) != 6 {
-		t.Errorf("not all was there already at the second and third delivery:\n%s", b.served.String())
+	if strings.Count(b.Served.String(), `what="there already"`) != 6 {
+		t.Errorf("not all was there already at the second and third delivery:\n%s", b.Served.String())
 	}
 	key := "pre fix/" + d.Manifest.Path(manifest.CastSuffix)
-	srv.objects[key], srv.sums[key] = []byte("other"), "" // as somebody with the bucket's credentials could
-	target, err := newArchiveTarget(two)
-	if err != nil {
-		t.Fatal(err)
-	}
+	srv.Objects[key], srv.Sums[key] = []byte("other"), "" // as somebody with the bucket's credentials could
+	target := newArchive(t, two)
 	if _, err := target.Deliver(t.Context(), d); !client.IsRefused(err) || !strings.Contains(err.Error(), "409") {
 		t.Errorf("other bytes: %v", err)
 	}
-	if got := string(srv.objects[key]); got != "other" {
+	if got := string(srv.Objects[key]); got != "other" {
 		t.Errorf("an object was replaced by %d bytes", len(got))
 	}
 	for _, side := range []string{sideOne, sideTwo} {
@@ -155,66 +111,32 @@ func TestServersBeforeOneBucket(t *testing.T) {
 // later try has.
 func TestBucketThatFails(t *testing.T) {
 	b := newBench(t)
-	srv, bucket := bucketBench(t, b)
+	srv, bucket := uploadtest.Bucket(t, b.Bench)
 	c, side := door(t, b, bucket)
-	target, err := newArchiveTarget(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	target := newArchive(t, c)
 	d := b.packed(1, whole(1))
-	srv.secret = "another"
+	srv.Secret = "another"
 	if _, err := target.Deliver(t.Context(), d); err == nil || client.IsRefused(err) || !strings.Contains(err.Error(), "500") {
 		t.Errorf("without access to the bucket: %v", err)
 	}
-	if strings.Contains(b.served.String(), "what=stored") || len(srv.objects) > 0 || len(filesIn(t, side)) > 0 {
-		t.Errorf("%d objects, %q\n%s", len(srv.objects), filesIn(t, side), b.served.String())
+	if strings.Contains(b.Served.String(), "what=stored") || len(srv.Objects) > 0 || len(filesIn(t, side)) > 0 {
+		t.Errorf("%d objects, %q\n%s", len(srv.Objects), filesIn(t, side), b.Served.String())
 	}
-	srv.secret = "testsecret"
+	srv.Secret = "testsecret"
 	if _, err := target.Deliver(t.Context(), d); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestPutNeverReplaces(t *testing.T) {
-	b := newBench(t)
-	srv, bucket := bucketBench(t, b)
-	put := func(name, text string) (bool, error) {
-		return bucket.Put(name, int64(len(text)), sha256.Sum256([]byte(text)), inMemory("", []byte(text)).Open)
-	}
-	if created, err := put("a/b", "one"); !created || err != nil {
-		t.Errorf("new: %v, %v", created, err)
-	}
-	if created, err := put("a/b", "one"); created || err != nil {
-		t.Errorf("again: %v, %v", created, err)
-	}
-	if created, err := put("a/b", "two"); created || !errors.Is(err, fs.ErrExist) {
-		t.Errorf("other bytes: %v, %v", created, err)
-	}
-	if created, err := bucket.Put("a/c", 3, sha256.Sum256([]byte("two")), inMemory("", []byte("one")).Open); created || err == nil {
-		t.Errorf("bytes of another hash: %v, %v", created, err)
-	}
-	for _, name := range []string{"../x", ".", "/x", ""} {
-		if _, err := put(name, "x"); !errors.Is(err, fs.ErrInvalid) {
-			t.Errorf("%q: %v", name, err)
-		}
-	}
-	if len(srv.objects) != 1 || string(srv.objects["pre fix/a/b"]) != "one" {
-		t.Errorf("the bucket has %q", srv.objects)
 	}
 }
 
 // TestPartsOfAnotherServer: parts came to one server, the whole to another.
 func TestPartsOfAnotherServer(t *testing.T) {
 	b := newBench(t)
-	_, bucket := bucketBench(t, b)
+	_, bucket := uploadtest.Bucket(t, b.Bench)
 	one, side := door(t, b, bucket)
 	two, _ := door(t, b, bucket)
 	b.live(one, 1, whole(1))
 	b.live(one, 2, whole(2))
-	target, err := newArchiveTarget(two)
-	if err != nil {
-		t.Fatal(err)
-	}
+	target := newArchive(t, two)
 	if _, err := target.Deliver(t.Context(), b.packed(1, whole(1))); err != nil {
 		t.Fatal(err)
 	}
@@ -239,21 +161,9 @@ func TestPartsOfAnotherServer(t *testing.T) {
 // live sends recording n as its first part.
 func (b *bench) live(c ArchiveConfig, n int, text string) {
 	b.t.Helper()
-	target, err := newArchiveTarget(c)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	r, err := http.NewRequest(http.MethodPut, c.URL+"/v1/live/"+testID(n)+"/0", strings.NewReader(text))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	resp, err := target.(*archiveTarget).client.Do(r)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		b.t.Fatalf("part of %d: %s", n, resp.Status)
+	to := newArchive(b.t, c).(target.Live)
+	if size, err := to.PutLive(b.t.Context(), "web1", testID(n), 0, []byte(text)); err != nil || size != int64(len(text)) {
+		b.t.Fatalf("part of %d: %d bytes, %v", n, size, err)
 	}
 }
 
@@ -262,7 +172,7 @@ func TestPageOfABucket(t *testing.T) {
 	b := newBench(t)
 	b.config.SigningKey = b.path("key")
 	newKey(t, b.config.SigningKey)
-	srv, bucket := bucketBench(t, b)
+	srv, bucket := uploadtest.Bucket(t, b.Bench)
 	c, side := door(t, b, bucket)
 	b.config.Targets = []TargetConfig{{Archive: &c}}
 	b.incoming(1, whole(1))
@@ -290,7 +200,7 @@ func TestPageOfABucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows, err := page.List(t.Context(), web.Query{Scope: archive.Everything(), Limit: 10})
-	if err != nil || len(rows) != 3 || rows[0].State != web.Waiting || !rows[1].Signed {
+	if err != nil || len(rows) != 3 || rows[0].State != manifest.StateWaiting || !rows[1].Signed {
 		t.Fatalf("%+v, %v", rows, err)
 	}
 	in, err := page.Cast(t.Context(), rows[2])
@@ -305,7 +215,7 @@ func TestPageOfABucket(t *testing.T) {
 		t.Errorf("%+v, %v", proof, err)
 	}
 	key := "pre fix/" + rows[1].Manifest.Path(manifest.CastSuffix)
-	srv.objects[key] = srv.objects[key][1:]
+	srv.Objects[key] = srv.Objects[key][1:]
 	if proof, err := page.Verify(t.Context(), rows[1]); err != nil || proof.OK {
 		t.Errorf("a changed object is proved: %+v, %v", proof, err)
 	}

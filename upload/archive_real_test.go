@@ -3,79 +3,20 @@
 package upload
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"castgate/upload/archive/ca"
-	"castgate/upload/archive/receive"
 	"castgate/upload/manifest"
+	"castgate/upload/uploadtest"
 )
-
-// realArchive starts the receiver of `castgate serve` with certificates of
-// `castgate ca`, and returns the target's settings and the store.
-func realArchive(t *testing.T, b *bench, host string) (ArchiveConfig, string) {
-	t.Helper()
-	store := b.path("store")
-	if err := os.Mkdir(store, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := receive.OpenDir(store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return serveArchive(t, b, host, dir), store
-}
-
-func serveArchive(t *testing.T, b *bench, host string, dir *receive.Dir) ArchiveConfig {
-	t.Helper()
-	return serveArchiveWith(t, b, host, dir, func(s *receive.Server) http.Handler { return s })
-}
-
-func serveArchiveWith(t *testing.T, b *bench, host string, dir *receive.Dir, handler func(*receive.Server) http.Handler) ArchiveConfig {
-	t.Helper()
-	out := t.TempDir()
-	authority, err := ca.Init(filepath.Join(out, "ca"), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := authority.Server([]string{"127.0.0.1"}, out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := authority.Host(host, out, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := httptest.NewUnstartedServer(handler(receive.New(dir, receive.Limits{Free: 1}, slog.New(slog.NewTextHandler(&b.served, nil)))))
-	pair, err := tls.LoadX509KeyPair(server[1], server[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Join(out, "ca", ca.CertFile)
-	pem, err := os.ReadFile(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
-	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	return ArchiveConfig{srv.URL, root, client[1], client[0]}
-}
 
 func TestTheRealArchiveTakesIt(t *testing.T) {
 	b := newBench(t)
 	b.config.SigningKey = b.path("key")
 	newKey(t, b.config.SigningKey)
-	c, store := realArchive(t, b, "web1")
+	c, store := uploadtest.RealArchive(t, b.Bench, "web1")
 	b.config.Targets = []TargetConfig{{Archive: &c}}
 	b.incoming(1, whole(1))
 	b.put("spool/live/"+testID(2)+".cast", recording(header(2), body+"[0.1"))
@@ -98,10 +39,7 @@ func TestTheRealArchiveTakesIt(t *testing.T) {
 	}
 	// The receipts were lost: the archive has the same bytes and says so.
 	d := b.packed(4, whole(4))
-	target, err := newArchiveTarget(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	target := newArchive(t, c)
 	first, err := target.Deliver(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +51,7 @@ func TestTheRealArchiveTakesIt(t *testing.T) {
 
 func TestAnotherHostsCertificateKeepsTheRecording(t *testing.T) {
 	b := newBench(t)
-	c, store := realArchive(t, b, "db1")
+	c, store := uploadtest.RealArchive(t, b.Bench, "db1")
 	b.config.Targets = []TargetConfig{{Archive: &c}}
 	b.incoming(1, whole(1))
 	if left := b.once(); left != 1 {

@@ -27,6 +27,7 @@ import (
 
 	"castgate/upload/archive/receive"
 	"castgate/upload/manifest"
+	"castgate/upload/uploadtest"
 )
 
 // bigSize is 2 GiB, or 64 MiB outside of `make test-all`.
@@ -129,27 +130,27 @@ func TestABigRecordingIsSentInConstantMemory(t *testing.T) {
 	b := newBench(t)
 	d := bigDelivery(t, b)
 	b.put("s3-credentials", "aws_access_key_id=testkey\naws_secret_access_key=testsecret\n")
-	b.put("install-id", testInstallID)
+	b.put("install-id", uploadtest.InstallID)
 	srv := &sink{sums: map[string]string{}, sizes: map[string]int64{}}
 	plain := httptest.NewServer(srv)
 	defer plain.Close()
-	tls := mutual(t, b, srv)
-	archive := ArchiveConfig{tls.URL, b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}
+	tls := mutual(t, b.Bench, srv)
+	archive := ArchiveConfig{URL: tls.URL, CAFile: b.path("ca.pem"), CertFile: b.path("cert.pem"), KeyFile: b.path("key.pem")}
 	s3 := S3Config{Endpoint: plain.URL, Bucket: "recordings", PathStyle: true, CredentialsFile: b.path("s3-credentials")}
 	ticket := s3
 	signer := ticketSigner(t, b, s3)
 	ticket.CredentialsFile, ticket.Ticket, ticket.Prefix = "", &signer, ""
 	for name, c := range map[string]TargetConfig{
-		"dir":       {Dir: &DirConfig{b.path("archive")}},
+		"dir":       {Dir: &DirConfig{Path: b.path("archive")}},
 		"archive":   {Archive: &archive},
 		"s3":        {S3: &s3},
 		"ticket":    {S3: &ticket},
-		"ttyspy":    {TTYSpy: &TTYSpyConfig{tls.URL + "/transcript", archive.CAFile, archive.CertFile, archive.KeyFile}},
+		"ttyspy":    {TTYSpy: &TTYSpyConfig{URL: tls.URL + "/transcript", CAFile: archive.CAFile, CertFile: archive.CertFile, KeyFile: archive.KeyFile}},
 		"asciinema": {Asciinema: &AsciinemaConfig{URL: plain.URL, InstallIDFile: b.path("install-id")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv.sums, srv.bytes = map[string]string{}, 0
-			target, err := c.target()
+			target, err := c.New()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -196,15 +197,12 @@ func bigDelivery(t *testing.T, b *bench) *Delivery {
 // ticketSigner is an archive that signs for the bucket.
 func ticketSigner(t *testing.T, b *bench, c S3Config) ArchiveConfig {
 	t.Helper()
-	tickets, err := c.open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	tickets := uploadtest.OpenBucket(t, c)
 	dir, err := receive.OpenDir(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveArchiveWith(t, b, "web1", dir, func(s *receive.Server) http.Handler {
+	return uploadtest.ServeArchiveWith(t, b.Bench, "web1", dir, func(s *receive.Server) http.Handler {
 		s.Tickets = tickets
 		return s
 	})

@@ -27,16 +27,6 @@ type cast struct {
 	whole int64 // bytes up to the end of the last whole line
 }
 
-// facts is what one reading of a recording tells about it.
-type facts struct {
-	header   asciicast.Header
-	duration time.Duration
-	exit     *int // nil: the recorder died
-	events   int64
-	bytes    int64
-	sha256   string
-}
-
 func newCast(f *os.File, id string) (*cast, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -100,8 +90,8 @@ func (c *cast) open(interrupted bool) io.Reader {
 
 // scan reads the recording once, checks every line of it, and writes what is
 // to be delivered to w.
-func (c *cast) scan(w io.Writer) (facts, error) {
-	var f facts
+func (c *cast) scan(w io.Writer) (manifest.Facts, error) {
+	var f manifest.Facts
 	sum := manifest.NewHasher(w)
 	rd, err := asciicast.NewReader(io.TeeReader(c.open(false), sum))
 	switch {
@@ -110,7 +100,7 @@ func (c *cast) scan(w io.Writer) (facts, error) {
 	case err != nil:
 		return f, unreadable(err)
 	}
-	f.header = rd.Header
+	f.Header = rd.Header
 	for {
 		ev, err := rd.Next()
 		if errors.Is(err, io.EOF) {
@@ -119,16 +109,16 @@ func (c *cast) scan(w io.Writer) (facts, error) {
 		if err != nil {
 			return f, unreadable(err)
 		}
-		f.events++
-		f.duration, f.exit = ev.Time, manifest.ExitOf(ev)
+		f.Events++
+		f.Duration, f.Exit = ev.Time, manifest.ExitOf(ev)
 	}
-	if f.exit == nil {
-		f.events++
+	if f.Exit == nil {
+		f.Events++
 		if _, err := io.WriteString(sum, marker); err != nil {
 			return f, err
 		}
 	}
-	f.bytes, f.sha256 = sum.N, sum.Hex()
+	f.Cast = manifest.Object{Bytes: sum.N, SHA256: sum.Hex()}
 	return f, nil
 }
 

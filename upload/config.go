@@ -8,30 +8,24 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"castgate/upload/seal"
+	"castgate/upload/target"
 )
 
 // Config is upload.yaml.
 type Config struct {
-	Spool      string         `yaml:"spool"`
-	State      string         `yaml:"state"` // journal and stage; the uploader's own
-	Keep       time.Duration  `yaml:"keep"`  // how long delivered recordings stay in the spool
-	SigningKey string         `yaml:"signing_key"`
-	Parallel   int            `yaml:"parallel"`    // recordings under way at once
-	AlertAfter time.Duration  `yaml:"alert_after"` // status fails when something waited longer
-	Metrics    string         `yaml:"metrics"`     // textfile for node_exporter; "": in State
-	Stream     bool           `yaml:"stream"`      // live recordings too, to archives and buckets
-	Seal       any            `yaml:"seal"`        // recipients; see parseSeal
-	KeysCache  string         `yaml:"keys_cache"`  // castgate-keys' cache, for teams in seal
-	Targets    []TargetConfig `yaml:"targets"`
-}
-
-// TargetConfig is one target; exactly one of its keys is there.
-type TargetConfig struct {
-	Dir       *DirConfig       `yaml:"dir"`
-	Asciinema *AsciinemaConfig `yaml:"asciinema"`
-	S3        *S3Config        `yaml:"s3"`
-	Archive   *ArchiveConfig   `yaml:"archive"`
-	TTYSpy    *TTYSpyConfig    `yaml:"ttyspy"`
+	Spool      string          `yaml:"spool"`
+	State      string          `yaml:"state"` // journal and stage; the uploader's own
+	Keep       time.Duration   `yaml:"keep"`  // how long delivered recordings stay in the spool
+	SigningKey string          `yaml:"signing_key"`
+	Parallel   int             `yaml:"parallel"`    // recordings under way at once
+	AlertAfter time.Duration   `yaml:"alert_after"` // status fails when something waited longer
+	Metrics    string          `yaml:"metrics"`     // textfile for node_exporter; "": in State
+	Stream     bool            `yaml:"stream"`      // live recordings too, to archives and buckets
+	Seal       any             `yaml:"seal"`        // recipients; see seal.Parse
+	KeysCache  string          `yaml:"keys_cache"`  // castgate-keys' cache, for teams in seal
+	Targets    []target.Config `yaml:"targets"`
 }
 
 // Defaults returns the configuration that an empty file stands for.
@@ -51,7 +45,7 @@ const maxParallel = 64
 // Validate implements what config.Load calls.
 func (c *Config) Validate() error {
 	if len(c.Targets) == 0 {
-		c.Targets = []TargetConfig{{Dir: &DirConfig{Path: "/var/lib/castgate/archive"}}}
+		c.Targets = []target.Config{{Dir: &target.DirConfig{Path: "/var/lib/castgate/archive"}}}
 	}
 	switch {
 	case !filepath.IsAbs(c.Spool):
@@ -82,24 +76,20 @@ func (c *Config) validateStream() error {
 		return nil
 	case c.Seal != nil:
 		return errors.New("stream: live recordings can't be sealed, so seal and stream exclude each other")
-	case !slices.ContainsFunc(c.Targets, TargetConfig.streams):
+	case !slices.ContainsFunc(c.Targets, target.Config.Streams):
 		return errors.New("stream: wants a target of the kind archive, or s3 without ticket")
 	}
 	return nil
 }
 
-func (tc TargetConfig) streams() bool {
-	return tc.Archive != nil || tc.S3 != nil && tc.S3.Ticket == nil
-}
-
 // validateSeal refuses to send in the clear, to somebody else, what is sealed.
 func (c *Config) validateSeal() error {
-	s, err := parseSeal(c.Seal)
+	s, err := seal.Parse(c.Seal)
 	if err != nil || s == nil {
 		return err
 	}
 	for i, t := range c.Targets {
-		if t.Asciinema != nil || t.TTYSpy != nil {
+		if t.Unsealed() {
 			return fmt.Errorf("targets: number %d: this kind of target can't take sealed recordings", i+1)
 		}
 	}
@@ -107,11 +97,11 @@ func (c *Config) validateSeal() error {
 }
 
 // targets makes the targets and checks their settings.
-func (c *Config) targets() ([]Target, error) {
-	var all []Target
+func (c *Config) targets() ([]target.Target, error) {
+	var all []target.Target
 	names := map[string]bool{}
 	for i, tc := range c.Targets {
-		t, err := tc.target()
+		t, err := tc.New()
 		if err != nil {
 			return nil, fmt.Errorf("targets: number %d: %w", i+1, err)
 		}
@@ -132,36 +122,4 @@ func (c *Config) targetNames() []string {
 		names[i] = t.Name()
 	}
 	return names
-}
-
-func (tc TargetConfig) target() (Target, error) {
-	var made []Target
-	var errs []error
-	add := func(t Target, err error) { made, errs = append(made, t), append(errs, err) }
-	if tc.Dir != nil {
-		add(newDirTarget(*tc.Dir))
-	}
-	if tc.Asciinema != nil {
-		add(newAsciinemaTarget(*tc.Asciinema))
-	}
-	if tc.S3 != nil {
-		add(newS3Target(*tc.S3))
-	}
-	if tc.Archive != nil {
-		add(newArchiveTarget(*tc.Archive))
-	}
-	if tc.TTYSpy != nil {
-		add(newTTYSpyTarget(*tc.TTYSpy))
-	}
-	if len(made) != 1 {
-		return nil, errors.New("wants exactly one of dir, asciinema, s3, archive, ttyspy")
-	}
-	return made[0], errs[0]
-}
-
-func newDirTarget(c DirConfig) (Target, error) {
-	if !filepath.IsAbs(c.Path) {
-		return nil, fmt.Errorf("dir.path: %q is not an absolute path", c.Path)
-	}
-	return &dirTarget{filepath.Clean(c.Path)}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"castgate/upload/client"
+	"castgate/wrap/hint"
 	"castgate/wrap/spool"
 )
 
@@ -88,6 +89,10 @@ func (u *Uploader) Once(ctx context.Context) (left int, err error) {
 	}
 }
 
+// Aside returns how many files have been put aside for good: they are not in
+// incoming/ any more, and were delivered nowhere.
+func (u *Uploader) Aside() int { return int(u.aside.Load()) }
+
 // pass walks once through live/ and incoming/ and waits for the deliveries it
 // began. It returns how many recordings it saw in incoming/ (or on their way
 // from there) and whether any of them got further.
@@ -112,7 +117,7 @@ func (u *Uploader) pass(ctx context.Context) (seen int, progress bool, err error
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if u.deliver(ctx, id, open) {
+			if u.deliver(ctx, id, p, open) {
 				moved.Store(true)
 			}
 		})
@@ -190,20 +195,20 @@ func (u *Uploader) missing(p *parcel) []string {
 	return out
 }
 
-// deliver takes recording id further: packs it if need be, hands it to the
-// targets in open, and finishes it when none is missing. It reports whether
+// deliver takes recording id further: packs it when it is no parcel yet, hands it
+// to the targets in open, and finishes it when none is missing. It reports whether
 // anything was achieved.
-func (u *Uploader) deliver(ctx context.Context, id string, open []string) (progress bool) {
-	if u.journal.parcel(id) == nil {
+func (u *Uploader) deliver(ctx context.Context, id string, p *parcel, open []string) (progress bool) {
+	if p == nil {
 		err := u.pack(id)
 		u.schedule.result(id, packing, err)
 		if err != nil {
 			defer u.schedule.end(id, open)
 			return u.notPacked(id, err)
 		}
+		p = u.journal.parcel(id)
 	}
 	defer u.schedule.end(id, nil)
-	p := u.journal.parcel(id)
 	var wg sync.WaitGroup
 	var moved atomic.Bool
 	for _, name := range open {
@@ -214,8 +219,8 @@ func (u *Uploader) deliver(ctx context.Context, id string, open []string) (progr
 		})
 	}
 	wg.Wait()
-	if len(u.missing(u.journal.parcel(id))) == 0 {
-		return u.finish(id)
+	if p = u.journal.parcel(id); len(u.missing(p)) == 0 { // with the receipts that came
+		return u.finish(id, p)
 	}
 	return moved.Load()
 }
@@ -229,12 +234,7 @@ func (u *Uploader) notPacked(id string, err error) bool {
 		u.schedule.forget(id) // somebody else took it
 		return false
 	}
-	hint := ""
-	var h *hintError
-	if errors.As(err, &h) {
-		hint = h.hint
-	}
-	u.Log.Error("can't take a recording from the spool", "session", id, "why", err, "hint", hint)
+	u.Log.Error("can't take a recording from the spool", "session", id, "why", err, "hint", hint.Of(err))
 	return false
 }
 
@@ -248,7 +248,7 @@ func (u *Uploader) hand(ctx context.Context, id string, p *parcel, name string) 
 		err = errors.Join(err, u.journal.add(entry{Op: opRefused, ID: id, Target: name, Why: err.Error()}))
 	}
 	u.schedule.result(id, name, err)
-	if !errors.Is(err, errPaced) && ctx.Err() == nil {
+	if !errors.Is(err, client.ErrPaced) && ctx.Err() == nil {
 		u.tally.add(name, receipt.Bytes, err)
 	}
 	log := u.Log.With("session", id, "account", p.manifest.Session.User, "target", name)
@@ -257,7 +257,7 @@ func (u *Uploader) hand(ctx context.Context, id string, p *parcel, name string) 
 		log.Info("delivered", "where", receipt.Where, "sha256", receipt.SHA256, "took", time.Since(began).Round(time.Millisecond))
 	case client.IsRefused(err):
 		log.Error("refused for good", "why", err)
-	case errors.Is(err, errPaced):
+	case errors.Is(err, client.ErrPaced):
 		return false
 	case ctx.Err() != nil:
 		log.Info("stopped while delivering")
@@ -271,8 +271,7 @@ func (u *Uploader) hand(ctx context.Context, id string, p *parcel, name string) 
 
 // finish takes a recording that no target is missing out of the spool: away,
 // or to bad/ when a target refused it.
-func (u *Uploader) finish(id string) bool {
-	p := u.journal.parcel(id)
+func (u *Uploader) finish(id string, p *parcel) bool {
 	why := ""
 	for _, t := range u.names {
 		if text, ok := p.refused[t]; ok {

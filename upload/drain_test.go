@@ -49,7 +49,7 @@ func (f *fake) Deliver(ctx context.Context, d *Delivery) (Receipt, error) {
 		f.got = map[string]int{}
 	}
 	f.got[id]++
-	return Receipt{d.Manifest.Stored.SHA256, d.Manifest.Stored.Bytes, "nowhere"}, nil
+	return Receipt{SHA256: d.Manifest.Stored.SHA256, Bytes: d.Manifest.Stored.Bytes, Where: "nowhere"}, nil
 }
 
 func (f *fake) count(id string) int {
@@ -118,12 +118,15 @@ func TestARefusedRecordingGoesToBadWhenTheOthersHaveIt(t *testing.T) {
 	if left, err := u.Once(t.Context()); left != 0 || err != nil {
 		t.Fatalf("%d left, %v", left, err)
 	}
+	if u.Aside() != 1 {
+		t.Errorf("%d put aside", u.Aside())
+	}
 	got := b.list("spool")
 	if up.count(testID(1)) != 1 || got["bad/"+testID(1)+".cast"] != whole(1) || got["bad/"+testID(1)+".cast.txt"] != "picky: too ugly\n\n" {
 		t.Errorf("the spool has %q", got)
 	}
 	s, err := ReadStatus(b.config, time.Now())
-	if err != nil || len(s.Recordings) != 1 || s.Recordings[0].State != StateBad || !strings.Contains(s.Recordings[0].Why, "too ugly") {
+	if err != nil || len(s.Recordings) != 1 || s.Recordings[0].State != manifest.StateBad || !strings.Contains(s.Recordings[0].Why, "too ugly") {
 		t.Errorf("status %+v, %v", s, err)
 	}
 }
@@ -213,7 +216,7 @@ func TestTheServersTimeIsObeyed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSchedule(time.Now, []string{"t"})
 		_, _ = s.begin("a", true, []string{"t"})
-		s.result("a", "t", &Later{Err: errors.New("busy"), At: time.Now().Add(time.Hour)})
+		s.result("a", "t", &client.Later{Err: errors.New("busy"), At: time.Now().Add(time.Hour)})
 		s.end("a", nil)
 		for range 59 {
 			time.Sleep(time.Minute)
@@ -327,7 +330,7 @@ func TestStatusAndMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := ReadStatus(b.config, time.Now())
-	if err != nil || s.Counts[StateWaiting] != 2 || s.Counts[StateOrphan] != 1 || !s.Late {
+	if err != nil || s.Counts[manifest.StateWaiting] != 2 || s.Counts[manifest.StateOrphan] != 1 || !s.Late {
 		t.Errorf("before: %+v, %v", s, err)
 	}
 	f := &fake{name: "dir:" + b.path("archive"), deliver: func(_ context.Context, d *Delivery) error {
@@ -349,7 +352,7 @@ func TestStatusAndMetrics(t *testing.T) {
 		u.noteMetrics(time.Now(), true)
 	})
 	s, err = ReadStatus(b.config, time.Now())
-	if err != nil || s.Counts[StateWaiting] != 1 || s.Counts[StateDelivered] != 2 || s.Counts[StateOrphan] != 0 {
+	if err != nil || s.Counts[manifest.StateWaiting] != 1 || s.Counts[manifest.StateDelivered] != 2 || s.Counts[manifest.StateOrphan] != 0 {
 		t.Errorf("after: %+v, %v", s, err)
 	}
 	var text strings.Builder

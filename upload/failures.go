@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"castgate/upload/store"
 )
 
 // failures is what does not work at the moment, for `status`. It is written
@@ -68,7 +70,7 @@ func (u *Uploader) noteFailures() {
 	f.Counters = u.tally.copy()
 	text, err := json.Marshal(f)
 	if err == nil {
-		err = swapFile(u.state, failuresName, text)
+		err = store.Replace(u.state, failuresName, 0o644, text, store.Fleeting)
 	}
 	if err != nil {
 		u.complainOnce("can't note for status what failed", failuresName, err)
@@ -84,15 +86,6 @@ func (u *Uploader) readTally() {
 	for name, c := range f.Counters {
 		u.tally.by[name] = &c
 	}
-}
-
-// swapFile replaces a file that a crash may lose, but never leave half written
-// in a reader's eyes.
-func swapFile(root *os.Root, name string, data []byte) error {
-	if err := root.WriteFile(".new."+name, data, 0o644); err != nil {
-		return err
-	}
-	return root.Rename(".new."+name, name)
 }
 
 func readFailures(root *os.Root) (failures, error) {

@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
 
 	"castgate/upload/manifest"
+	"castgate/upload/store"
+	"castgate/upload/target"
+	"castgate/wrap/hint"
 )
 
 // The journal is what the uploader knows and can't see in the spool: the
@@ -28,17 +30,17 @@ import (
 //	done     the spool no longer has it
 //	head     the chain's head when the lines before were dropped
 type entry struct {
-	Op       string             `json:"op"`
-	ID       string             `json:"id,omitempty"`
-	At       time.Time          `json:"at,omitzero"`
-	Manifest string             `json:"manifest,omitempty"`
-	Sig      string             `json:"sig,omitempty"`
-	Target   string             `json:"target,omitempty"`
-	Receipt  *Receipt           `json:"receipt,omitempty"`
-	Why      string             `json:"why,omitempty"`
-	Receipts map[string]Receipt `json:"receipts,omitempty"`
-	Sequence int64              `json:"sequence,omitempty"`
-	Head     string             `json:"head,omitempty"`
+	Op       string                    `json:"op"`
+	ID       string                    `json:"id,omitempty"`
+	At       time.Time                 `json:"at,omitzero"`
+	Manifest string                    `json:"manifest,omitempty"`
+	Sig      string                    `json:"sig,omitempty"`
+	Target   string                    `json:"target,omitempty"`
+	Receipt  *target.Receipt           `json:"receipt,omitempty"`
+	Why      string                    `json:"why,omitempty"`
+	Receipts map[string]target.Receipt `json:"receipts,omitempty"`
+	Sequence int64                     `json:"sequence,omitempty"`
+	Head     string                    `json:"head,omitempty"`
 
 	parsed *manifest.Manifest // what Manifest says, where that is known
 }
@@ -56,16 +58,16 @@ type parcel struct {
 	manifest *manifest.Manifest
 	json     []byte
 	sig      []byte
-	receipts map[string]Receipt
+	receipts map[string]target.Receipt
 	refused  map[string]string
 }
 
 // delivered is a recording that is done.
 type delivered struct {
-	ID       string             `json:"id"`
-	At       time.Time          `json:"at"`
-	Receipts map[string]Receipt `json:"receipts,omitempty"`
-	Refused  string             `json:"refused,omitempty"`
+	ID       string                    `json:"id"`
+	At       time.Time                 `json:"at"`
+	Receipts map[string]target.Receipt `json:"receipts,omitempty"`
+	Refused  string                    `json:"refused,omitempty"`
 }
 
 const (
@@ -99,7 +101,7 @@ func (l *ledger) apply(e entry) error {
 				return err
 			}
 		}
-		p = &parcel{m, []byte(e.Manifest), nil, map[string]Receipt{}, map[string]string{}}
+		p = &parcel{m, []byte(e.Manifest), nil, map[string]target.Receipt{}, map[string]string{}}
 		if e.Sig != "" {
 			p.sig = []byte(e.Sig)
 		}
@@ -203,14 +205,14 @@ func openJournal(root *os.Root) (*journal, error) {
 		_, err = f.Seek(size, io.SeekStart)
 	}
 	if err == nil {
-		err = syncDir(root, ".")
+		err = store.SyncDir(root, ".")
 	}
 	if err != nil {
 		f.Close()
-		return nil, &hintError{
+		return nil, hint.Add(
 			fmt.Errorf("read the journal: %w", err),
 			fmt.Sprintf("when its disk has damaged it, move %s away: the chain then begins anew, and castgate verify says so", f.Name()),
-		}
+		)
 	}
 	return &journal{root: root, ledger: l, file: f, size: size, base: size}, nil
 }
@@ -300,7 +302,7 @@ func (j *journal) parcel(id string) *parcel {
 		return nil
 	}
 	c := *p
-	c.receipts, c.refused = map[string]Receipt{}, map[string]string{}
+	c.receipts, c.refused = map[string]target.Receipt{}, map[string]string{}
 	for t, r := range p.receipts {
 		c.receipts[t] = r
 	}
@@ -337,7 +339,11 @@ func (j *journal) compact() error {
 			return err
 		}
 	}
-	f, err := replaceFile(j.root, journalName, b.Bytes())
+	err := store.Replace(j.root, journalName, 0o600, b.Bytes(), store.Lasting)
+	var f *os.File
+	if err == nil {
+		f, err = j.root.OpenFile(journalName, os.O_RDWR, 0)
+	}
 	if err != nil {
 		j.broken = err // which of the two files has the name may be unknown
 		return fmt.Errorf("write the journal anew: %w", err)
@@ -345,32 +351,4 @@ func (j *journal) compact() error {
 	j.file.Close()
 	j.file, j.size, j.base, j.synced = f, int64(b.Len()), int64(b.Len()), j.written
 	return nil
-}
-
-// replaceFile writes a file durably under a new name and puts it in the place
-// of the old one. It returns the new file, open.
-func replaceFile(root *os.Root, name string, data []byte) (*os.File, error) {
-	tmp := ".new." + name
-	if err := root.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	f, err := root.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = root.Rename(tmp, name)
-	}
-	if err == nil {
-		err = syncDir(root, ".")
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }

@@ -214,15 +214,15 @@ func newKilling(t *testing.T) *killing {
 	newKey(t, b.config.SigningKey)
 	k := &killing{t: t, b: b, places: map[string]place{}}
 	for _, name := range []string{"dir", "archive", "s3", "asciinema", byTicket} {
-		k.places[name] = places[name](t, b)
+		k.places[name] = places[name](t, b.Bench)
 	}
-	k.cinema = k.places["asciinema"].faults.Handler.(*asciinemaServer)
-	s3, ticket := k.places["s3"].s3, k.places[byTicket].s3
+	k.cinema = k.places["asciinema"].Faults.Handler.(*asciinemaServer)
+	s3, ticket := k.places["s3"].S3, k.places[byTicket].S3
 	b.config.Targets = append(b.config.Targets,
-		TargetConfig{Archive: &ArchiveConfig{strings.TrimPrefix(k.places["archive"].Name(), "archive:"), b.path("ca.pem"), b.path("cert.pem"), b.path("key.pem")}},
+		TargetConfig{Archive: &ArchiveConfig{URL: strings.TrimPrefix(k.places["archive"].Name(), "archive:"), CAFile: b.path("ca.pem"), CertFile: b.path("cert.pem"), KeyFile: b.path("key.pem")}},
 		TargetConfig{S3: &s3},
 		TargetConfig{S3: &ticket},
-		TargetConfig{Asciinema: &AsciinemaConfig{strings.TrimPrefix(k.places["asciinema"].Name(), "asciinema:"), b.path("install-id"), "private"}},
+		TargetConfig{Asciinema: &AsciinemaConfig{URL: strings.TrimPrefix(k.places["asciinema"].Name(), "asciinema:"), InstallIDFile: b.path("install-id"), Visibility: "private"}},
 	)
 	return k
 }
@@ -231,7 +231,7 @@ func newKilling(t *testing.T) *killing {
 // with one that it doesn't. It reports whether the signal came.
 func (k *killing) round(at int, with unix.Signal, counts func(r *unix.PtraceRegs) bool) bool {
 	k.n++
-	before := len(k.cinema.uploads)
+	before := len(k.cinema.Uploads)
 	if k.n%2 == 0 {
 		k.b.incoming(k.n, whole(k.n))
 	} else { // an orphan
@@ -258,9 +258,9 @@ func (k *killing) round(at int, with unix.Signal, counts func(r *unix.PtraceRegs
 	}
 	d := k.delivered()
 	for name, p := range k.places {
-		n, err := p.copies(d)
+		n, err := p.Copies(d)
 		if name == "asciinema" {
-			n = len(k.cinema.uploads) - before
+			n = len(k.cinema.Uploads) - before
 		}
 		if most := 1 + map[string]int{"asciinema": 1}[name]; n < 1 || n > most || err != nil {
 			k.t.Errorf("killed at %d: %s has %d copies, %v", at, name, n, err)
@@ -342,7 +342,7 @@ func TestDiskFullAtEveryWrite(t *testing.T) {
 		k.b.run()
 		d := k.delivered()
 		for name, p := range k.places {
-			if n, err := p.copies(d); err != nil || n < 1 {
+			if n, err := p.Copies(d); err != nil || n < 1 {
 				t.Errorf("%d bytes: %s has %d copies, %v", size, name, n, err)
 			}
 		}

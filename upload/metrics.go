@@ -7,54 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
-	"castgate/upload/client"
+	"castgate/upload/store"
 )
-
-// counters count what happened with a target since the state directory was
-// made. They are kept in the notes for `status` and may be lost with these.
-type counters struct {
-	Delivered int64 `json:"delivered"`
-	Failed    int64 `json:"failed"`
-	Refused   int64 `json:"refused"`
-	Bytes     int64 `json:"bytes"`
-}
-
-type tally struct {
-	mu sync.Mutex
-	by map[string]*counters
-}
-
-func (t *tally) add(target string, bytes int64, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := t.by[target]
-	if c == nil {
-		c = &counters{}
-		t.by[target] = c
-	}
-	switch {
-	case err == nil:
-		c.Delivered++
-		c.Bytes += bytes
-	case client.IsRefused(err):
-		c.Refused++
-	default:
-		c.Failed++
-	}
-}
-
-func (t *tally) copy() map[string]counters {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	out := map[string]counters{}
-	for name, c := range t.by {
-		out[name] = *c
-	}
-	return out
-}
 
 // metricsEvery spaces out the counting: it looks at every waiting file.
 const metricsEvery = 10 * time.Second
@@ -77,12 +33,15 @@ func (u *Uploader) noteMetrics(now time.Time, force bool) {
 	}
 }
 
+// writeMetrics replaces the file at once: node_exporter reads *.prom whenever it
+// likes.
 func writeMetrics(path, text string) error {
-	tmp := path + ".new" // node_exporter reads *.prom only
-	if err := os.WriteFile(tmp, []byte(text), 0o644); err != nil {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	defer root.Close()
+	return store.Replace(root, filepath.Base(path), 0o644, []byte(text), store.Fleeting)
 }
 
 func (u *Uploader) metrics(now time.Time) string {

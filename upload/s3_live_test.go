@@ -13,19 +13,21 @@ import (
 	"castgate/upload/archive"
 	"castgate/upload/bucket"
 	"castgate/upload/manifest"
+	"castgate/upload/target"
+	"castgate/upload/uploadtest"
 	"castgate/wrap/spool"
 )
 
 // liveBytes puts a recording's parts together.
-func (s *s3Server) liveBytes(id string) (all string, parts int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
+func liveBytes(s *s3Server, id string) (all string, parts int) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(s.Objects)) {
 		if rest, ok := strings.CutPrefix(key, "pre fix/é/.castgate/live/web1/"+id+"/"); ok {
 			if rest != fmt.Sprintf("%020d", len(all)) {
 				return all, -1
 			}
-			all += string(s.objects[key])
+			all += string(s.Objects[key])
 			parts++
 		}
 	}
@@ -34,16 +36,15 @@ func (s *s3Server) liveBytes(id string) (all string, parts int) {
 
 func TestLiveRecordingsAreStreamedToABucket(t *testing.T) {
 	b := newBench(t)
-	p := s3Place(t, b)
-	srv := p.faults.Handler.(*s3Server)
-	target := p.Target.(*s3Target)
-	b.config.Targets = []TargetConfig{{S3: &p.s3}}
+	p := uploadtest.S3Place(t, b.Bench)
+	srv := p.Faults.Handler.(*s3Server)
+	b.config.Targets = []TargetConfig{{S3: &p.S3}}
 	b.config.Stream = true
 	if err := b.config.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	u := b.open()
-	s := newStreamer(u, u.targets[u.names[0]].(liveTarget))
+	s := newStreamer(u, u.targets[u.names[0]].(target.Live))
 	dir, err := spool.Open(b.config.Spool)
 	if err != nil {
 		t.Fatal(err)
@@ -74,12 +75,12 @@ func TestLiveRecordingsAreStreamedToABucket(t *testing.T) {
 			s = newStreamer(u, s.target)
 		}
 		if step.fault != "" {
-			p.faults.then(step.fault)
+			p.Faults.Then(step.fault)
 		}
 		if err := s.pass(t.Context()); (err != nil) != (step.fault != "") {
 			t.Fatalf("step %d: %v", i, err)
 		}
-		got, parts := srv.liveBytes(testID(1))
+		got, parts := liveBytes(srv, testID(1))
 		if parts != step.parts || !strings.HasPrefix(all, got) || step.fault == "" && got != all {
 			t.Fatalf("step %d: the bucket has %d of %d bytes in %d parts, want %d", i, len(got), len(all), parts, step.parts)
 		}
@@ -94,29 +95,29 @@ func TestLiveRecordingsAreStreamedToABucket(t *testing.T) {
 		t.Fatalf("%d left, %v\n%s", left, err, b.log)
 	}
 	final := 0
-	for key := range srv.objects {
+	for key := range srv.Objects {
 		if strings.HasSuffix(key, testID(1)+manifest.CastSuffix) {
 			final++
 		}
 	}
-	if got, parts := srv.liveBytes(testID(1)); final != 1 || parts != 7 || got != all {
+	if got, parts := liveBytes(srv, testID(1)); final != 1 || parts != 7 || got != all {
 		t.Errorf("%d finished, %d parts", final, parts)
 	}
-	p.faults.Handler = lister{srv}
-	b.tidy(target.bucket)
-	if _, parts := srv.liveBytes(testID(1)); parts != 0 || len(srv.objects) != 2 { // the recording and its manifest
-		t.Errorf("%d parts, %d objects are left", parts, len(srv.objects))
+	p.Faults.Handler = lister{S3Server: srv}
+	b.tidy(uploadtest.OpenBucket(t, p.S3))
+	if _, parts := liveBytes(srv, testID(1)); parts != 0 || len(srv.Objects) != 2 { // the recording and its manifest
+		t.Errorf("%d parts, %d objects are left", parts, len(srv.Objects))
 	}
 }
 
 // TestTwoHostsDoNotMeetInABucket has both stream a recording with one id.
 func TestTwoHostsDoNotMeetInABucket(t *testing.T) {
 	b := newBench(t)
-	p := s3Place(t, b)
-	target := p.Target.(*s3Target)
+	p := uploadtest.S3Place(t, b.Bench)
+	to := p.Target.(target.Live)
 	for _, host := range []string{"web1", "web2.example.org"} {
 		part := strings.Replace(recording(header(1), body), "web1", host, 1)
-		if size, err := target.putLive(t.Context(), host, testID(1), 0, []byte(part)); err != nil || size != int64(len(part)) {
+		if size, err := to.PutLive(t.Context(), host, testID(1), 0, []byte(part)); err != nil || size != int64(len(part)) {
 			t.Errorf("%s: %d of %d bytes, %v", host, size, len(part), err)
 		}
 	}

@@ -141,7 +141,7 @@ func (s *schedule) result(id, target string, err error) {
 		return
 	}
 	now := s.now()
-	if later := (*Later)(nil); errors.Is(err, errPaced) && errors.As(err, &later) {
+	if later := (*client.Later)(nil); errors.Is(err, client.ErrPaced) && errors.As(err, &later) {
 		g.until = later.At
 		return
 	}
@@ -159,7 +159,7 @@ func (b *backoff) failed(err error, now time.Time) {
 	b.fails++
 	b.err, b.last, b.firmly = err, now, false
 	b.until = now.Add(wait(b.fails))
-	var later *Later
+	var later *client.Later
 	if errors.As(err, &later) && later.At.After(now) {
 		b.until, b.firmly = later.At, true
 	}

@@ -98,10 +98,10 @@ func TestSealedRecordings(t *testing.T) {
 func teamFile(t *testing.T, team, text string) string {
 	t.Helper()
 	cache := t.TempDir()
-	if err := os.Mkdir(filepath.Join(cache, recipientsDir), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(cache, "recipients"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(cache, recipientsDir, team), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(cache, "recipients", team), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return cache
@@ -117,7 +117,7 @@ func TestWithoutATeamsKeysNothingLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := string(ssh.MarshalAuthorizedKey(sshKey))
-	at := func(cache string) string { return filepath.Join(cache, recipientsDir, "security") }
+	at := func(cache string) string { return filepath.Join(cache, "recipients", "security") }
 	for _, tt := range []struct {
 		name, text string
 		spoil      func(cache string) error

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"castgate/upload/manifest"
+	"castgate/wrap/hint"
 )
 
 // loadSigner reads the host's signing key. A key that is configured and missing
@@ -25,20 +26,12 @@ func loadSigner(path string) (*manifest.Signer, error) {
 		}
 		err = fmt.Errorf("%q: %w", path, err)
 	}
-	hint := "castgate-upload signs with an ed25519 key without a passphrase"
+	advice := "castgate-upload signs with an ed25519 key without a passphrase"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		hint = fmt.Sprintf("ssh-keygen -q -t ed25519 -N '' -C castgate -f %s && chgrp castgate-upload %s && chmod 0640 %s", path, path, path)
+		advice = fmt.Sprintf("ssh-keygen -q -t ed25519 -N '' -C castgate -f %s && chgrp castgate-upload %s && chmod 0640 %s", path, path, path)
 	case errors.Is(err, fs.ErrPermission):
-		hint = "the key belongs to root:castgate-upload, mode 0640"
+		advice = "the key belongs to root:castgate-upload, mode 0640"
 	}
-	return nil, &hintError{fmt.Errorf("read the signing key: %w", err), hint}
-}
-
-// sign returns the signature of a manifest, nil without a signing key.
-func (u *Uploader) sign(text []byte) ([]byte, error) {
-	if u.signer == nil {
-		return nil, nil
-	}
-	return u.signer.Sign(text)
+	return nil, hint.Add(fmt.Errorf("read the signing key: %w", err), advice)
 }

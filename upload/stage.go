@@ -14,6 +14,8 @@ import (
 
 	"castgate/upload/client"
 	"castgate/upload/manifest"
+	"castgate/upload/store"
+	"castgate/upload/target"
 	"castgate/wrap/asciicast"
 )
 
@@ -85,7 +87,7 @@ func (u *Uploader) openCast(id string) (*cast, error) {
 		var sys *fs.PathError
 		info, lost := u.spool.Stat(spoolIncoming, id)
 		if lost == nil && (!info.Mode().IsRegular() || !errors.As(err, &sys)) {
-			return nil, &Refused{Err: err} // a link, a device, a second name: no recorder made it
+			return nil, &client.Refused{Err: err} // a link, a device, a second name: no recorder made it
 		}
 		return nil, fmt.Errorf("open the recording: %w", err)
 	}
@@ -100,7 +102,7 @@ func (u *Uploader) openCast(id string) (*cast, error) {
 // compress writes the stage's file and returns the manifest, but for its place
 // in the chain.
 func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
-	to, err := u.seal.withTeams(u.Config.KeysCache)
+	to, err := u.seal.WithTeams(u.Config.KeysCache)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 	stored := manifest.NewHasher(out)
 	enc := takeEncoder()
 	defer putEncoder(enc)
-	sealed, err := to.writer(stored)
+	sealed, err := to.Writer(stored)
 	if err != nil {
 		return nil, err
 	}
@@ -126,36 +128,36 @@ func (u *Uploader) compress(c *cast) (_ *manifest.Manifest, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.check(f.header, u.uidOf); err != nil {
+	if err := c.check(f.Header, u.uidOf); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(enc.Close(), sealed.Close(), out.Sync()); err != nil {
 		return nil, fmt.Errorf("write to the stage: %w", err)
 	}
-	m := f.manifest()
+	m := describe(f)
 	m.Stored = manifest.Stored{
 		Object:   manifest.Object{Bytes: stored.N, SHA256: stored.Hex()},
-		Encoding: "zstd", Recipients: to.layers(),
+		Encoding: "zstd", Recipients: to.Layers(),
 	}
 	m.Stored.Name = c.id + m.StoredSuffix()
-	return m, syncDir(u.state, stageDir)
+	return m, store.SyncDir(u.state, stageDir)
 }
 
-// manifest returns what the reading of a recording tells.
-func (f *facts) manifest() *manifest.Manifest {
-	h := f.header
+// describe returns what the reading of a recording tells.
+func describe(f manifest.Facts) *manifest.Manifest {
+	h := f.Header
 	cols, rows := asciicast.Clamp(h.Term.Cols, h.Term.Rows)
 	start := time.Unix(h.Timestamp, 0).UTC()
-	f.duration = f.duration.Truncate(time.Microsecond)
+	f.Duration = f.Duration.Truncate(time.Microsecond)
 	m := &manifest.Manifest{
 		Version: manifest.Version,
 		Session: manifest.Session(*h.Session),
 		Command: h.Command,
 		Term:    manifest.Term{Cols: cols, Rows: rows, Type: h.Term.Type},
-		Start:   start, End: start.Add(f.duration), Duration: manifest.Seconds(f.duration),
-		Exit: f.exit, Complete: f.exit != nil, Ended: manifest.EndedInterrupted,
-		Events: f.events,
-		Cast:   manifest.Object{Bytes: f.bytes, SHA256: f.sha256},
+		Start:   start, End: start.Add(f.Duration), Duration: manifest.Seconds(f.Duration),
+		Exit: f.Exit, Complete: f.Exit != nil, Ended: manifest.EndedInterrupted,
+		Events: f.Events,
+		Cast:   f.Cast,
 	}
 	if m.Complete {
 		m.Ended = manifest.EndedExit
@@ -164,8 +166,8 @@ func (f *facts) manifest() *manifest.Manifest {
 }
 
 // delivery returns a sealed recording as a target wants it.
-func (u *Uploader) delivery(id string, p *parcel) *Delivery {
-	return &Delivery{
+func (u *Uploader) delivery(id string, p *parcel) *target.Delivery {
+	return &target.Delivery{
 		Manifest: p.manifest, JSON: p.json, Sig: p.sig,
 		Stored: func() (io.ReadSeekCloser, error) { return u.state.Open(stageName(id)) },
 		Cast: func() (io.ReadCloser, error) {
@@ -205,4 +207,12 @@ func (u *Uploader) cleanStage() error {
 			return err
 		}
 	}
+}
+
+// sign returns the signature of a manifest, nil without a signing key.
+func (u *Uploader) sign(text []byte) ([]byte, error) {
+	if u.signer == nil {
+		return nil, nil
+	}
+	return u.signer.Sign(text)
 }

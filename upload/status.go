@@ -14,30 +14,22 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"castgate/upload/manifest"
 	"castgate/wrap/spool"
-)
-
-// States of a recording in a Status.
-const (
-	StateLive      = "live"      // being written
-	StateOrphan    = "orphan"    // its recorder died; the next run takes it
-	StateWaiting   = "waiting"   // finished, not everywhere yet
-	StateDelivered = "delivered" // every target has it
-	StateBad       = "bad"       // put aside
 )
 
 // Status is what `castgate-upload status` shows.
 type Status struct {
-	Recordings []RecordingStatus `json:"recordings"`
-	Counts     map[string]int    `json:"counts"` // by state; delivered ones only while they are remembered
-	Oldest     *time.Time        `json:"oldest_waiting,omitempty"`
-	Late       bool              `json:"late"` // something waits longer than alert_after
+	Recordings []RecordingStatus      `json:"recordings"`
+	Counts     map[manifest.State]int `json:"counts"` // by state; delivered ones only while they are remembered
+	Oldest     *time.Time             `json:"oldest_waiting,omitempty"`
+	Late       bool                   `json:"late"` // something waits longer than alert_after
 }
 
 // RecordingStatus is one recording.
 type RecordingStatus struct {
 	ID      string         `json:"id"`
-	State   string         `json:"state"`
+	State   manifest.State `json:"state"`
 	Account string         `json:"account,omitempty"`
 	Since   time.Time      `json:"since"` // of its last byte; of its delivery
 	Bytes   int64          `json:"bytes,omitempty"`
@@ -47,12 +39,12 @@ type RecordingStatus struct {
 
 // TargetStatus is how far a recording is with one target.
 type TargetStatus struct {
-	Target string     `json:"target"`
-	State  string     `json:"state"` // delivered, waiting, refused
-	Where  string     `json:"where,omitempty"`
-	Why    string     `json:"why,omitempty"`
-	Tries  int        `json:"tries,omitempty"`
-	Until  *time.Time `json:"until,omitempty"` // not tried again before
+	Target string         `json:"target"`
+	State  manifest.State `json:"state"` // delivered, waiting, refused
+	Where  string         `json:"where,omitempty"`
+	Why    string         `json:"why,omitempty"`
+	Tries  int            `json:"tries,omitempty"`
+	Until  *time.Time     `json:"until,omitempty"` // not tried again before
 }
 
 // ReadStatus looks at the spool and the uploader's notes. It changes nothing
@@ -63,7 +55,7 @@ func ReadStatus(c Config, now time.Time) (*Status, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	r := statusReader{c: c, dir: dir, out: &Status{Recordings: []RecordingStatus{}, Counts: map[string]int{}}}
+	r := statusReader{c: c, dir: dir, out: &Status{Recordings: []RecordingStatus{}, Counts: map[manifest.State]int{}}}
 	if r.ledger, r.failing, err = readNotes(c.State); err != nil {
 		return nil, err
 	}
@@ -123,9 +115,9 @@ func (r *statusReader) live() error {
 		if err != nil {
 			return nil // it has just ended
 		}
-		state := StateLive
+		state := manifest.StateLive
 		if alive, err := r.dir.Alive(id); err == nil && !alive {
-			state = StateOrphan
+			state = manifest.StateOrphan
 		}
 		r.add(RecordingStatus{ID: id, State: state, Since: info.ModTime(), Bytes: info.Size()})
 		return nil
@@ -138,7 +130,7 @@ func (r *statusReader) waiting() error {
 		if err != nil {
 			return nil // it has just been delivered
 		}
-		s := RecordingStatus{ID: id, State: StateWaiting, Since: info.ModTime(), Bytes: info.Size()}
+		s := RecordingStatus{ID: id, State: manifest.StateWaiting, Since: info.ModTime(), Bytes: info.Size()}
 		p := r.ledger.parcels[id]
 		if p != nil {
 			s.Account = p.manifest.Session.User
@@ -155,15 +147,15 @@ func (r *statusReader) waiting() error {
 func (r *statusReader) targets(id string, p *parcel) []TargetStatus {
 	var out []TargetStatus
 	for _, name := range r.c.targetNames() {
-		t := TargetStatus{Target: name, State: StateWaiting}
+		t := TargetStatus{Target: name, State: manifest.StateWaiting}
 		if f, ok := r.failing.of(id, name); ok {
 			t.Why, t.Tries, t.Until = f.Why, f.Tries, &f.Until
 		}
 		if p != nil {
 			if receipt, ok := p.receipts[name]; ok {
-				t = TargetStatus{Target: name, State: StateDelivered, Where: receipt.Where}
+				t = TargetStatus{Target: name, State: manifest.StateDelivered, Where: receipt.Where}
 			} else if why, ok := p.refused[name]; ok {
-				t = TargetStatus{Target: name, State: "refused", Why: why}
+				t = TargetStatus{Target: name, State: manifest.StateRefused, Why: why}
 			}
 		}
 		out = append(out, t)
@@ -178,7 +170,7 @@ func (r *statusReader) bad() error {
 			return nil
 		}
 		why, _ := r.dir.Reason(id + spool.Suffix)
-		r.add(RecordingStatus{ID: id, State: StateBad, Since: info.ModTime(), Bytes: info.Size(), Why: why})
+		r.add(RecordingStatus{ID: id, State: manifest.StateBad, Since: info.ModTime(), Bytes: info.Size(), Why: why})
 		return nil
 	}, nil)
 }
@@ -188,9 +180,9 @@ func (r *statusReader) delivered() {
 		if d.Refused != "" {
 			continue // it is in bad/
 		}
-		s := RecordingStatus{ID: d.ID, State: StateDelivered, Since: d.At}
+		s := RecordingStatus{ID: d.ID, State: manifest.StateDelivered, Since: d.At}
 		for name, receipt := range d.Receipts {
-			s.Targets = append(s.Targets, TargetStatus{Target: name, State: StateDelivered, Where: receipt.Where})
+			s.Targets = append(s.Targets, TargetStatus{Target: name, State: manifest.StateDelivered, Where: receipt.Where})
 		}
 		slices.SortFunc(s.Targets, func(a, b TargetStatus) int { return strings.Compare(a.Target, b.Target) })
 		r.add(s)
@@ -202,7 +194,7 @@ func (r *statusReader) sum(now time.Time) {
 	slices.SortFunc(r.out.Recordings, func(a, b RecordingStatus) int { return strings.Compare(a.ID, b.ID) })
 	for _, s := range r.out.Recordings {
 		r.out.Counts[s.State]++
-		if s.State != StateWaiting && s.State != StateOrphan {
+		if s.State != manifest.StateWaiting && s.State != manifest.StateOrphan {
 			continue
 		}
 		if r.out.Oldest == nil || s.Since.Before(*r.out.Oldest) {
@@ -237,20 +229,20 @@ func (s *Status) WriteText(w io.Writer, now time.Time) error {
 		return err
 	}
 	c := s.Counts
-	_, err := fmt.Fprintf(w, "%d live, %d waiting, %d orphaned, %d put aside\n", c[StateLive], c[StateWaiting], c[StateOrphan], c[StateBad])
+	_, err := fmt.Fprintf(w, "%d live, %d waiting, %d orphaned, %d put aside\n", c[manifest.StateLive], c[manifest.StateWaiting], c[manifest.StateOrphan], c[manifest.StateBad])
 	return err
 }
 
 func (t TargetStatus) what(now time.Time) string {
 	switch {
 	case t.Where != "":
-		return t.State + ": " + oneLine(t.Where)
+		return string(t.State) + ": " + oneLine(t.Where)
 	case t.Until != nil:
 		return fmt.Sprintf("%s: try %d in %v: %s", t.State, t.Tries+1, max(0, t.Until.Sub(now).Round(time.Second)), oneLine(t.Why))
 	case t.Why != "":
-		return t.State + ": " + oneLine(t.Why)
+		return string(t.State) + ": " + oneLine(t.Why)
 	}
-	return t.State
+	return string(t.State)
 }
 
 func oneLine(s string) string {

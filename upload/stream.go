@@ -5,18 +5,15 @@ package upload
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
-	"castgate/upload/bucket"
 	"castgate/upload/client"
 	"castgate/upload/manifest"
+	"castgate/upload/target"
 	"castgate/wrap/asciicast"
 )
 
@@ -29,9 +26,6 @@ import (
 // seen to begin with them.
 const (
 	streamEvery = 3 * time.Second // with a request's time, parts are at most 5 s old
-	streamPart  = bucket.LivePart
-	// streamTime bounds one part.
-	streamTime = 30 * time.Second
 	// idleScan is how often live/ is looked through for orphans when the
 	// uploader stays for streaming.
 	idleScan = 30 * time.Second
@@ -41,7 +35,7 @@ const (
 // that one that stalls holds up no other.
 type streamer struct {
 	u      *Uploader
-	target liveTarget
+	target target.Live
 
 	sent  map[string]int64  // by recording; -1: not ours to send
 	host  map[string]string // of each, as in a path
@@ -53,14 +47,14 @@ type streamer struct {
 func (u *Uploader) startStreams(ctx context.Context) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for _, t := range u.targets {
-		if a, ok := t.(liveTarget); ok && u.Config.Stream {
+		if a, ok := t.(target.Live); ok && u.Config.Stream {
 			wg.Go(func() { newStreamer(u, a).run(ctx) })
 		}
 	}
 	return &wg
 }
 
-func newStreamer(u *Uploader, a liveTarget) *streamer {
+func newStreamer(u *Uploader, a target.Live) *streamer {
 	return &streamer{u: u, target: a, sent: map[string]int64{}, host: map[string]string{}}
 }
 
@@ -125,7 +119,7 @@ func (s *streamer) follow(ctx context.Context, id string) error {
 		}
 		s.host[id] = host
 	}
-	buf := make([]byte, streamPart)
+	buf := make([]byte, target.LivePart)
 	for s.sent[id] >= 0 {
 		n, err := f.ReadAt(buf, s.sent[id])
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -135,7 +129,7 @@ func (s *streamer) follow(ctx context.Context, id string) error {
 		if len(part) == 0 {
 			return nil
 		}
-		if s.sent[id], err = s.target.putLive(ctx, s.host[id], id, s.sent[id], part); err != nil {
+		if s.sent[id], err = s.target.PutLive(ctx, s.host[id], id, s.sent[id], part); err != nil {
 			if client.IsRefused(err) {
 				s.u.complainOnce("a target takes no live parts of a recording", id, err)
 				s.sent[id] = -1
@@ -159,39 +153,4 @@ func (u *Uploader) streams(c *cast) (host string, ok bool) {
 	}
 	host, err = manifest.Element(r.Header.Session.Host)
 	return host, err == nil
-}
-
-// liveTarget is a target that takes parts of living recordings. The host is as in
-// a path; an archive goes by the certificate's.
-type liveTarget interface {
-	Target
-	putLive(ctx context.Context, host, id string, offset int64, part []byte) (size int64, err error)
-}
-
-// putLive sends a part and returns how much the server has then.
-func (t *archiveTarget) putLive(ctx context.Context, _, id string, offset int64, part []byte) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, streamTime)
-	defer cancel()
-	at := t.url.JoinPath("v1/live", id, strconv.FormatInt(offset, 10)).String()
-	r, err := http.NewRequest(http.MethodPut, at, bytes.NewReader(part))
-	if err != nil {
-		return offset, err
-	}
-	resp, err := client.Do(ctx, t.client, r)
-	if err != nil {
-		return offset, fmt.Errorf("send a live part: %w", err)
-	}
-	defer resp.Body.Close()
-	text := client.ReadAnswer(resp)
-	var has struct{ Size *int64 }
-	_ = json.Unmarshal(text, &has) // an error's answer has none
-	switch {
-	case resp.StatusCode == http.StatusOK && has.Size != nil && *has.Size > offset:
-		return *has.Size, nil
-	case resp.StatusCode == http.StatusConflict && has.Size != nil && *has.Size >= 0 && *has.Size < offset:
-		return *has.Size, nil // it lost something: go on from there
-	case resp.StatusCode == http.StatusBadRequest, resp.StatusCode == http.StatusConflict, resp.StatusCode == http.StatusRequestEntityTooLarge:
-		return offset, &Refused{Err: client.NotTaken(resp, text, time.Now())}
-	}
-	return offset, client.NotTaken(resp, text, time.Now())
 }

@@ -12,16 +12,18 @@ import (
 	"testing"
 	"time"
 
+	"castgate/upload/target"
+	"castgate/upload/uploadtest"
 	"castgate/wrap/spool"
 )
 
 func TestLiveRecordingsAreStreamed(t *testing.T) {
 	b := newBench(t)
-	c, store := realArchive(t, b, "web1")
+	c, store := uploadtest.RealArchive(t, b.Bench, "web1")
 	b.config.Targets = []TargetConfig{{Archive: &c}}
 	b.config.Stream = true
 	u := b.open()
-	s := newStreamer(u, u.targets[u.names[0]].(*archiveTarget))
+	s := newStreamer(u, u.targets[u.names[0]].(target.Live))
 	dir, err := spool.Open(b.config.Spool)
 	if err != nil {
 		t.Fatal(err)
@@ -88,13 +90,13 @@ func TestLiveRecordingsAreStreamed(t *testing.T) {
 
 func TestAForgedLiveRecordingIsNotStreamed(t *testing.T) {
 	b := newBench(t)
-	c, store := realArchive(t, b, "web1")
+	c, store := uploadtest.RealArchive(t, b.Bench, "web1")
 	b.config.Targets = []TargetConfig{{Archive: &c}}
 	u := b.open()
 	h := header(1)
 	h.Session.UID++
 	b.put("spool/live/"+testID(1)+".cast", recording(h, body))
-	s := newStreamer(u, u.targets[u.names[0]].(*archiveTarget))
+	s := newStreamer(u, u.targets[u.names[0]].(target.Live))
 	if err := s.pass(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +107,7 @@ func TestAForgedLiveRecordingIsNotStreamed(t *testing.T) {
 
 func TestAStreamingUploaderStays(t *testing.T) {
 	b := newBench(t)
-	c, _ := realArchive(t, b, "web1")
+	c, _ := uploadtest.RealArchive(t, b.Bench, "web1")
 	b.config.Targets = []TargetConfig{{Archive: &c}}
 	b.config.Stream = true
 	u := b.open()

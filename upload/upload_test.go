@@ -5,9 +5,6 @@ package upload
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -19,26 +16,25 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/crypto/ssh"
 
 	"castgate/upload/manifest"
+	"castgate/upload/uploadtest"
 	"castgate/wrap/asciicast"
 	"castgate/wrap/spool"
 )
 
 // bench is a spool, an archive and an uploader between them.
 type bench struct {
+	*uploadtest.Bench
 	t      testing.TB
-	dir    string
 	config Config
 	log    *bytes.Buffer
-	served sharedLog // of the archive's servers
 }
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), log: new(bytes.Buffer)}
-	for _, d := range []string{"spool/live", "spool/incoming", "spool/bad", "spool/kept", "archive"} {
+	b := &bench{Bench: uploadtest.New(t), t: t, log: new(bytes.Buffer)}
+	for _, d := range []string{"spool/live", "spool/incoming", "spool/bad", "spool/kept"} {
 		if err := os.MkdirAll(b.path(d), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -50,36 +46,8 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
-
-func testID(n int) string { return fmt.Sprintf("01a1ee56-5e00-7000-8000-%012x", n) }
-
-// header returns the header of recording n as castgate-wrap writes it.
-func header(n int) asciicast.Header {
-	return asciicast.Header{
-		Term: asciicast.Term{Cols: 80, Rows: 24, Type: "xterm"}, Timestamp: 1795000000,
-		Session: &asciicast.Session{
-			ID: testID(n), Mode: "plain", Host: "web1", User: "nobody-of-this-host", UID: os.Getuid(),
-			TTY: true, Kind: asciicast.KindShell, Version: "castgate 1.0.0",
-		},
-	}
-}
-
-const body = `[0.500000, "o", "hello\r\n"]` + "\n"
-
-func recording(h asciicast.Header, events string) string {
-	return string(asciicast.AppendHeader(nil, h)) + events
-}
-
-func whole(n int) string { return recording(header(n), body+`[0.250000, "x", "3"]`+"\n") }
-
-// put writes a file below the bench's directory.
-func (b *bench) put(name, text string) {
-	b.t.Helper()
-	if err := os.WriteFile(b.path(name), []byte(text), 0o640); err != nil {
-		b.t.Fatal(err)
-	}
-}
+func (b *bench) path(name string) string { return b.Path(name) }
+func (b *bench) put(name, text string)   { b.Put(name, text) }
 
 func (b *bench) incoming(n int, text string) { b.put("spool/incoming/"+testID(n)+".cast", text) }
 
@@ -342,26 +310,6 @@ func TestTheChainGoesOnOverRuns(t *testing.T) {
 		text, _ := m.Encode()
 		previous = manifest.Hash(text)
 	}
-}
-
-func newKey(t testing.TB, path string) ssh.PublicKey {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(private, "castgate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewPublicKey(private.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 func TestManifestsAreSigned(t *testing.T) {

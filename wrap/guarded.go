@@ -8,6 +8,9 @@ import (
 	"castgate/wrap/guard"
 )
 
+// guardTimeout is what an absent, stopped or hung guard may cost a login.
+const guardTimeout = 500 * time.Millisecond
+
 // hello calls the guard for this session and keeps the connection.
 func (s *session) hello() (guard.Facts, error) {
 	c, err := guard.Connect(guard.Socket, guardTimeout)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/wrap/terminal"
 )
 
 // leftovers does with the processes that outlive the session what policy says.
@@ -39,7 +41,7 @@ func (s *session) leftovers() {
 			_ = unix.Kill(pid, unix.SIGCONT)
 		}
 		time.Sleep(sweepPause)
-		(&child{}).reap()
+		terminal.Reap()
 	}
 }
 
@@ -74,7 +76,12 @@ func names(pids []int) string {
 			fmt.Fprintf(&b, " and %d more", len(pids)-i)
 			break
 		}
-		fmt.Fprintf(&b, " %d(%s)", pid, readLine(fmt.Sprintf("/proc/%d/comm", pid)))
+		fmt.Fprintf(&b, " %d(%s)", pid, comm(pid))
 	}
 	return strings.TrimSpace(b.String())
+}
+
+func comm(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSuffix(string(text), "\n")
 }

@@ -3,102 +3,139 @@
 package wrap
 
 import (
-	"errors"
-	"fmt"
-	"os"
-	"syscall"
-	"time"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"castgate/wrap/account"
+	"castgate/wrap/asciicast"
+	"castgate/wrap/record"
+	"castgate/wrap/setgid"
+	"castgate/wrap/terminal"
+	"castgate/wrap/transfer"
 )
 
-// Program is what a session runs.
-type Program struct {
-	Path string
-	Argv []string
-	Env  []string
-	Dir  string              // "" for the recorder's own
-	Attr syscall.SysProcAttr // Credential
+// describe decides what runs and fills the header.
+func (s *session) describe() {
+	s.tty = term.IsTerminal(0)
+	s.command = terminal.Program{Path: s.shell, Argv: []string{filepath.Base(s.shell)}, Attr: *setgid.Unprivileged()}
+	kind := asciicast.KindShell
+	switch {
+	case !s.req.HasCommand && s.req.Login:
+		s.command.Argv[0] = "-" + s.command.Argv[0]
+	case s.req.HasCommand:
+		kind = asciicast.KindCommand
+		s.command.Argv = append(s.command.Argv, "-c", s.req.Command)
+		if t, ok := s.transfer(); ok {
+			kind = asciicast.KindTransfer
+			if t.Subsystem {
+				kind = asciicast.KindSubsystem
+			}
+			s.command.Path, s.command.Argv, s.moved = t.Path, t.Argv, t
+		}
+	}
+	client, server := endpoints(s.getenv("SSH_CONNECTION"))
+	facts := record.Facts{
+		Start: s.start, Command: s.req.Command, Shell: s.shell, Term: s.getenv("TERM"), Lang: s.getenv("LANG"),
+		Session: asciicast.Session{
+			ID: s.id, Mode: setgid.Mode(), User: s.account.Name, Client: client, Server: server, TTY: s.tty, Kind: kind,
+			Asked: s.req.Original, Shell: s.shellBefore(), Version: "castgate " + s.inv.Version,
+		},
+	}
+	s.header = facts.Header()
+	s.sized()
 }
 
-// End is how a session ended.
-type End struct {
-	Status int            // exit status; 128+n after signal n
-	Signal syscall.Signal // 0 when the program exited by itself
-	Hangup bool           // the client went away first
-	Ended  bool           // the program has ended; else it was left behind
+// sized puts the terminal's size into the header.
+func (s *session) sized() {
+	if ws, err := terminal.WindowSize(); s.tty && err == nil {
+		s.header.Term.Cols, s.header.Term.Rows = int(ws.Col), int(ws.Row)
+	}
 }
 
-// child is a running program.
-type child struct {
-	pid int
-	end End
+// endpoints splits SSH_CONNECTION, "client-ip port server-ip port" (ssh(1)).
+func endpoints(connection string) (client, server string) {
+	f := strings.Fields(connection)
+	if len(f) != 4 {
+		return "", ""
+	}
+	return f[0] + " " + f[1], f[2] + " " + f[3]
 }
 
-// start runs p with these descriptors as its 0, 1 and 2.
-func (p Program) start(files [3]int, attr *syscall.SysProcAttr) (*child, error) {
-	pid, err := syscall.ForkExec(p.Path, p.Argv, &syscall.ProcAttr{
-		Dir: p.Dir, Env: p.Env,
-		Files: []uintptr{uintptr(files[0]), uintptr(files[1]), uintptr(files[2])},
-		Sys:   attr,
-	})
+// environment is what the session's program gets.
+func (s *session) environment(tty string) []string {
+	env := environment(s.inv.Environ, s.account, s.shell, tty, s.id)
+	if s.req.HasOriginal {
+		env = append(env, "SSH_ORIGINAL_COMMAND="+s.req.Original)
+	}
+	return env
+}
+
+// transfer recognises a file transfer, but only without a terminal: with one
+// everything is recorded, whatever the command says. And only where the shell
+// would run any command: one that refuses some (rbash, git-shell) is asked.
+func (s *session) transfer() (transfer.Transfer, bool) {
+	if s.tty || !account.Ordinary(s.shell) {
+		return transfer.Transfer{}, false
+	}
+	return transfer.Parse(s.req.Command, s.account.Home)
+}
+
+// program runs the session's program on a terminal or on pipes.
+func (s *session) program() (record.End, error) {
+	if s.wake != nil { // else an eventfd could not be had, and nothing will run
+		s.wake.Watch(s.guardLeft)
+	}
+	if s.tty {
+		return s.onTerminal()
+	}
+	s.command.Env = s.environment("")
+	isTransfer := s.moved.Path != ""
+	content := s.policy.Record.Commands != "metadata"
+	if isTransfer {
+		s.command.Env = s.moved.Environment(s.command.Env)
+	}
+	p := &terminal.Pipes{
+		Rec: s.rec, In: 0, Out: 1, Err: 2, Wake: s.wake,
+		Output:      content && (!isTransfer || s.moved.Shows),
+		Input:       content && !isTransfer && s.policy.Record.Input == "all",
+		OutputLimit: int64(s.policy.Limits.CommandOutput),
+		Facts:       isTransfer || !content,
+	}
+	end, err := p.Run(s.command)
+	if p.Facts && err == nil {
+		s.facts = p.Moved()
+		_ = s.rec.Marker(s.facts)
+	}
+	return end, err
+}
+
+// onTerminal runs the session between sshd's terminal and one of its own.
+func (s *session) onTerminal() (record.End, error) {
+	outer, done, err := terminal.Standard(s.wake)
 	if err != nil {
-		return nil, fmt.Errorf("run %q: %w", p.Path, err)
+		return record.End{}, err
 	}
-	return &child{pid: pid}, nil
-}
-
-// reap collects every child that has ended: the program and, because the
-// recorder is a subreaper, what the program left behind. It reports whether
-// the program is among them.
-func (c *child) reap() bool {
-	for {
-		var ws syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
-		if errors.Is(err, unix.EINTR) {
-			continue
+	defer done()
+	t := &terminal.Terminal{Rec: s.rec, Input: s.policy.Record.Input, Outer: outer}
+	name, err := t.Open()
+	if err != nil {
+		return record.End{}, err
+	}
+	restore, err := outer.Take()
+	if err != nil {
+		return record.End{}, err
+	}
+	defer restore()
+	if s.policy.Notice != "" {
+		notice := []byte(s.policy.Notice + "\r\n")
+		if err := s.rec.Output(notice); err != nil {
+			return record.End{}, err
 		}
-		if err != nil || pid <= 0 {
-			return c.end.Ended
-		}
-		if pid == c.pid {
-			hangup := c.end.Hangup
-			c.end = endOf(ws)
-			c.end.Hangup = hangup
-		}
+		_, _ = unix.Write(outer.Out, notice)
 	}
-}
-
-func endOf(ws syscall.WaitStatus) End {
-	if ws.Signaled() {
-		return End{Status: 128 + int(ws.Signal()), Signal: ws.Signal(), Ended: true}
-	}
-	return End{Status: ws.ExitStatus(), Ended: true}
-}
-
-// graceAfterHangup is how long the recorder waits for a program to end after
-// the client is gone; what ignores SIGHUP lives on, as under plain sshd.
-const graceAfterHangup = 2 * time.Second
-
-// await gives a program that was hung up a moment to end.
-func (c *child) await(w *Waker) {
-	deadline := time.Now().Add(graceAfterHangup)
-	for !c.reap() && time.Now().Before(deadline) {
-		fds := []unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}
-		_, _ = unix.Poll(fds, 50)
-		if fds[0].Revents != 0 {
-			w.take()
-		}
-	}
-	if !c.end.Ended {
-		c.end.Status = 128 + int(syscall.SIGHUP)
-	}
-}
-
-// NotRun is the status of a command that can't be run, as a shell reports it.
-func NotRun(err error) int {
-	if errors.Is(err, os.ErrNotExist) {
-		return 127
-	}
-	return 126
+	s.command.Env = s.environment(name)
+	return t.Run(s.command)
 }

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"castgate/wrap/account"
 )
 
-// Request is what sshd, su or a person asked of castgate-wrap.
-type Request struct {
+// request is what sshd, su or a person asked of castgate-wrap.
+type request struct {
 	Command    string // what to run; "" for a shell
 	HasCommand bool   // an empty command is still a command
 	Login      bool   // argv[0] had a dash: the shell is a login shell
@@ -24,7 +26,7 @@ type Request struct {
 	HasOriginal bool
 }
 
-// ParseRequest reads the three ways in which castgate-wrap is started:
+// parseRequest reads the three ways in which castgate-wrap is started:
 //
 //	castgate-wrap                  ForceCommand; the client's command is in SSH_ORIGINAL_COMMAND
 //	-castgate-wrap                 login shell: an interactive login
@@ -33,8 +35,8 @@ type Request struct {
 // su(1) without a dash starts a login shell like a ForceCommand: bySu tells.
 // With both set up sshd runs `castgate-wrap -c 'exec /usr/bin/castgate-wrap'`,
 // which is a ForceCommand again.
-func ParseRequest(argv []string, bySu bool, getenv func(string) (string, bool)) Request {
-	var r Request
+func parseRequest(argv []string, bySu bool, getenv func(string) (string, bool)) request {
+	var r request
 	_, r.SSH = getenv("SSH_CONNECTION")
 	r.Login = strings.HasPrefix(argv[0], "-")
 	r.AsShell = r.Login || bySu
@@ -63,7 +65,7 @@ func ParseRequest(argv []string, bySu bool, getenv func(string) (string, bool)) 
 }
 
 // restrictTo puts the command of a key into the place of what was asked for.
-func (r *Request) restrictTo(command string) {
+func (r *request) restrictTo(command string) {
 	r.Original, r.HasOriginal = r.Command, r.HasCommand
 	r.Command, r.HasCommand, r.Login = command, true, false
 }
@@ -79,9 +81,9 @@ func forced(command string) bool {
 // program GOTRACEBACK=none.
 var dropped = []string{"GOTRACEBACK", "SHLVL", "_", "PWD", "OLDPWD", "SSH_ORIGINAL_COMMAND", "SSH_TTY", "HOME", "SHELL", "CASTGATE_SESSION"}
 
-// Environment is what the user's shell gets: what sshd made, with the values
+// environment is what the user's shell gets: what sshd made, with the values
 // that the recorder knows better.
-func Environment(environ []string, a Account, shell, tty, session string) []string {
+func environment(environ []string, a account.Account, shell, tty, session string) []string {
 	env := make([]string, 0, len(environ)+5) // one more by the caller
 	for _, kv := range environ {
 		if key, _, _ := strings.Cut(kv, "="); !slices.Contains(dropped, key) {
@@ -97,20 +99,3 @@ func Environment(environ []string, a Account, shell, tty, session string) []stri
 	}
 	return env
 }
-
-// RealShell is the shell that a session runs: the account's, unless that is
-// castgate-wrap itself; then wrap.yaml's, else bash, else sh.
-func RealShell(a Account, shells map[string]string, exists func(string) bool) string {
-	if s, ok := shells[a.Name]; ok && isRecorder(a.Shell) {
-		return s
-	}
-	if a.Shell != "" && !isRecorder(a.Shell) {
-		return a.Shell
-	}
-	if a.Shell != "" && exists("/bin/bash") {
-		return "/bin/bash"
-	}
-	return "/bin/sh" // passwd(5): an empty field means /bin/sh
-}
-
-func isRecorder(shell string) bool { return filepath.Base(shell) == "castgate-wrap" }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"castgate/wrap/account"
 )
 
 func TestParseRequest(t *testing.T) {
@@ -13,52 +15,52 @@ func TestParseRequest(t *testing.T) {
 		name string
 		argv []string
 		env  map[string]string
-		want Request
+		want request
 	}{
-		{"ForceCommand, shell", []string{"/usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, Request{Login: true, SSH: true, Forced: true}},
+		{"ForceCommand, shell", []string{"/usr/bin/castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, request{Login: true, SSH: true, Forced: true}},
 		{
 			"ForceCommand, command",
 			[]string{"castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
-			Request{Command: "ls", HasCommand: true, SSH: true, Forced: true},
+			request{Command: "ls", HasCommand: true, SSH: true, Forced: true},
 		},
 		{
 			"ForceCommand, empty command",
 			[]string{"castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": ""},
-			Request{HasCommand: true, SSH: true, Forced: true},
+			request{HasCommand: true, SSH: true, Forced: true},
 		},
-		{"login shell", []string{"-castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, Request{Login: true, AsShell: true, SSH: true}},
+		{"login shell", []string{"-castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x"}, request{Login: true, AsShell: true, SSH: true}},
 		{
 			"login shell, a client's variable",
 			[]string{"-castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"},
-			Request{Login: true, AsShell: true, SSH: true},
+			request{Login: true, AsShell: true, SSH: true},
 		},
 		{
 			"login shell, a key's command",
 			[]string{"castgate-wrap", "-c", "ls"},
 			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "asked"},
-			Request{Command: "ls", HasCommand: true, AsShell: true, SSH: true, Original: "asked", HasOriginal: true},
+			request{Command: "ls", HasCommand: true, AsShell: true, SSH: true, Original: "asked", HasOriginal: true},
 		},
 		{
 			"both",
 			[]string{"castgate-wrap", "-c", "exec /usr/bin/castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "ls"},
-			Request{Command: "ls", HasCommand: true, SSH: true, Forced: true},
+			request{Command: "ls", HasCommand: true, SSH: true, Forced: true},
 		},
 		{
 			"both, shell",
 			[]string{"castgate-wrap", "-c", "/usr/bin/castgate-wrap"},
 			map[string]string{"SSH_CONNECTION": "x"},
-			Request{Login: true, SSH: true, Forced: true},
+			request{Login: true, SSH: true, Forced: true},
 		},
-		{"su -", []string{"-castgate-wrap"}, nil, Request{Login: true, AsShell: true}},
-		{"su", []string{"castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"}, Request{AsShell: true, SSH: true}},
-		{"su -c", []string{"castgate-wrap", "-c", "ls"}, nil, Request{Command: "ls", HasCommand: true, AsShell: true}},
-		{"su -l -c", []string{"-castgate-wrap", "-c", "ls"}, nil, Request{Command: "ls", HasCommand: true, Login: true, AsShell: true}},
+		{"su -", []string{"-castgate-wrap"}, nil, request{Login: true, AsShell: true}},
+		{"su", []string{"castgate-wrap"}, map[string]string{"SSH_CONNECTION": "x", "SSH_ORIGINAL_COMMAND": "evil"}, request{AsShell: true, SSH: true}},
+		{"su -c", []string{"castgate-wrap", "-c", "ls"}, nil, request{Command: "ls", HasCommand: true, AsShell: true}},
+		{"su -l -c", []string{"-castgate-wrap", "-c", "ls"}, nil, request{Command: "ls", HasCommand: true, Login: true, AsShell: true}},
 	} {
-		got := ParseRequest(tt.argv, strings.HasPrefix(tt.name, "su"), func(k string) (string, bool) { v, ok := tt.env[k]; return v, ok })
+		got := parseRequest(tt.argv, strings.HasPrefix(tt.name, "su"), func(k string) (string, bool) { v, ok := tt.env[k]; return v, ok })
 		if got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
 		}
@@ -66,7 +68,7 @@ func TestParseRequest(t *testing.T) {
 }
 
 func TestRestrictTo(t *testing.T) {
-	for asked, want := range map[Request]Request{
+	for asked, want := range map[request]request{
 		{Login: true, SSH: true, Forced: true}:                     {Command: "x", HasCommand: true, SSH: true, Forced: true},
 		{Command: "ls", HasCommand: true, SSH: true, Forced: true}: {Command: "x", HasCommand: true, SSH: true, Forced: true, Original: "ls", HasOriginal: true},
 	} {
@@ -77,34 +79,13 @@ func TestRestrictTo(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	got := Environment([]string{
+	got := environment([]string{
 		"PATH=/bin", "HOME=/usr/lib/castgate/home", "SHLVL=0", "_=x", "PWD=/", "SHELL=/usr/bin/castgate-wrap",
 		"SSH_ORIGINAL_COMMAND=x", "SSH_TTY=/dev/pts/1", "LC_ALL=xx", "CASTGATE_SESSION=forged",
 	},
-		Account{Name: "a", Home: "/home/a"}, "/bin/zsh", "/dev/pts/2", "id")
+		account.Account{Name: "a", Home: "/home/a"}, "/bin/zsh", "/dev/pts/2", "id")
 	want := []string{"PATH=/bin", "LC_ALL=xx", "HOME=/home/a", "SHELL=/bin/zsh", "SSH_TTY=/dev/pts/2", "CASTGATE_SESSION=id"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
-	}
-}
-
-func TestRealShell(t *testing.T) {
-	all := func(string) bool { return true }
-	none := func(string) bool { return false }
-	shells := map[string]string{"alice": "/usr/bin/zsh"}
-	for _, tt := range []struct {
-		user, passwd string
-		exists       func(string) bool
-		want         string
-	}{
-		{"alice", "/usr/bin/castgate-wrap", all, "/usr/bin/zsh"},
-		{"bob", "/usr/bin/castgate-wrap", all, "/bin/bash"},
-		{"bob", "/usr/bin/castgate-wrap", none, "/bin/sh"},
-		{"alice", "/bin/dash", all, "/bin/dash"},
-		{"bob", "", all, "/bin/sh"},
-	} {
-		if got := RealShell(Account{Name: tt.user, Shell: tt.passwd}, shells, tt.exists); got != tt.want {
-			t.Errorf("%s %q: got %q, want %q", tt.user, tt.passwd, got, tt.want)
-		}
 	}
 }

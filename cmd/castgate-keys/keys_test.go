@@ -22,11 +22,12 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"castgate/cmd/castgate-keys/early"
 	"castgate/cmd/internal/config"
 	"castgate/keys"
 	"castgate/keys/githubtest"
-	"castgate/keys/hot"
+	"castgate/keys/prepared"
+	"castgate/keys/pubkey"
+	"castgate/keys/settings"
 	"castgate/packaging/hosttest"
 )
 
@@ -228,28 +229,19 @@ func TestExplainSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// TestTheHotPath: the second answer comes before viper and go-github are even
-// initialised, is the same, and asks nobody.
-func TestTheHotPath(t *testing.T) {
+// TestTheSecondAnswer is the same, asks nobody, and does not need what it was
+// made of.
+func TestTheSecondAnswer(t *testing.T) {
 	h := newHost(t)
 	octo := strings.Fields(key("octocat"))
 	first, _, _ := h.run("octocat", octo[0], octo[1])
 	h.github.Reset()
+	if err := os.RemoveAll(filepath.Join(h.dir, "cache", "people")); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{{"octocat", octo[0], octo[1]}, {"octocat"}} {
-		cmd := h.command(args...)
-		cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1")
-		var out, trace bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &trace
-		if err := cmd.Run(); err != nil || out.String() != first {
-			t.Errorf("%q: %v, got %q, want %q", args, err, out.String(), first)
-		}
-		if !strings.Contains(trace.String(), "init os ") {
-			t.Fatalf("no trace: %q", trace.String())
-		}
-		for _, late := range []string{"net/http", "github.com/spf13/", "github.com/google/", "yaml", "gotenv"} {
-			if strings.Contains(trace.String(), "init "+late) || strings.Contains(trace.String(), late+" @") {
-				t.Errorf("%q: %s was initialised before the answer", args, late)
-			}
+		if out, _, status := h.run(args...); out != first || first == "" || status != 0 {
+			t.Errorf("%q: got %q, want %q", args, out, first)
 		}
 	}
 	if n := len(h.github.Calls()); n != 0 {
@@ -263,28 +255,51 @@ func TestTheHotPath(t *testing.T) {
 	}
 }
 
-// TestBothPathsLogAlike: one line for each decision, with the same fields.
-func TestBothPathsLogAlike(t *testing.T) {
-	var b bytes.Buffer
-	drop := func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
-			return slog.Attr{}
+// TestAFinishedAnswerIsLoggedAlike: one line for each decision, with the same fields.
+func TestAFinishedAnswerIsLoggedAlike(t *testing.T) {
+	log := func(d *keys.Decision) string {
+		var b bytes.Buffer
+		drop := func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
 		}
-		return a
+		d.Log(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: drop})), nil)
+		return b.String()
 	}
-	d := keys.Decision{Account: "octocat", Login: "OctoCat", ID: 583231, Offered: "SHA256:abc+/", Lines: []string{"x"}, Source: "cache", Age: 90 * time.Second, Why: "member"}
-	d.Log(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: drop})), nil)
-	r := hot.Reply{Account: "octocat", Login: "OctoCat", ID: 583231, Fingerprint: "SHA256:abc+/", Age: 90 * time.Second}
-	now := time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC)
-	want := "<86>Nov 22 01:02:03 castgate-keys[7]: " + strings.TrimSpace(b.String())
-	if got := r.LogLine("castgate-keys", 7, now); got != want {
+	k, err := pubkey.ParseLine(key("octocat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	a := prepared.Answer{Account: "octocat", From: now.Add(-90 * time.Second), Lines: []prepared.Line{{Key: k.String(), Login: "OctoCat", ID: 583231}}}
+	d := &keys.Decision{Account: "octocat", Login: "OctoCat", ID: 583231, Offered: k.Fingerprint(), Lines: []string{"x"}, Source: "cache", Age: 90 * time.Second, Why: "member"}
+	if got, want := log(keys.Recall(a, &k, now)), log(d); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 
-func TestBothPathsHaveTheSameDefaults(t *testing.T) {
-	if early.Config != keys.DefaultConfig || early.Dir != keys.DefaultDir {
-		t.Errorf("early has %q and %q", early.Config, early.Dir)
+// TestTheCacheOfAnOlderVersion: its finished answers let nobody in and keep nobody
+// out.
+func TestTheCacheOfAnOlderVersion(t *testing.T) {
+	h := newHost(t)
+	octo, other := strings.Fields(key("octocat")), strings.Fields(key("other"))
+	line, _, _ := h.run("octocat", octo[0], octo[1])
+	id, err := prepared.ConfigID(h.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := other[1] + " OctoCat 583231 SHA256:x " + key("other") + " github:OctoCat\n"
+	now := time.Now().Unix()
+	head := fmt.Sprintf("castgate-hot 1 octocat %s %d %d %d\n", id, now-1, now+600, len(body))
+	h.write("cache/accounts/octocat", head+body)
+	if out, _, status := h.run("octocat", octo[0], octo[1]); out != line || line == "" || status != 0 {
+		t.Errorf("the member: status %d, %q, want %q", status, out, line)
+	}
+	h.write("cache/accounts/octocat", head+body)
+	if out, _, status := h.run("octocat", other[0], other[1]); out != "" || status != 0 {
+		t.Errorf("another key: status %d, %q", status, out)
 	}
 }
 
@@ -366,11 +381,11 @@ func TestSecretsStayInside(t *testing.T) {
 }
 
 func TestTheShippedConfigurationIsGood(t *testing.T) {
-	conf := keys.Default()
+	conf := settings.Default()
 	if err := config.Load("../../packaging/etc/keys.yaml", conf); err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(conf.Keys, keys.Default().Keys) || conf.Cache != keys.Default().Cache || conf.GitHub.Timeout != keys.Default().GitHub.Timeout {
+	if !reflect.DeepEqual(conf.Keys, settings.Default().Keys) || conf.Cache != settings.Default().Cache || conf.GitHub.Timeout != settings.Default().GitHub.Timeout {
 		t.Errorf("it says other values than the defaults: %+v", conf)
 	}
 }

@@ -4,10 +4,7 @@
 // that may open an account, from the teams of a GitHub organisation.
 package main
 
-import (
-	_ "castgate/cmd/castgate-keys/early" // must answer first
-	"castgate/cmd/internal/cli"
-)
+import "castgate/cmd/internal/cli"
 
 func main() { cli.Main("castgate-keys", run) }
 

@@ -11,6 +11,7 @@ import (
 
 	"castgate/cmd/internal/cli"
 	"castgate/keys"
+	"castgate/keys/owners"
 )
 
 // pin says whose each account is, and lets root say it.
@@ -28,21 +29,21 @@ func (c *command) pin(args []string) error {
 	if err != nil {
 		return err
 	}
-	var done []keys.Owner
+	var done []owners.Owner
 	switch args = c.fs.Args(); {
 	case len(args) == 2:
 		done, err = c.pinOne(s, args[0], args[1])
 	case len(args) > 0:
 		return cli.Usage("want pin ACCOUNT LOGIN, got %d arguments", len(args))
 	case *remove != "":
-		return s.Unpin(*remove)
+		return s.Owners.Unpin(*remove)
 	case *adopt:
-		done, err = s.Adopt()
-		c.tellClosed(s.Namesakes())
+		done, err = s.Owners.Adopt()
+		c.tellClosed(s.Owners.Namesakes())
 	case *all:
-		done, err = s.PinAll()
+		done, err = s.Owners.PinAll()
 	default:
-		done, err = s.Owners()
+		done, err = s.Owners.List()
 	}
 	for _, o := range done {
 		fmt.Fprintln(c.env.Stdout, o)
@@ -58,7 +59,7 @@ func (c *command) tellClosed(accounts []string) {
 	}
 }
 
-func (c *command) pinOne(s *keys.Service, account, login string) ([]keys.Owner, error) {
+func (c *command) pinOne(s *keys.Service, account, login string) ([]owners.Owner, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Config.GitHub.Timeout)
 	defer cancel()
 	o, err := s.Pin(ctx, account, login)
@@ -66,5 +67,5 @@ func (c *command) pinOne(s *keys.Service, account, login string) ([]keys.Owner, 
 		return nil, err
 	}
 	c.env.Log.Info("pinned", "account", o.Account, "login", o.Login, "id", o.ID)
-	return []keys.Owner{o}, nil
+	return []owners.Owner{o}, nil
 }

@@ -6,13 +6,14 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"io"
-	"strings"
 
 	"castgate/cmd/internal/cli"
 	"castgate/cmd/internal/config"
 	"castgate/keys"
-	"castgate/keys/hot"
+	"castgate/keys/github"
+	"castgate/keys/prepared"
+	"castgate/keys/pubkey"
+	"castgate/keys/settings"
 )
 
 // command is what the command line asks for.
@@ -25,7 +26,7 @@ type command struct {
 func run(env *cli.Env) error {
 	c := &command{env: env}
 	c.fs = env.Flags(synopsis, description)
-	c.fs.StringVar(&c.config, "config", keys.DefaultConfig, "read the configuration from `FILE`")
+	c.fs.StringVar(&c.config, "config", settings.DefaultFile, "read the configuration from `FILE`")
 	if err := env.Parse(c.fs, env.Args); err != nil {
 		return err
 	}
@@ -50,14 +51,15 @@ func offersKey(args []string) bool {
 	if len(args) != 3 {
 		return false
 	}
-	_, err := keys.ParseKey(args[1], args[2])
+	_, err := pubkey.Parse(args[1], args[2])
 	return err == nil
 }
 
+// service reads the configuration.
 func (c *command) service() (*keys.Service, error) {
 	// Before the file is read: a change while it is read makes another id.
-	id, _ := hot.ConfigID(c.config)
-	conf := keys.Default()
+	id, _ := prepared.ConfigID(c.config)
+	conf := settings.Default()
 	if err := config.Load(c.config, conf); err != nil {
 		return nil, err
 	}
@@ -66,44 +68,8 @@ func (c *command) service() (*keys.Service, error) {
 		c.env.Log.Warn("no cache", "why", err)
 	}
 	s.ConfigID = id
+	github.Connect(s)
 	return s, nil
-}
-
-// authorized answers sshd. What it prints is written at once and at the end:
-// sshd takes half a line for a whole one.
-func (c *command) authorized(args []string) error {
-	if len(args) != 1 && len(args) != 3 {
-		return cli.Usage("want USER or USER TYPE KEY, got %d arguments", len(args))
-	}
-	s, err := c.service()
-	if err != nil {
-		c.env.Log.Error("failed", "account", args[0], "why", err)
-		return err
-	}
-	var offered *keys.Key
-	if len(args) == 3 {
-		k, err := keys.ParseKey(args[1], args[2])
-		if err != nil {
-			c.env.Log.Info("refused", "account", args[0], "why", err)
-			return nil
-		}
-		offered = &k
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.Config.GitHub.Timeout)
-	defer cancel()
-	d, err := s.Decide(ctx, args[0], offered)
-	d.Log(c.env.Log, err)
-	if err != nil {
-		return err
-	}
-	if err := s.See(d); err != nil {
-		c.env.Log.Warn("whose the account is could not be noted", "account", args[0], "why", err, "hint", cli.HintOf(err))
-	}
-	if err := s.Prepare(args[0]); err != nil {
-		c.env.Log.Warn("no finished answer", "account", args[0], "why", err)
-	}
-	_, err = io.WriteString(c.env.Stdout, strings.Join(d.Lines, ""))
-	return err
 }
 
 // refresh brings the cache up to date. What is made of it is made even when
@@ -146,9 +112,9 @@ func (c *command) explain(args []string) error {
 	if err != nil {
 		return err
 	}
-	var offered *keys.Key
+	var offered *pubkey.Key
 	if len(args) == 2 {
-		k, err := keys.ReadKeyFile(args[1])
+		k, err := pubkey.ReadFile(args[1])
 		if err != nil {
 			return err
 		}

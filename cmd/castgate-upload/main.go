@@ -88,6 +88,9 @@ func drain(env *cli.Env, path *string, args []string) error {
 		if err == nil && left > 0 {
 			err = cli.Hint(fmt.Errorf("recordings are still waiting"), "castgate-upload status says what for")
 		}
+		if n := u.Aside(); err == nil && n > 0 {
+			err = cli.Hint(fmt.Errorf("%d files were put aside and will not be delivered", n), "why is written beside each, in %s/bad", c.Spool)
+		}
 		return stopped(err)
 	}
 	return stopped(u.Drain(ctx))

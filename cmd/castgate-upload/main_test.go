@@ -110,6 +110,17 @@ func TestCommandLine(t *testing.T) {
 			t.Errorf("%q: status %d, %q", tt.args, status, out.String())
 		}
 	}
+	// One that no target will ever get is not in incoming/ any more, and not delivered.
+	if err := os.WriteFile(dir+"/spool/incoming/"+id+".cast", []byte("no recording\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		var out bytes.Buffer
+		env := &cli.Env{Name: "castgate-upload", Args: []string{"-config", good, "drain", "-once"}, Stdout: &out, Stderr: &out, Getenv: os.Getenv, Log: slog.New(slog.DiscardHandler)}
+		if status := env.Finish(run(env)); status != want || want == 1 && !strings.Contains(out.String(), "spool/bad") {
+			t.Errorf("put aside: status %d, %q", status, out.String())
+		}
+	}
 	// One that a target can't take at the moment.
 	if err := os.WriteFile(dir+"/spool/incoming/"+id+".cast", []byte(`{"version":3,"term":{"cols":80,"rows":24},"timestamp":1795000000,"castgate":{"id":"`+id+`","mode":"plain","host":"h","user":"no-such-user","uid":`+strconv.Itoa(os.Getuid())+`,"tty":true,"kind":"shell","version":"x"}}`+"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ import (
 
 	"castgate/cmd/internal/cli"
 	"castgate/wrap"
+	"castgate/wrap/config"
+	"castgate/wrap/terminal"
 )
 
 const help = `
@@ -36,7 +38,7 @@ func run(env *cli.Env) error {
 	end, err := wrap.Run(wrap.Invocation{
 		Argv: os.Args, Environ: os.Environ(), Version: cli.Version,
 		Log:    cli.Syslog(env.Name), // standard error is the user's
-		Config: wrap.ConfigPath,
+		Config: config.Path,
 	})
 	var refused *wrap.Refused
 	switch {
@@ -47,7 +49,7 @@ func run(env *cli.Env) error {
 	case err != nil:
 		return &cli.Status{Code: end.Status, Err: err}
 	case end.Signal != 0:
-		wrap.DieOf(end.Signal)
+		terminal.DieOf(end.Signal)
 	}
 	return cli.Exit(end.Status)
 }

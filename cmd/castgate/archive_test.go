@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -265,6 +267,41 @@ func TestVerifyRemembersTheEnds(t *testing.T) {
 	}
 	if code, out, _ := f.run(t, "verify", "-state", state, f.dir); code != 0 {
 		t.Errorf("a copy may be older: %d %q", code, out)
+	}
+}
+
+// A bucket in which nothing is listed any more, after this host has delivered
+// into it, is no archive that is in order.
+func TestVerifyOfABucketThatListsNothing(t *testing.T) {
+	s3 := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.URL.Query().Get("list-type") != "2" {
+			t.Errorf("the bucket is asked for %s %s", r.Method, r.URL)
+		}
+		fmt.Fprint(w, `<ListBucketResult><Name>recordings</Name><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>`)
+	}))
+	defer s3.Close()
+	dir, state := t.TempDir(), t.TempDir()
+	for path, text := range map[string]string{
+		dir + "/credentials": "aws_access_key_id = key\naws_secret_access_key = secret\n",
+		dir + "/archive.yaml": fmt.Sprintf("store: {dir: %s, s3: {endpoint: %q, region: r, bucket: recordings, prefix: p, path_style: true, credentials_file: %[1]s/credentials}}\nindex: %[1]s/index.sqlite\n",
+			dir, s3.URL),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := &fixture{dir: dir, config: dir + "/archive.yaml"}
+	if code, out, errs := f.run(t, "verify", "-state", state); code != 0 || !strings.HasPrefix(out, "nothing to verify") {
+		t.Errorf("before any delivery: %d %q %q", code, out, errs)
+	}
+	const id = "0199a5d2-0000-7000-8000-000000000001"
+	line := fmt.Sprintf(`{"op":"done","id":%q,"at":"2026-11-20T15:00:00Z","receipts":{"s3:x":{"sha256":"","bytes":1,"where":"s3://recordings/p/deploy/web1/2026/11/20/%[1]s.cast.zst"}}}`+"\n", id)
+	if err := os.WriteFile(filepath.Join(state, "journal"), []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := f.run(t, "verify", "-state", state)
+	if code != 1 || !strings.Contains(out, "FAIL deploy/web1/2026/11/20/"+id+".json: gone") || !strings.Contains(out, "the uploader's journal remembers it") {
+		t.Errorf("after one: %d %q %q", code, out, errs)
 	}
 }
 

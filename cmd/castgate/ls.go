@@ -18,7 +18,7 @@ import (
 
 type lsFlags struct {
 	config        func() (archive.Config, error)
-	filter        archive.Filter
+	filter        archive.Query
 	name          archive.Name
 	since, until  string
 	spool         string
@@ -26,19 +26,19 @@ type lsFlags struct {
 }
 
 // filterFlags registers the flags that choose recordings.
-func filterFlags(fs *flag.FlagSet, f *archive.Filter, since, until *string) {
+func filterFlags(fs *flag.FlagSet, f *archive.Query, since, until *string) {
 	fs.StringVar((*string)(&f.User), "user", "", "sessions on this `account`, whoever it was")
 	fs.Func("login", "sessions of the person with this GitHub `login`, or login:id, on any account", func(s string) (err error) {
 		f.Login, err = manifest.ParsePerson(s)
 		return err
 	})
-	fs.StringVar(&f.Host, "host", "", "sessions on this `host`")
+	fs.StringVar(&f.Host, "host", "", "sessions on this `host`, by its own name or its certificate's")
 	fs.StringVar(since, "since", "", "sessions that went on at this `time` or later: 2026-11-22, '2026-11-22 15:04', 7d, 90m, today")
 	fs.StringVar(until, "until", "", "sessions that began before this `time`")
 }
 
 // times reads -since and -until.
-func times(f *archive.Filter, since, until string, now time.Time) error {
+func times(f *archive.Query, since, until string, now time.Time) error {
 	for _, t := range []struct {
 		flag, text string
 		to         *time.Time

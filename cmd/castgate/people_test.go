@@ -25,7 +25,7 @@ func TestAnEmptyMapOfPeopleListsNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := filepath.Join(t.TempDir(), "archive.yaml")
-			if err := os.WriteFile(p, []byte("auditors: {header: {name: X, from: [127.0.0.1]"+tt.people+"}}"), 0o600); err != nil {
+			if err := os.WriteFile(p, []byte("auditors: {header: {name: X, from: [127.0.0.1], everybody: yes"+tt.people+"}}"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			cfg := archive.Defaults()

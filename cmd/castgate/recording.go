@@ -18,6 +18,7 @@ import (
 	"castgate/upload/archive"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
+	"castgate/wrap/hint"
 	"castgate/wrap/spool"
 )
 
@@ -185,9 +186,9 @@ func oneArgument(fs *flag.FlagSet) (string, error) {
 // explain gives the usual causes of an error a hint.
 func explain(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrPermission) && cli.HintOf(err) == "":
+	case errors.Is(err, fs.ErrPermission) && hint.Of(err) == "":
 		return cli.Hint(err, "become root or a member of group castgate-archive")
-	case errors.Is(err, fs.ErrNotExist) && cli.HintOf(err) == "":
+	case errors.Is(err, fs.ErrNotExist) && hint.Of(err) == "":
 		return cli.Hint(err, "castgate ls lists the recordings of the archive")
 	}
 	return err

@@ -19,7 +19,7 @@ import (
 
 type searchFlags struct {
 	config        func() (archive.Config, error)
-	filter        archive.Filter
+	filter        archive.Query
 	since, until  string
 	limit         int
 	json, noPager bool

@@ -130,12 +130,12 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	for name, tt := range map[string]struct{ yaml, want string }{
 		"no auditors":    {"store: {dir: " + dir + "}", "token_file"},
-		"two ways":       {"store: {dir: " + dir + "}\nauditors: {token_file: /x, header: {name: X, from: [127.0.0.1]}}", "want one of"},
+		"two ways":       {"store: {dir: " + dir + "}\nauditors: {token_file: /x, header: {name: X, from: [127.0.0.1], everybody: yes}}", "want one of"},
 		"no token file":  {"store: {dir: " + dir + "}\nauditors: {token_file: " + dir + "/none}", "no such file"},
-		"no such person": {"store: {dir: " + dir + "}\nauditors: {header: {name: X, from: [127.0.0.1], people: {Ann@Example.org: ann@example.org}}}", "people: \"ann@example.org\""},
-		"no store":       {"store: {dir: " + dir + "/none}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "none"},
-		"clear bucket":   {"store: {dir: " + dir + ", s3: {endpoint: \"http://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "is not https"},
-		"no side":        {"store: {dir: " + dir + "/none, s3: {endpoint: \"https://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1]}}", "none"},
+		"no such person": {"store: {dir: " + dir + "}\nauditors: {header: {name: X, from: [127.0.0.1], everybody: yes, people: {Ann@Example.org: ann@example.org}}}", "people: \"ann@example.org\""},
+		"no store":       {"store: {dir: " + dir + "/none}\nauditors: {header: {name: X, from: [127.0.0.1], everybody: yes}}", "none"},
+		"clear bucket":   {"store: {dir: " + dir + ", s3: {endpoint: \"http://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1], everybody: yes}}", "is not https"},
+		"no side":        {"store: {dir: " + dir + "/none, s3: {endpoint: \"https://s3.example.org\", bucket: b}}\nauditors: {header: {name: X, from: [127.0.0.1], everybody: yes}}", "none"},
 		"no key":         {"store: {dir: " + dir + "}\nweb: {listen: \"\"}\nreceive: {listen: \"127.0.0.1:0\"}", "castgate ca init"},
 		"nothing":        {"store: {dir: " + dir + "}\nweb: {listen: \"\"}", "nothing to serve"},
 	} {
@@ -158,7 +158,7 @@ func TestServeBeforeABucket(t *testing.T) {
 	cfg := archive.Defaults()
 	cfg.Index, cfg.Keys = filepath.Join(dir, "index.sqlite"), filepath.Join(dir, "none")
 	cfg.Store = archive.StoreConfig{Dir: dir, S3: &archive.S3Config{Endpoint: "http://127.0.0.1:1", Bucket: "b"}}
-	cfg.Auditors.Header = &archive.HeaderAuditors{Name: "X", From: []string{"127.0.0.1"}}
+	cfg.Auditors.Header = &archive.HeaderAuditors{Name: "X", From: []string{"127.0.0.1"}, Everybody: true}
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}

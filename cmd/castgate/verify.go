@@ -56,7 +56,7 @@ func (f *verifyFlags) verify(env *cli.Env, cfg archive.Config, what string) erro
 		Signers: signers,
 	}
 	if only == "" && what == "" { // a copy may be older
-		v.Known = f.known(env, cfg)
+		v.Known = f.known(env, cfg, store)
 	}
 	report := &report{env: env, json: f.json}
 	if only != "" {
@@ -78,15 +78,16 @@ func (f *verifyFlags) verify(env *cli.Env, cfg archive.Config, what string) erro
 
 // known is what the index and this host's uploader remember of the archive. It
 // can only make more faults, so that who wrote it need not be trusted.
-func (f *verifyFlags) known(env *cli.Env, cfg archive.Config) []manifest.Known {
+func (f *verifyFlags) known(env *cli.Env, cfg archive.Config, store *archive.Store) []manifest.Known {
 	heads, err := archive.Heads(cfg.Index)
 	if err != nil {
 		env.Complain(fmt.Errorf("what the index remembers can't be told: %w", err))
 	}
-	if cfg.Store.S3 != nil {
-		return heads
+	at := store.Name // of a bucket
+	if cfg.Store.S3 == nil {
+		at = cfg.Store.Dir
 	}
-	delivered, err := upload.Delivered(f.state, cfg.Store.Dir)
+	delivered, err := upload.Delivered(f.state, at)
 	if err != nil && !errors.Is(err, fs.ErrPermission) { // the journal is its uploader's and root's
 		env.Complain(fmt.Errorf("what the uploader remembers can't be told: %w", err))
 	}
@@ -173,6 +174,8 @@ func (r *report) finish(quiet bool) error {
 		_ = json.NewEncoder(r.env.Stdout).Encode(map[string]int{"recordings": r.recordings, "ok": r.ok, "faults": r.faults, "ends_unknown": r.forgotten})
 	case r.faults > 0:
 		fmt.Fprintf(r.env.Stdout, "%d of %d recordings are as they were delivered; %d faults\n", r.ok, r.recordings, r.faults)
+	case r.recordings == 0:
+		fmt.Fprintln(r.env.Stdout, "nothing to verify: no recording is there, and nothing remembers one")
 	case !quiet:
 		fmt.Fprintf(r.env.Stdout, "ok: %d recordings are as they were delivered\n", r.recordings)
 	}

@@ -16,7 +16,7 @@ import (
 
 // spoolRows are the sessions of this host that are in no archive yet, the
 // newest first. Who may not read the spool sees none.
-func spoolRows(path string, f archive.Filter, now time.Time) (rows []archive.Row) {
+func spoolRows(path string, q archive.Query, now time.Time) (rows []archive.Row) {
 	dir, err := spool.Open(path)
 	if err != nil {
 		return nil
@@ -24,7 +24,7 @@ func spoolRows(path string, f archive.Filter, now time.Time) (rows []archive.Row
 	defer dir.Close()
 	for _, sub := range []string{spool.Live, spool.Incoming} {
 		_ = dir.Names(sub, func(id string) error {
-			if r, ok := spoolRow(dir, sub, id, f, now); ok {
+			if r, ok := spoolRow(dir, sub, id, q, now); ok {
 				rows = append(rows, r)
 			}
 			return nil
@@ -34,12 +34,14 @@ func spoolRows(path string, f archive.Filter, now time.Time) (rows []archive.Row
 	return slices.CompactFunc(rows, func(a, b archive.Row) bool { return a.Name == b.Name }) // it moved while we looked
 }
 
+// newestFirst is the order of the lists, in which one of the spool and its delivery
+// are equal: it has no path in the archive yet.
 func newestFirst(a, b archive.Row) int {
 	return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(b.ID, a.ID))
 }
 
 // spoolRow tells what the header of a recording does.
-func spoolRow(dir *spool.Dir, sub, id string, f archive.Filter, now time.Time) (row archive.Row, ok bool) {
+func spoolRow(dir *spool.Dir, sub, id string, q archive.Query, now time.Time) (row archive.Row, ok bool) {
 	file, err := dir.Open(sub, id)
 	if err != nil {
 		return row, false // it has just gone
@@ -53,22 +55,17 @@ func spoolRow(dir *spool.Dir, sub, id string, f archive.Filter, now time.Time) (
 	if err != nil || in.Header.Session == nil || in.Header.Session.ID != id {
 		return row, false // just begun, or for castgate-upload to put aside
 	}
-	h, state, end := in.Header, archive.StateWaiting, info.ModTime()
+	h, state, end := in.Header, manifest.StateWaiting, info.ModTime()
 	if sub == spool.Live && spool.Held(file) {
-		state, end = archive.StateLive, now
+		state, end = manifest.StateLive, now
 	}
 	start := time.Unix(h.Timestamp, 0).UTC()
 	m := &manifest.Manifest{
 		Session: manifest.Session(*h.Session), Command: h.Command, Start: start, End: end.UTC(),
 		Duration: manifest.Seconds(max(0, end.Sub(start))), Cast: manifest.Object{Bytes: info.Size()},
 	}
-	entry := archive.Entry{Manifest: m}
-	if !f.Takes(m) || f.Dir != "" && f.Dir != entry.Name().Host {
-		return row, false
-	}
-	row = archive.NewRow(entry)
-	row.State = state
-	return row, true
+	entry := archive.Entry{Manifest: m, State: state}
+	return archive.NewRow(entry), q.Takes(entry)
 }
 
 // merge puts the rows of the spool where they belong among the archive's. One

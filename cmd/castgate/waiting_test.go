@@ -77,7 +77,7 @@ func TestLsShowsTheSpool(t *testing.T) {
 			if err := json.Unmarshal([]byte(line), &r); err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, r.ID+" "+r.State)
+			got = append(got, r.ID+" "+string(r.State))
 		}
 		if code != 0 || errs != "" || strings.Join(got, "\n") != strings.Join(want, "\n") {
 			t.Errorf("indexed %v: %d %q\n%s", indexed, code, errs, strings.Join(got, "\n"))

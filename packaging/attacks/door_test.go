@@ -91,7 +91,7 @@ while os.read(fd, 4096):
 
 // TestWhoWasIt: on an account that two people share, every recording names the
 // one whose key was accepted, with the guard and without it, while a program of
-// the account forges what it can (openssh.md section 5).
+// the account forges what it can.
 func TestWhoWasIt(t *testing.T) {
 	for _, d := range []door{forceDoor, shellDoor, aloneDoor} {
 		t.Run(d.name, func(t *testing.T) {

@@ -119,6 +119,9 @@ func TestDemo(t *testing.T) {
 			t.Errorf("the demo never showed %q:\n%s", want, got.Stdout)
 		}
 	}
+	if !regexp.MustCompile(`castgate-host +octocat +octocat +delivered`).MatchString(got.Stdout) {
+		t.Errorf("castgate ls named no LOGIN:\n%s", got.Stdout)
+	}
 	if d := difference(before, snapshot(t)); d != "" {
 		t.Errorf("the demo left:\n%s", d)
 	}

@@ -41,7 +41,7 @@ func decisions(l *hosttest.Log) (n int) {
 	return n
 }
 
-// TestHowOftenSshdAsks holds the numbers that spec/openssh.md has measured, and
+// TestHowOftenSshdAsks holds how often sshd asks for one login, and
 // that all of a login's questions make one round of calls.
 func TestHowOftenSshdAsks(t *testing.T) {
 	mine := hosttest.NewKey(t, "ed25519")

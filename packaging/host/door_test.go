@@ -244,7 +244,7 @@ func (d *door) idleUploader() {
 }
 
 // Six sessions that end within ten seconds are enough to take a path unit with
-// systemd's own limits into "failed" for good (spec/systemd, section 2).
+// systemd's own limits into "failed" for good.
 func (d *door) testTrickle(t *testing.T) {
 	d.Run("systemctl", "stop", "castgate-upload.timer")
 	defer d.Run("systemctl", "start", "castgate-upload.timer")
@@ -294,7 +294,7 @@ func (d *door) testCredential(t *testing.T) {
 
 // The page and the index under their units, which nothing but a start proves.
 func (d *door) testPage(t *testing.T) {
-	d.Sh("cp -p /etc/castgate/archive.yaml /root/; echo 'auditors: {header: {name: X-Forwarded-User, from: [127.0.0.1]}}' >>/etc/castgate/archive.yaml")
+	d.Sh("cp -p /etc/castgate/archive.yaml /root/; echo 'auditors: {header: {name: X-Forwarded-User, from: [127.0.0.1], everybody: yes}}' >>/etc/castgate/archive.yaml")
 	defer d.Sh("systemctl disable --quiet --now castgate-serve.socket; systemctl stop castgate-serve.service; cp -p /root/archive.yaml /etc/castgate/")
 	d.Run("systemctl", "enable", "--quiet", "--now", "castgate-serve.socket")
 	get := func(header string) string {

@@ -53,7 +53,7 @@ func eachSuite(t *testing.T, test func(t *testing.T, h *host.Host)) {
 	suites(t, func(t *testing.T, suite string) { test(t, host.New(t, suite)) })
 }
 
-// shipped is design section 2: path, owner, mode.
+// shipped is what the package installs: path, owner, mode.
 var shipped = []string{
 	"/usr/bin/castgate root:root 755",
 	"/usr/bin/castgate-once root:root 755",

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// accounts are the system groups and users of design section 2.
+// accounts are the system groups and users of the package (sysusers.d).
 var accounts = [][]string{
 	{"groupadd", "--system", "castgate"},
 	{"groupadd", "--system", "castgate-archive"},
@@ -23,7 +23,7 @@ var accounts = [][]string{
 	{"useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", "--groups", "castgate", "castgate-guard"},
 }
 
-// file is a path of design section 2 with its owner and mode.
+// file is a path of the package with its owner and mode.
 type file struct{ path, owner, mode string }
 
 var directories = []file{

@@ -47,7 +47,7 @@ func small(t *testing.T) (*Store, []archivetest.Recording, string) {
 	return s, all, dir
 }
 
-func scoped(s Scope) Filter { return Filter{Scope: &s} }
+func scoped(s Scope) Query { return Query{Scope: &s} }
 
 func fails(t *testing.T) func(error) {
 	return func(err error) {
@@ -69,19 +69,19 @@ func TestListing(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		filter Filter
+		filter Query
 		want   []int
 	}{
-		{"all", Filter{}, []int{3, 2, 1, 0}},
-		{"user", Filter{User: "deploy"}, []int{3, 2, 0}},
-		{"host", Filter{Host: "web1"}, []int{3, 1, 0}},
-		{"login in any case", Filter{Login: manifest.NewPerson("octoCAT", 0)}, []int{0}},
-		{"account named as a login", Filter{Login: manifest.NewPerson("alice", 0)}, nil},
-		{"login named as an account", Filter{User: "alice-gh"}, nil},
-		{"renamed", Filter{Login: manifest.NewPerson("alice-now", 7)}, []int{1}},
-		{"who took the login", Filter{Login: manifest.NewPerson("alice-gh", 8)}, nil},
-		{"an id that the recording doesn't tell", Filter{Login: manifest.NewPerson("octocat", 8)}, []int{0}},
-		{"no login at all", Filter{Login: manifest.NewPerson("a b", 0)}, nil},
+		{"all", Query{}, []int{3, 2, 1, 0}},
+		{"user", Query{User: "deploy"}, []int{3, 2, 0}},
+		{"host", Query{Host: "web1"}, []int{3, 1, 0}},
+		{"login in any case", Query{Login: manifest.NewPerson("octoCAT", 0)}, []int{0}},
+		{"account named as a login", Query{Login: manifest.NewPerson("alice", 0)}, nil},
+		{"login named as an account", Query{User: "alice-gh"}, nil},
+		{"renamed", Query{Login: manifest.NewPerson("alice-now", 7)}, []int{1}},
+		{"who took the login", Query{Login: manifest.NewPerson("alice-gh", 8)}, nil},
+		{"an id that the recording doesn't tell", Query{Login: manifest.NewPerson("octocat", 8)}, []int{0}},
+		{"no login at all", Query{Login: manifest.NewPerson("a b", 0)}, nil},
 		{"everything", scoped(Everything()), []int{3, 2, 1, 0}},
 		{"nothing", scoped(Scope{}), nil},
 		{"of nobody", scoped(SessionsOf()), nil},
@@ -89,14 +89,14 @@ func TestListing(t *testing.T) {
 		{"own", scoped(SessionsOf(manifest.NewPerson("alice-now", 7))), []int{1}},
 		{"of an account's name", scoped(SessionsOf(manifest.NewPerson("deploy", 0))), nil},
 		{"of a team", scoped(SessionsOf(manifest.NewPerson("alice-now", 7), manifest.NewPerson("octocat", 8), manifest.NewPerson("deploy", 9))), []int{1, 0}},
-		{"nobody", Filter{User: "../deploy"}, nil},
-		{"since", Filter{Since: noon.Add(30 * time.Minute)}, []int{3, 2, 1}},
-		{"since, within a session", Filter{Since: noon.Add(2 * time.Second), User: "deploy", Host: "web1"}, []int{3, 0}},
-		{"until", Filter{Until: noon.Add(time.Hour)}, []int{0}},
-		{"between", Filter{Since: noon.Add(time.Minute), Until: noon.Add(25 * time.Hour)}, []int{2, 1}},
-		{"id", Filter{ID: all[1].ID()}, []int{1}},
-		{"beginning of an id", Filter{ID: all[1].ID()[:8]}, []int{1}},
-		{"another id", Filter{ID: "ffffffff"}, nil},
+		{"nobody", Query{User: "../deploy"}, nil},
+		{"since", Query{Since: noon.Add(30 * time.Minute)}, []int{3, 2, 1}},
+		{"since, within a session", Query{Since: noon.Add(2 * time.Second), User: "deploy", Host: "web1"}, []int{3, 0}},
+		{"until", Query{Until: noon.Add(time.Hour)}, []int{0}},
+		{"between", Query{Since: noon.Add(time.Minute), Until: noon.Add(25 * time.Hour)}, []int{2, 1}},
+		{"id", Query{ID: all[1].ID()}, []int{1}},
+		{"beginning of an id", Query{ID: all[1].ID()[:8]}, []int{1}},
+		{"another id", Query{ID: "ffffffff"}, nil},
 	} {
 		for _, l := range []*Listing{{Store: s}, {Store: s, Index: ix}} {
 			var got []int
@@ -112,10 +112,10 @@ func TestListing(t *testing.T) {
 		}
 	}
 	var walked, indexed []string
-	for r := range (&Listing{Store: s}).List(Filter{}) {
+	for r := range (&Listing{Store: s}).List(Query{}) {
 		walked = append(walked, fmt.Sprintf("%+v %v %s %s", r, r.Exit != nil, r.Outcome(), r.What()))
 	}
-	for r := range ix.List(Filter{}) {
+	for r := range ix.List(Query{}) {
 		indexed = append(indexed, fmt.Sprintf("%+v %v %s %s", r, r.Exit != nil, r.Outcome(), r.What()))
 	}
 	a, b := strings.Join(walked, "\n"), strings.Join(indexed, "\n")
@@ -192,7 +192,7 @@ func TestSearch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	search := func(f Filter, words ...string) []string {
+	search := func(f Query, words ...string) []string {
 		t.Helper()
 		var got []string
 		for found, err := range ix.Search(words, f, 0) {
@@ -209,41 +209,41 @@ func TestSearch(t *testing.T) {
 	update()
 	for _, tt := range []struct {
 		words  []string
-		filter Filter
+		filter Query
 		want   []string
 	}{
-		{[]string{"sudo"}, Filter{}, []string{"3 0 Grüße, 漢字 sudo", "0 1 $ sudo systemctl restart nginx"}},
-		{[]string{"SUDO", "nginx"}, Filter{}, []string{"0 1 $ sudo systemctl restart nginx"}},
-		{[]string{"sudo", "exit"}, Filter{}, []string{"0 1 $ sudo systemctl restart nginx", "0 2 $ exit"}},
-		{[]string{"etc passwd"}, Filter{}, []string{"1 0 $ cat /etc/passwd"}},
-		{[]string{"/etc/passwd"}, Filter{}, []string{"1 0 $ cat /etc/passwd"}},
-		{[]string{"passwd etc"}, Filter{}, nil},
-		{[]string{"system*"}, Filter{}, []string{"0 1 $ sudo systemctl restart nginx"}},
-		{[]string{"system"}, Filter{}, nil},
-		{[]string{"grusse"}, Filter{}, nil},
-		{[]string{"gruße"}, Filter{}, []string{"3 0 Grüße, 漢字 sudo"}},
-		{[]string{"漢字"}, Filter{}, []string{"3 0 Grüße, 漢字 sudo"}},
-		{[]string{"load"}, Filter{}, []string{"2 0 load 0.1"}},
-		{[]string{"sudo"}, Filter{Login: manifest.NewPerson("OCTOCAT", 0)}, []string{"0 1 $ sudo systemctl restart nginx"}},
-		{[]string{"etc passwd"}, Filter{Login: manifest.NewPerson("alice-now", 7)}, []string{"1 0 $ cat /etc/passwd"}},
-		{[]string{"etc passwd"}, Filter{Login: manifest.NewPerson("alice-gh", 8)}, nil},
-		{[]string{"etc passwd"}, Filter{Login: manifest.NewPerson("alice", 0)}, nil},
+		{[]string{"sudo"}, Query{}, []string{"3 0 Grüße, 漢字 sudo", "0 1 $ sudo systemctl restart nginx"}},
+		{[]string{"SUDO", "nginx"}, Query{}, []string{"0 1 $ sudo systemctl restart nginx"}},
+		{[]string{"sudo", "exit"}, Query{}, []string{"0 1 $ sudo systemctl restart nginx", "0 2 $ exit"}},
+		{[]string{"etc passwd"}, Query{}, []string{"1 0 $ cat /etc/passwd"}},
+		{[]string{"/etc/passwd"}, Query{}, []string{"1 0 $ cat /etc/passwd"}},
+		{[]string{"passwd etc"}, Query{}, nil},
+		{[]string{"system*"}, Query{}, []string{"0 1 $ sudo systemctl restart nginx"}},
+		{[]string{"system"}, Query{}, nil},
+		{[]string{"grusse"}, Query{}, nil},
+		{[]string{"gruße"}, Query{}, []string{"3 0 Grüße, 漢字 sudo"}},
+		{[]string{"漢字"}, Query{}, []string{"3 0 Grüße, 漢字 sudo"}},
+		{[]string{"load"}, Query{}, []string{"2 0 load 0.1"}},
+		{[]string{"sudo"}, Query{Login: manifest.NewPerson("OCTOCAT", 0)}, []string{"0 1 $ sudo systemctl restart nginx"}},
+		{[]string{"etc passwd"}, Query{Login: manifest.NewPerson("alice-now", 7)}, []string{"1 0 $ cat /etc/passwd"}},
+		{[]string{"etc passwd"}, Query{Login: manifest.NewPerson("alice-gh", 8)}, nil},
+		{[]string{"etc passwd"}, Query{Login: manifest.NewPerson("alice", 0)}, nil},
 		{[]string{"sudo"}, scoped(Scope{}), nil},
 		{[]string{"sudo"}, scoped(SessionsOf(manifest.NewPerson("octocat", 8))), []string{"0 1 $ sudo systemctl restart nginx"}},
 		{[]string{"sudo"}, scoped(SessionsOf(manifest.NewPerson("octocat", 8), manifest.NewPerson("deploy", 0))), []string{"0 1 $ sudo systemctl restart nginx"}},
-		{[]string{"sudo"}, Filter{User: "deploy", Host: "web1", Since: noon.Add(time.Hour)}, []string{"3 0 Grüße, 漢字 sudo"}},
-		{[]string{"sudo"}, Filter{Until: noon.Add(time.Hour)}, []string{"0 1 $ sudo systemctl restart nginx"}},
-		{[]string{"sudo"}, Filter{User: "alice"}, nil},
-		{[]string{`x" OR text:"sudo`}, Filter{}, nil},
-		{[]string{`about:"u616c696365"`}, Filter{}, nil},
-		{[]string{"NEAR(", "*sudo*"}[:1], Filter{}, nil},
+		{[]string{"sudo"}, Query{User: "deploy", Host: "web1", Since: noon.Add(time.Hour)}, []string{"3 0 Grüße, 漢字 sudo"}},
+		{[]string{"sudo"}, Query{Until: noon.Add(time.Hour)}, []string{"0 1 $ sudo systemctl restart nginx"}},
+		{[]string{"sudo"}, Query{User: "alice"}, nil},
+		{[]string{`x" OR text:"sudo`}, Query{}, nil},
+		{[]string{`about:"u616c696365"`}, Query{}, nil},
+		{[]string{"NEAR(", "*sudo*"}[:1], Query{}, nil},
 	} {
 		if got := search(tt.filter, tt.words...); !slices.Equal(got, tt.want) {
 			t.Errorf("%q %+v:\n got %q\nwant %q", tt.words, tt.filter, got, tt.want)
 		}
 	}
 	for _, words := range [][]string{{}, {"*"}, {"--"}, {""}} {
-		for _, err := range ix.Search(words, Filter{}, 0) {
+		for _, err := range ix.Search(words, Query{}, 0) {
 			if err == nil {
 				t.Errorf("%q found something", words)
 			}
@@ -258,7 +258,7 @@ func TestSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	update()
-	if got := search(Filter{}, "sudo", "reboot"); !slices.Equal(got, []string{"4 0 sudo reboot"}) {
+	if got := search(Query{}, "sudo", "reboot"); !slices.Equal(got, []string{"4 0 sudo reboot"}) {
 		t.Errorf("after one was added: %q", got)
 	}
 	if err := os.Remove(filepath.Join(dir, m.Path(manifest.JSONSuffix))); err != nil {
@@ -268,10 +268,10 @@ func TestSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	update()
-	if got := search(Filter{}, "reboot"); got != nil {
+	if got := search(Query{}, "reboot"); got != nil {
 		t.Errorf("after its manifest was removed: %q", got)
 	}
-	if got := search(Filter{}, "passwd"); got != nil {
+	if got := search(Query{}, "passwd"); got != nil {
 		t.Errorf("after the directory was removed: %q", got)
 	}
 	if n, pending, err := ix.Count(); n != 3 || pending != 0 || err != nil {
@@ -318,7 +318,7 @@ func TestHiddenTextIsFound(t *testing.T) {
 	} {
 		for _, visible := range []bool{false, true} {
 			got, n := Hit{}, 0
-			for found, err := range ix.Search([]string{word}, Filter{Visible: visible}, 0) {
+			for found, err := range ix.Search([]string{word}, Query{Visible: visible}, 0) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -363,12 +363,12 @@ func TestALongRecordingIsFoundInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for f, err := range ix.Search([]string{"needle"}, Filter{}, 0) {
+	for f, err := range ix.Search([]string{"needle"}, Query{}, 0) {
 		if n++; err != nil || len(f.Hits) <= maxHits || f.Hits[0].Text != "page0000 needle" || !slices.IsSortedFunc(f.Hits, func(a, b Hit) int { return int(a.At - b.At) }) {
 			t.Errorf("%v %+v", err, f.Hits)
 		}
 	}
-	for f := range ix.Search([]string{"page0399"}, Filter{}, 0) {
+	for f := range ix.Search([]string{"page0399"}, Query{}, 0) {
 		if n++; len(f.Hits) != 1 || f.Hits[0].At != 399 {
 			t.Errorf("%+v", f.Hits)
 		}
@@ -432,7 +432,7 @@ func TestHostileManifestsAreLeftOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	good, bad := 0, 0
-	for _, err := range s.Walk(Filter{}) {
+	for _, err := range s.Walk(Query{}) {
 		if err != nil {
 			bad++
 		} else {

@@ -80,7 +80,7 @@ func TestMillion(t *testing.T) {
 		return ""
 	})
 	last := fleet.First.AddDate(0, 0, fleet.Days)
-	list := func(f Filter, most int) func() string {
+	list := func(f Query, most int) func() string {
 		return func() string {
 			rows := 0
 			for _, err := range ix.List(f) {
@@ -95,13 +95,13 @@ func TestMillion(t *testing.T) {
 		}
 	}
 	user, host := archivetest.UserName(fleet.Users/2), archivetest.HostName(fleet.Hosts/2)
-	timed("ls, the newest 100", list(Filter{}, 100))
-	timed("ls -user -host", list(Filter{User: manifest.Account(user), Host: host}, 0))
-	timed("ls -user", list(Filter{User: manifest.Account(user)}, 0))
-	timed("ls -login -since 7 days", list(Filter{Login: manifest.NewPerson(strings.ToUpper(user+"-gh"), 0), Since: last.AddDate(0, 0, -7)}, 0))
-	timed("ls -host -since -until, one day", list(Filter{Host: host, Since: last.AddDate(0, 0, -2), Until: last.AddDate(0, 0, -1)}, 0))
-	timed("ls ID", list(Filter{ID: fleet.Recording(0, 0, 0, 1).ID()}, 0))
-	search := func(want int, f Filter, words ...string) func() string {
+	timed("ls, the newest 100", list(Query{}, 100))
+	timed("ls -user -host", list(Query{User: manifest.Account(user), Host: host}, 0))
+	timed("ls -user", list(Query{User: manifest.Account(user)}, 0))
+	timed("ls -login -since 7 days", list(Query{Login: manifest.NewPerson(strings.ToUpper(user+"-gh"), 0), Since: last.AddDate(0, 0, -7)}, 0))
+	timed("ls -host -since -until, one day", list(Query{Host: host, Since: last.AddDate(0, 0, -2), Until: last.AddDate(0, 0, -1)}, 0))
+	timed("ls ID", list(Query{ID: fleet.Recording(0, 0, 0, 1).ID()}, 0))
+	search := func(want int, f Query, words ...string) func() string {
 		return func() string {
 			found, hits := 0, 0
 			for r, err := range ix.Search(words, f, 100) {
@@ -117,13 +117,13 @@ func TestMillion(t *testing.T) {
 			return fmt.Sprintf("%d recordings, %d lines", found, hits)
 		}
 	}
-	timed("search, a word of one recording", search(1, Filter{}, fmt.Sprintf("needle%07d", fleet.Size()/2)))
-	timed("search, a word of nearly all", search(20, Filter{}, "word0"))
-	timed("search, two common words", search(1, Filter{}, "word1", "command7"))
-	timed("search, a beginning", search(1, Filter{}, "needle00001*"))
-	timed("search, a phrase", search(0, Filter{}, "word0 word1"))
-	timed("search -user -host, a common word", search(1, Filter{User: manifest.Account(user), Host: host}, "word0"))
-	timed("search -since -until, a common word", search(0, Filter{Since: last.AddDate(0, 0, -2), Until: last.AddDate(0, 0, -1)}, "word0"))
-	timed("search, a word that nobody saw", search(0, Filter{}, "nowhere"))
+	timed("search, a word of one recording", search(1, Query{}, fmt.Sprintf("needle%07d", fleet.Size()/2)))
+	timed("search, a word of nearly all", search(20, Query{}, "word0"))
+	timed("search, two common words", search(1, Query{}, "word1", "command7"))
+	timed("search, a beginning", search(1, Query{}, "needle00001*"))
+	timed("search, a phrase", search(0, Query{}, "word0 word1"))
+	timed("search -user -host, a common word", search(1, Query{User: manifest.Account(user), Host: host}, "word0"))
+	timed("search -since -until, a common word", search(0, Query{Since: last.AddDate(0, 0, -2), Until: last.AddDate(0, 0, -1)}, "word0"))
+	timed("search, a word that nobody saw", search(0, Query{}, "nowhere"))
 	archivetest.Measured(t, "all of this", time.Since(began), archivetest.PeakMemory(t))
 }

@@ -59,7 +59,7 @@ func TestManyClaimsCostNoMoreThanOthers(t *testing.T) {
 	if err != nil || len(all) != 1 || !all[0].More || len(all[0].Names) != 3 || !slices.Contains(all[0].Names, id+"@web1") {
 		t.Errorf("claims: %v, %v", all, err)
 	}
-	for r, err := range ix.List(Filter{}) {
+	for r, err := range ix.List(Query{}) {
 		if err != nil || !r.Claimed {
 			t.Errorf("%+v, %v", r, err)
 		}

@@ -65,7 +65,7 @@ func TestAnIDHidesNobody(t *testing.T) {
 	}
 	for _, l := range []*Listing{{Store: s}, {Store: s, Index: ix}} {
 		n := 0
-		for r, err := range l.List(Filter{}) {
+		for r, err := range l.List(Query{}) {
 			if n++; err != nil || !r.Claimed {
 				t.Errorf("%+v, %v", r, err)
 			}
@@ -89,7 +89,7 @@ func TestAnIDHidesNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := 0
-	for f, err := range ix.Search([]string{"launch"}, Filter{}, 0) {
+	for f, err := range ix.Search([]string{"launch"}, Query{}, 0) {
 		if found++; err != nil || f.User != "deploy" {
 			t.Errorf("%+v, %v", f, err)
 		}
@@ -153,14 +153,14 @@ func TestNumbersTakeNobodysPlace(t *testing.T) {
 	found := 0
 	for _, word := range []string{"launch", "nothing"} {
 		n := 0
-		for range ix.Search([]string{word}, Filter{}, 0) {
+		for range ix.Search([]string{word}, Query{}, 0) {
 			n++
 		}
 		if n != 1 {
 			t.Errorf("%q is found %d times", word, n)
 		}
 	}
-	for r, err := range ix.List(Filter{Since: noon, User: "mallory"}) {
+	for r, err := range ix.List(Query{Since: noon, User: "mallory"}) {
 		if err != nil || r.ID != late.ID() {
 			t.Errorf("%+v, %v", r, err)
 		}
@@ -204,7 +204,7 @@ func TestTextIsTheManifests(t *testing.T) {
 	if _, err := ix.UpdateText(t.Context(), s, 0, 1, func(err error) { said = append(said, err) }); err != nil || len(said) != 1 || !errors.Is(said[0], ErrOther) {
 		t.Errorf("%v, %v", said, err)
 	}
-	for f := range ix.Search([]string{"nothing"}, Filter{}, 0) {
+	for f := range ix.Search([]string{"nothing"}, Query{}, 0) {
 		t.Errorf("found %+v", f)
 	}
 }

@@ -93,8 +93,10 @@ type HeaderAuditors struct {
 	Name string   `yaml:"name"`
 	From []string `yaml:"from"`
 
-	Auditors []string          `yaml:"auditors"` // who sees every recording, others their own; none named: all do
-	People   map[string]string `yaml:"people"`   // the header's value -> GitHub login, or login:id; nil: the value is the login
+	Auditors  []string `yaml:"auditors"`  // who sees every recording; others see their own
+	Everybody bool     `yaml:"everybody"` // all whom the proxy lets in see every recording
+
+	People map[string]string `yaml:"people"` // the header's value -> GitHub login, or login:id; nil: the value is the login
 }
 
 // Defaults is the configuration without a file: the local archive.
@@ -128,6 +130,9 @@ func (c *Config) Validate() error {
 	}
 	if !filepath.IsAbs(c.Index) {
 		return fmt.Errorf(`key "index" must be an absolute path, not %q`, c.Index)
+	}
+	if h := c.Auditors.Header; h != nil && len(h.Auditors) > 0 == h.Everybody {
+		return errors.New(`key "auditors.header" needs either auditors, who see every recording, or "everybody: yes"`)
 	}
 	for cert, hosts := range c.TTYSpy.Certificates {
 		for _, h := range hosts {

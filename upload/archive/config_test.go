@@ -22,6 +22,12 @@ func TestValidate(t *testing.T) {
 		{"bucket beside the default directory", func(c *Config) { c.Store.S3 = &S3Config{Endpoint: "https://s3.example.org", Bucket: "b"} }, true},
 		{"a fleet's certificate", func(c *Config) { c.TTYSpy.Certificates = map[string][]string{"fleet": {"web*"}} }, true},
 		{"a fleet of no pattern", func(c *Config) { c.TTYSpy.Certificates = map[string][]string{"fleet": {"web[1"}} }, false},
+		{"a header and auditors", func(c *Config) { c.Auditors.Header = &HeaderAuditors{Name: "X", Auditors: []string{"ann"}} }, true},
+		{"a header and everybody", func(c *Config) { c.Auditors.Header = &HeaderAuditors{Name: "X", Everybody: true} }, true},
+		{"a header and nobody", func(c *Config) { c.Auditors.Header = &HeaderAuditors{Name: "X"} }, false},
+		{"a header with both", func(c *Config) {
+			c.Auditors.Header = &HeaderAuditors{Name: "X", Auditors: []string{"ann"}, Everybody: true}
+		}, false},
 		{"bucket without a name", func(c *Config) { c.Store.S3 = &S3Config{Endpoint: "https://s3.example.org"} }, false},
 	} {
 		c := Defaults()

@@ -3,24 +3,25 @@
 package archive
 
 import (
-	"cmp"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"castgate/upload/manifest"
+	"castgate/wrap/hint"
 )
 
 // Index is what makes a large archive quick to list and search: a SQLite file
@@ -33,7 +34,7 @@ import (
 // into documents; table texts has their lines, packed, and the full-text index
 // docs their words. The number of a document grows with the time at which its
 // session began, so that "the newest first" is the index's own order and a
-// range of time is a range of numbers. What a filter may ask for (account,
+// range of time is a range of numbers. What a query may ask for (account,
 // person, host) is in the full-text index, too, as words of a second column; and
 // each index of recordings has all of it, so that only rows that are wanted are
 // read.
@@ -45,7 +46,7 @@ type Index struct {
 
 // schemaVersion is raised with every change of schema, or of what a transcript
 // is; an index of another version is made anew.
-const schemaVersion = 7
+const schemaVersion = 8
 
 const schema = `
 CREATE TABLE recordings (
@@ -85,6 +86,7 @@ CREATE INDEX by_user ON recordings(user, start, host, login, stop);
 CREATE INDEX by_login ON recordings(login, start, user, host, stop, login_id);
 CREATE INDEX by_login_id ON recordings(login_id, start) WHERE login_id > 0;
 CREATE INDEX by_host ON recordings(host, start, user, login, stop);
+CREATE INDEX by_place ON recordings(place, start) WHERE place <> host;
 CREATE INDEX by_dir ON recordings(dir);
 CREATE INDEX not_done ON recordings(done) WHERE done = 0;
 CREATE TABLE dirs (n INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, mtime INTEGER NOT NULL);
@@ -95,27 +97,6 @@ CREATE TABLE awaited (host TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (hos
 CREATE VIRTUAL TABLE docs USING fts5(text, hidden, about, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 2");
 `
 
-// OpenIndex opens the index. When create is set it makes one where there is
-// none, and makes that of another version anew; Update then fills it. A missing
-// index is fs.ErrNotExist.
-func OpenIndex(path string, create bool) (*Index, error) {
-	if create {
-		if err := createFile(path); err != nil {
-			return nil, err
-		}
-	} else if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("open the index: %w", err)
-	}
-	ix, err := openIndex(path)
-	if errors.Is(err, errOldSchema) && create {
-		return renewOld(path)
-	}
-	if err != nil {
-		return nil, &hintError{fmt.Errorf("open the index %q: %w", path, err), "the index is derived: delete it, and \"castgate index\" makes it anew"}
-	}
-	return ix, nil
-}
-
 // createFile makes the file before SQLite does: it holds what was on screens,
 // so only its owner and the group of its directory may read it. The group may
 // write it, too: the page's user brings up to date what root has begun.
@@ -125,7 +106,7 @@ func createFile(path string) error {
 		return nil
 	}
 	if err != nil {
-		return &hintError{fmt.Errorf("make the index: %w", err), "key \"index\" of " + ConfigPath + " says where it is; its directory must be writable, too"}
+		return hint.Add(fmt.Errorf("make the index: %w", err), "key \"index\" of "+ConfigPath+" says where it is; its directory must be writable, too")
 	}
 	defer f.Close()
 	dir, err := os.Stat(filepath.Dir(path))
@@ -230,42 +211,69 @@ func scanRow(scan func(...any) error, more ...any) (Row, error) {
 	return r, err
 }
 
-// where is the filter in SQL.
-func (f Filter) where() (string, []any) {
-	var terms []string
+// Terms for a query's host: its name for itself or its directory's, which is that
+// of its certificate. Each has the name once or twice.
+const (
+	eitherHost = "(r.host = ? OR r.place = ?)"
+	ownHost    = "r.host = ?"
+	placeOnly  = "r.place = ? AND r.place <> r.host"
+)
+
+// where is the query in SQL, with one of the terms for the host.
+func (q Query) where(host string) (string, []any) {
+	terms := []string{"1"}
 	var args []any
 	add := func(term string, arg ...any) { terms, args = append(terms, term), append(args, arg...) }
-	if f.User != "" {
-		add("r.user = ?", string(f.User))
+	if q.User != "" {
+		add("r.user = ?", string(q.User))
 	}
-	for _, p := range f.wanted() { // takesPerson has the last word
+	for _, p := range q.wanted() { // takesPerson has the last word
 		if p.ID() == 0 {
 			add("r.login = ?", p.Login())
 		} else {
 			add("(r.login = ? OR r.login_id = ? AND r.login_id > 0)", p.Login(), p.ID())
 		}
 	}
-	if f.Host != "" {
-		add("r.host = ?", f.Host)
+	if q.Host != "" {
+		add(host, slices.Repeat([]any{q.Host}, strings.Count(host, "?"))...)
 	}
-	if f.Dir != "" {
-		add("r.place = ?", f.Dir)
+	if q.Dir != "" {
+		add("r.place = ?", q.Dir)
 	}
-	if !f.Since.IsZero() {
-		add("r.stop >= ?", f.Since.UnixNano())
-		add("r.start >= ?", f.Since.Add(-maxSession).Unix())
+	if q.Client != "" {
+		add("(r.client = ? OR substr(r.client, 1, ?) = ?)", q.Client, utf8.RuneCountInString(q.Client)+1, q.Client+" ")
 	}
-	if !f.Until.IsZero() {
-		add("r.start < ?", ceilSeconds(f.Until))
+	if q.Kind != "" {
+		add("r.kind = ?", q.Kind)
 	}
-	if f.ID != "" {
-		add("r.id >= ?", f.ID)
-		add("r.id < ?", f.ID+"g") // after every hexadecimal digit
+	if q.State != "" {
+		add("CASE WHEN r.sealed THEN ? WHEN r.complete THEN ? ELSE ? END = ?", manifest.StateSealed, manifest.StateDelivered, manifest.StateInterrupted, q.State)
 	}
-	if len(terms) == 0 {
-		return "1", nil
+	if !q.Since.IsZero() {
+		add("r.stop >= ?", q.Since.UnixNano())
+		add("r.start >= ?", q.Since.Add(-maxSession).Unix())
+	}
+	if !q.Until.IsZero() {
+		add("r.start < ?", ceilSeconds(q.Until))
+	}
+	if q.ID != "" {
+		add("r.id >= ?", q.ID)
+		add("r.id < ?", q.ID+"g") // after every hexadecimal digit
 	}
 	return strings.Join(terms, " AND "), args
+}
+
+// selection reads the rows of a query in their order. Those of a host are read
+// in two parts, each in the order of an index.
+func (q Query) selection() (string, []any) {
+	const columns = "SELECT " + rowColumns + " FROM recordings r WHERE "
+	where, args := q.where(ownHost)
+	text := columns + where
+	if q.Host != "" {
+		where, more := q.where(placeOnly)
+		text, args = text+" UNION ALL "+columns+where, append(args, more...)
+	}
+	return text + " ORDER BY r.start DESC, r.id DESC, r.path DESC", args
 }
 
 func ceilSeconds(t time.Time) int64 {
@@ -275,11 +283,11 @@ func ceilSeconds(t time.Time) int64 {
 	return t.Unix()
 }
 
-// List yields the recordings that the filter takes, the newest first.
-func (ix *Index) List(f Filter) iter.Seq2[Row, error] {
+// List yields the recordings that the query takes, the newest first.
+func (ix *Index) List(q Query) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		where, args := f.where()
-		rows, err := ix.db.Query("SELECT "+rowColumns+" FROM recordings r WHERE "+where+" ORDER BY r.start DESC, r.id DESC, r.path DESC", args...)
+		text, args := q.selection()
+		rows, err := ix.db.Query(text, args...)
 		if err != nil {
 			yield(Row{}, fmt.Errorf("read the index: %w", err))
 			return
@@ -287,7 +295,7 @@ func (ix *Index) List(f Filter) iter.Seq2[Row, error] {
 		defer rows.Close()
 		for rows.Next() {
 			r, err := scanRow(rows.Scan)
-			if err == nil && !f.takesPerson(r.Person()) {
+			if err == nil && !q.takesPerson(r.Person()) {
 				continue
 			}
 			if !yield(r, err) || err != nil {
@@ -298,28 +306,6 @@ func (ix *Index) List(f Filter) iter.Seq2[Row, error] {
 			yield(Row{}, fmt.Errorf("read the index: %w", err))
 		}
 	}
-}
-
-// Open opens the one recording of that name, unpacked; fs.ErrNotExist when the
-// index has none.
-func (ix *Index) Open(s *Store, n Name) (io.ReadCloser, error) {
-	if !IsID(n.ID) {
-		return nil, fs.ErrNotExist
-	}
-	found, err := fewOf(ix.db, n)
-	for i := range found.entries {
-		e := &found.entries[i]
-		if *e, _, err = s.ReadManifest(e.Path); err != nil {
-			return nil, err
-		}
-	}
-	switch len(found.entries) {
-	case 0:
-		return nil, cmp.Or(err, fs.ErrNotExist)
-	case 1:
-		return s.Open(found.entries[0], nil)
-	}
-	return nil, found.several(n.String())
 }
 
 // Count returns how many recordings there are, and how many of those that can

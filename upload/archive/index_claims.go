@@ -3,9 +3,10 @@
 package archive
 
 import (
+	"cmp"
 	"database/sql"
-	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"castgate/upload/manifest"
@@ -83,6 +84,28 @@ func (ix *Index) Named(n Name) (paths []string, err error) {
 	return paths, err
 }
 
+// Open opens the one recording of that name, unpacked; fs.ErrNotExist when the
+// index has none.
+func (ix *Index) Open(s *Store, n Name) (io.ReadCloser, error) {
+	if !IsID(n.ID) {
+		return nil, fs.ErrNotExist
+	}
+	found, err := fewOf(ix.db, n)
+	for i := range found.entries {
+		e := &found.entries[i]
+		if *e, _, err = s.ReadManifest(e.Path); err != nil {
+			return nil, err
+		}
+	}
+	switch len(found.entries) {
+	case 0:
+		return nil, cmp.Or(err, fs.ErrNotExist)
+	case 1:
+		return s.Open(found.entries[0], nil)
+	}
+	return nil, found.several(n.String())
+}
+
 // Claims returns the ids that several recordings have.
 func (ix *Index) Claims() (all []*ClaimedError, err error) {
 	ids, err := ix.claimedIDs()
@@ -110,18 +133,4 @@ func (ix *Index) claimedIDs() (ids []string, err error) {
 		ids = append(ids, id)
 	}
 	return ids, rows.Err()
-}
-
-// Claims returns the ids that several recordings have in the index at path; none
-// when there is no index.
-func Claims(path string) ([]*ClaimedError, error) {
-	ix, err := OpenIndex(path, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer ix.Close()
-	return ix.Claims()
 }

@@ -48,7 +48,7 @@ func TestHeadsAreTheEnds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := noteHead(tx, Entry{"deploy/" + host + "/2026/11/20/" + name, m, hash(name)}); err != nil {
+				if err := noteHead(tx, Entry{Path: "deploy/" + host + "/2026/11/20/" + name, Manifest: m, Hash: hash(name)}); err != nil {
 					t.Fatal(err)
 				}
 				if err := tx.Commit(); err != nil {

@@ -11,7 +11,30 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"castgate/wrap/hint"
 )
+
+// OpenIndex opens the index. When create is set it makes one where there is
+// none, and makes that of another version anew; Update then fills it. A missing
+// index is fs.ErrNotExist.
+func OpenIndex(path string, create bool) (*Index, error) {
+	if create {
+		if err := createFile(path); err != nil {
+			return nil, err
+		}
+	} else if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open the index: %w", err)
+	}
+	ix, err := openIndex(path)
+	if errors.Is(err, errOldSchema) && create {
+		return renewOld(path)
+	}
+	if err != nil {
+		return nil, hint.Add(fmt.Errorf("open the index %q: %w", path, err), "the index is derived: delete it, and \"castgate index\" makes it anew")
+	}
+	return ix, nil
+}
 
 // RenewIndex makes the index anew, with what the old one, of whatever version,
 // remembers of the ends of the chains, which is not derived. The new one is made
@@ -66,10 +89,10 @@ func lockIndex(path string) (*os.File, error) {
 func replaceIndex(path string) error {
 	ends, err := oldHeads(path)
 	if err != nil {
-		return &hintError{
+		return hint.Add(
 			fmt.Errorf("what it remembers of the hosts' chains can't be read: %w", err),
 			"where it is damaged, delete it: verify then misses what was removed at the end of a chain",
-		}
+		)
 	}
 	beside := path + ".new"
 	if err := errors.Join(RemoveIndex(beside), createFile(beside)); err != nil {
@@ -167,4 +190,18 @@ func removeAll(paths ...string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Claims returns the ids that several recordings have in the index at path; none
+// when there is no index.
+func Claims(path string) ([]*ClaimedError, error) {
+	ix, err := OpenIndex(path, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer ix.Close()
+	return ix.Claims()
 }

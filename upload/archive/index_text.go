@@ -252,7 +252,7 @@ func (w *textWriter) lines(tx *sql.Tx, t transcribed) error {
 }
 
 func (w *textWriter) words(tx *sql.Tx, t transcribed) error {
-	about := aboutWords(t.user, t.who, t.host)
+	about := aboutWords(t.user, t.who, t.host, manifest.HostOf(t.path))
 	for i, d := range t.docs {
 		if _, err := tx.Exec("INSERT INTO docs(rowid, text, hidden, about) VALUES(?, ?, ?, ?)", t.n<<docBits|int64(i), string(d.text), string(d.hidden), about); err != nil {
 			return err

@@ -22,12 +22,12 @@ import (
 // recordings usually come (sessions that began in the last month) and is quick
 // for any archive. What can't be read is told to complain and tried again.
 func (ix *Index) Update(ctx context.Context, s *Store, recent bool, complain func(error)) error {
-	f := Filter{}
+	q := Query{}
 	if recent {
-		f.Since = time.Now()
+		q.Since = time.Now()
 	}
 	seen := map[string]bool{}
-	for dir, err := range s.days(f) {
+	for dir, err := range s.days(q) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -290,8 +290,11 @@ func (ix *Index) forgetDir(dir string) error {
 
 // aboutWords are a recording's words in the second column of docs. Names are
 // spelled in hexadecimal: the tokenizer must not cut them.
-func aboutWords(user manifest.Account, who manifest.Person, host string) string {
+func aboutWords(user manifest.Account, who manifest.Person, host, place string) string {
 	words := append(personWords(who), word('u', string(user)), word('h', host))
+	if place != host {
+		words = append(words, word('h', place))
+	}
 	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), " ")
 }
 

@@ -3,10 +3,8 @@
 package archive
 
 import (
-	"fmt"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"castgate/upload/manifest"
@@ -68,74 +66,4 @@ func (n Name) base() string {
 		return ""
 	}
 	return path.Join(n.Place[:i], n.Host, strings.ReplaceAll(n.Place[i+1:], "-", "/"), n.ID)
-}
-
-// few stands for all the recordings that one name has: a host may give an id as
-// often as it likes, and must neither take every place nor keep anybody waiting.
-type few struct {
-	entries []Entry
-	more    bool // there are others
-}
-
-const (
-	maxNamed   = 8
-	maxPerHost = 2
-)
-
-func (f *few) add(e Entry) {
-	n := 0
-	for _, o := range f.entries {
-		if manifest.HostOf(o.Path) == manifest.HostOf(e.Path) {
-			n++
-		}
-	}
-	if n == maxPerHost || len(f.entries) == maxNamed {
-		f.more = true
-		return
-	}
-	f.entries = append(f.entries, e)
-}
-
-// full says that to add anything changes nothing.
-func (f *few) full() bool { return f.more && len(f.entries) == maxNamed }
-
-func (f *few) claim(id string) *ClaimedError { return &ClaimedError{id, f.names(), f.more} }
-
-// names are the shortest names that tell the entries apart.
-func (f *few) names() (out []string) {
-	all := f.entries
-	for _, e := range all {
-		n := e.Name()
-		for _, o := range all {
-			if o.Path != e.Path && n.Means(o.base()) {
-				n = NameAt(e.base())
-			}
-		}
-		out = append(out, n.String())
-	}
-	return out
-}
-
-// ClaimedError says that several recordings have one id: all but one of their
-// hosts have made it up.
-type ClaimedError struct {
-	ID    string
-	Names []string // two of each host at most
-	More  bool     // there are others
-}
-
-func (e *ClaimedError) Error() string {
-	return fmt.Sprintf("id %s is claimed by several recordings: %s", e.ID, listed(e.Names, e.More))
-}
-
-func listed(names []string, more bool) string {
-	if more {
-		names = append(slices.Clone(names), "and more")
-	}
-	return strings.Join(names, ", ")
-}
-
-// Hint returns the advice, which package cli prints.
-func (e *ClaimedError) Hint() string {
-	return "an id is its host's: ID@HOST means one of them; all but one host have made it up"
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"castgate/upload/manifest"
+	"castgate/wrap/hint"
 )
 
 const (
@@ -93,15 +94,15 @@ func whoCould(err error, m *manifest.Manifest) error {
 	if !errors.Is(err, ErrSealed) || len(m.Stored.Recipients) == 0 {
 		return err
 	}
-	hint := "-identity FILE with the key of one of these opens it: "
+	advice := "-identity FILE with the key of one of these opens it: "
 	if len(m.Stored.Recipients) > 1 {
-		hint = "-identity FILE, given once for each of these groups with the key of one of it, opens it: "
+		advice = "-identity FILE, given once for each of these groups with the key of one of it, opens it: "
 	}
 	var layers []string
 	for _, l := range m.Stored.Recipients {
 		layers = append(layers, strings.Join(l, ", "))
 	}
-	return &hintError{err, hint + Plain(strings.Join(layers, "; and "))}
+	return hint.Add(err, advice+Plain(strings.Join(layers, "; and ")))
 }
 
 // OpenFile opens a recording by its path on this machine.
@@ -162,12 +163,12 @@ func unwrap(f io.ReadCloser, ids []age.Identity) (io.ReadCloser, error) {
 
 func unseal(in io.Reader, ids []age.Identity) (io.Reader, error) {
 	if len(ids) == 0 {
-		return nil, &hintError{ErrSealed, "-identity FILE names the key that opens it"}
+		return nil, hint.Add(ErrSealed, "-identity FILE names the key that opens it")
 	}
 	plain, err := age.Decrypt(in, ids...)
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
-		return nil, &hintError{fmt.Errorf("%w, and not for this identity", ErrSealed), "each layer of a sealed recording needs one of its keys; -identity may be given several times"}
+		return nil, hint.Add(fmt.Errorf("%w, and not for this identity", ErrSealed), "each layer of a sealed recording needs one of its keys; -identity may be given several times")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("unseal: %w", err)
@@ -213,7 +214,7 @@ func ReadIdentities(paths []string) ([]age.Identity, error) {
 		}
 		more, err := parseIdentities(text)
 		if err != nil {
-			return nil, &hintError{fmt.Errorf("identity %q: %w", path, err), "age-keygen makes such a file; an SSH key without passphrase will do, too"}
+			return nil, hint.Add(fmt.Errorf("identity %q: %w", path, err), "age-keygen makes such a file; an SSH key without passphrase will do, too")
 		}
 		ids = append(ids, more...)
 	}

@@ -5,8 +5,6 @@ package archive
 import (
 	"cmp"
 	"fmt"
-	"iter"
-	"slices"
 	"strconv"
 	"time"
 
@@ -38,7 +36,7 @@ type Row struct {
 	SHA256   string           `json:"sha256"` // of the cast
 	Sealed   bool             `json:"sealed"`
 	Path     string           `json:"path"` // of the manifest in the archive; "" where it is not there yet
-	State    string           `json:"state,omitempty"`
+	State    manifest.State   `json:"state,omitempty"`
 }
 
 // NewRow is the row of an entry.
@@ -47,39 +45,23 @@ func NewRow(e Entry) Row {
 	return Row{
 		ID: s.ID, Name: e.Name().String(), User: s.User, Host: s.Host, Login: s.Login, LoginID: s.LoginID, Key: s.Key, Client: s.Client, Kind: s.Kind, TTY: s.TTY,
 		Command: m.Command, Start: m.Start, End: m.End, Duration: m.Duration, Exit: m.Exit, Complete: m.Complete, Ended: m.Ended,
-		Events: m.Events, Bytes: m.Cast.Bytes, SHA256: m.Cast.SHA256, Sealed: len(m.Stored.Recipients) > 0, Path: e.Path,
+		Events: m.Events, Bytes: m.Cast.Bytes, SHA256: m.Cast.SHA256, Sealed: m.Sealed(), Path: e.Path, State: e.State,
 	}
 }
 
 // Person is who opened the session.
 func (r *Row) Person() manifest.Person { return manifest.NewPerson(r.Login, r.LoginID) }
 
-// States of a recording.
-const (
-	StateLive        = "live"        // it goes on
-	StateWaiting     = "waiting"     // over, not delivered yet
-	StateDelivered   = "delivered"   // in the archive, whole
-	StateInterrupted = "interrupted" // in the archive; the recorder, or the host, died
-)
-
-// Status is the state of a recording: State where that is set, else that of
-// one in the archive.
-func (r *Row) Status() string {
-	switch {
-	case r.State != "":
-		return r.State
-	case r.Complete:
-		return StateDelivered
-	}
-	return StateInterrupted
-}
+// Status is the state of a recording. That it is sealed, Sealed says: ls tells
+// both.
+func (r *Row) Status() manifest.State { return cmp.Or(r.State, manifest.Ended(r.Complete)) }
 
 // Outcome is the exit status, or a sign that there is none.
 func (r *Row) Outcome() string {
 	switch {
 	case r.Exit != nil:
 		return strconv.Itoa(*r.Exit)
-	case r.Complete, r.State == StateLive, r.State == StateWaiting:
+	case r.Complete, r.State.Arriving():
 		return "-"
 	}
 	return "cut" // the recorder, or the host, died
@@ -100,71 +82,8 @@ func (r *Row) What() string {
 	return Plain(what)
 }
 
-// Listing lists recordings, the newest first: from the index when there is
-// one, else by reading every manifest that the filter may take.
-type Listing struct {
-	Store *Store
-	Index *Index // may be nil
-}
-
-// List yields rows; an error is about one recording or directory.
-func (l *Listing) List(f Filter) iter.Seq2[Row, error] {
-	if l.Index != nil {
-		return l.Index.List(f)
-	}
-	return func(yield func(Row, error) bool) {
-		var rows []Row
-		seen := map[string]string{} // id -> the hash of a manifest
-		claimed := map[string]bool{}
-		for e, err := range l.Store.Walk(f) {
-			if err != nil {
-				if !yield(Row{}, err) {
-					return
-				}
-				continue
-			}
-			r := NewRow(e)
-			if hash, ok := seen[r.ID]; ok && hash != e.Hash {
-				claimed[r.ID] = true
-			}
-			seen[r.ID] = e.Hash
-			rows = append(rows, r)
-		}
-		slices.SortFunc(rows, newestFirst)
-		for _, r := range rows {
-			r.Claimed = claimed[r.ID]
-			if !yield(r, nil) {
-				return
-			}
-		}
-	}
-}
-
-// ClaimsOf says whether another host has delivered a recording with the id of r,
-// which is not delivered yet.
-func (l *Listing) ClaimsOf(r Row) bool {
-	for o, err := range l.near(r.ID) {
-		if err == nil && o.Name != r.Name {
-			return true
-		}
-	}
-	return false
-}
-
-// near lists the recordings with an id: all that the index knows, else those
-// where the time within the id says.
-func (l *Listing) near(id string) iter.Seq2[Row, error] { return l.List(Filter{ID: id, near: true}) }
-
 // newestFirst is the order of every list; recordings with one id are in that of
 // their paths.
 func newestFirst(a, b Row) int {
 	return cmp.Or(b.Start.Compare(a.Start), cmp.Compare(b.ID, a.ID), cmp.Compare(b.Path, a.Path))
-}
-
-// Close closes the index.
-func (l *Listing) Close() error {
-	if l.Index == nil {
-		return nil
-	}
-	return l.Index.Close()
 }

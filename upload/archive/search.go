@@ -39,15 +39,15 @@ const maxHits = 8
 // Search yields the recordings that showed all the words, the newest first,
 // with the lines where they stand. A word of several ("etc passwd", a/path) is
 // found where these follow each other; one that ends in * by its beginning.
-func (ix *Index) Search(words []string, f Filter, limit int) iter.Seq2[Found, error] {
+func (ix *Index) Search(words []string, q Query, limit int) iter.Seq2[Found, error] {
 	return func(yield func(Found, error) bool) {
-		match, err := matchExpression(words, f)
+		match, err := matchExpression(words, q)
 		if err != nil {
 			yield(Found{}, err)
 			return
 		}
-		where, args := f.where()
-		low, high := f.docs()
+		where, args := q.where(eitherHost)
+		low, high := q.docs()
 		rows, err := ix.db.Query(`SELECT `+rowColumns+`, t.lines, t.recording FROM docs
 			CROSS JOIN texts t ON t.doc = docs.rowid CROSS JOIN recordings r ON r.n = t.recording
 			WHERE docs MATCH ? AND docs.rowid >= ? AND docs.rowid < ? AND `+where+`
@@ -67,10 +67,10 @@ func (ix *Index) Search(words []string, f Filter, limit int) iter.Seq2[Found, er
 				yield(Found{}, err)
 				return
 			}
-			if !f.takesPerson(r.Person()) {
+			if !q.takesPerson(r.Person()) {
 				continue
 			}
-			hits, err := ix.hits(lines, words, f.Visible)
+			hits, err := ix.hits(lines, words, q.Visible)
 			if err != nil {
 				yield(Found{}, fmt.Errorf("recording %s: %w", r.ID, err))
 				return
@@ -96,24 +96,24 @@ func (ix *Index) Search(words []string, f Filter, limit int) iter.Seq2[Found, er
 	}
 }
 
-// docs is the range of document numbers in which the filter's time lies.
-func (f Filter) docs() (low, high int64) {
+// docs is the range of document numbers in which the query's time lies.
+func (q Query) docs() (low, high int64) {
 	low, high = 0, 1<<62
 	const shift = seqBits + docBits
-	if !f.Since.IsZero() {
-		low = min(max(0, f.Since.Add(-maxSession).Unix()), maxStart) << shift
+	if !q.Since.IsZero() {
+		low = min(max(0, q.Since.Add(-maxSession).Unix()), maxStart) << shift
 	}
-	if !f.Until.IsZero() {
-		high = min(max(0, ceilSeconds(f.Until)), maxStart+1) << shift
+	if !q.Until.IsZero() {
+		high = min(max(0, ceilSeconds(q.Until)), maxStart+1) << shift
 	}
 	return low, high
 }
 
-// matchExpression is the words and the filter in FTS5's language. Every word
+// matchExpression is the words and the query in FTS5's language. Every word
 // is a quoted string there, so that nothing in it is an operator.
-func matchExpression(words []string, f Filter) (string, error) {
+func matchExpression(words []string, q Query) (string, error) {
 	columns := `{text hidden} : `
-	if f.Visible {
+	if q.Visible {
 		columns = `text : `
 	}
 	var terms []string
@@ -130,8 +130,8 @@ func matchExpression(words []string, f Filter) (string, error) {
 	if len(terms) == 0 {
 		return "", errors.New("no words to look for")
 	}
-	about := [][]string{{word('u', string(f.User))}, {word('h', f.Host)}}
-	for _, p := range f.wanted() {
+	about := [][]string{{word('u', string(q.User))}, {word('h', q.Host)}}
+	for _, p := range q.wanted() {
 		about = append(about, personWords(p))
 	}
 	for _, one := range about {

@@ -40,6 +40,9 @@ type Later struct {
 func (l *Later) Error() string { return l.Err.Error() }
 func (l *Later) Unwrap() error { return l.Err }
 
+// ErrPaced says that it isn't this target's turn yet. It is no failure.
+var ErrPaced = errors.New("waiting for its turn")
+
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 1 << 20
 

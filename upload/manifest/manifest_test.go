@@ -128,3 +128,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestSameHost(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		same bool
+	}{
+		{"web1", "web1", true},
+		{"web1", "WEB1", true},
+		{"web1.example.org", "web1", true},
+		{"web1.Example.org", "web1.example.org", true},
+		{"web1", "web2", false},
+		{"web1.example.org", "web1.example.net", false},
+		{"web1.example.org", "web1.example", false},
+		{"web1", "", false},
+	} {
+		if SameHost(tt.a, tt.b) != tt.same || SameHost(tt.b, tt.a) != tt.same {
+			t.Errorf("%q and %q: not %v", tt.a, tt.b, tt.same)
+		}
+	}
+}

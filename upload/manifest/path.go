@@ -63,6 +63,15 @@ func HostOf(p string) string {
 	return ""
 }
 
+// SameHost reports whether two names may be one host's: that of its certificate
+// and what it calls itself, gethostname(2). One of them may lack the domain.
+func SameHost(a, b string) bool {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	shortA, domainA, _ := strings.Cut(a, ".")
+	shortB, domainB, _ := strings.Cut(b, ".")
+	return a == b || shortA == shortB && (domainA == "" || domainB == "")
+}
+
 // Path returns the path of the object with the suffix, below the archive.
 func (m *Manifest) Path(suffix string) string { return m.Dir() + "/" + m.Session.ID + suffix }
 

@@ -70,7 +70,7 @@ func TestWhoWasIt(t *testing.T) {
 	})
 }
 
-// TestForgeryByInotify is the forgery of openssh.md section 5, which succeeds
+// TestForgeryByInotify is the forgery that succeeds
 // 30 of 30 times against whoever believes SSH_USER_AUTH: a program of the same
 // account rewrites sshd's file before anybody reads it.
 func TestForgeryByInotify(t *testing.T) {

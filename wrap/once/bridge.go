@@ -43,7 +43,7 @@ func (t *task) bridgeTerminal() (ours int, closeOurs func(), err error) {
 }
 
 // bridgePipes returns the recorder's ends of the client's standard streams.
-// wrap.Pipes closes them.
+// terminal.Pipes closes them.
 func (t *task) bridgePipes() (ours [3]int, err error) {
 	var files [3]*os.File
 	for i := range ours {

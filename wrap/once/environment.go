@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/wrap"
+	"castgate/wrap/account"
 )
 
 // place is where the session runs: as whom, with which environment and shell.
@@ -39,13 +39,13 @@ func findPlace(environ []string) (*place, error) {
 			p.environ = append(p.environ, kv)
 		}
 	}
-	account, err := wrap.AccountOf(os.Getuid(), p.get("USER"))
+	entry, err := account.Of(os.Getuid(), p.get("USER"))
 	if err != nil { // a minimal root file system has no passwd(5), an arbitrary uid no entry
-		account = wrap.Account{Name: p.get("USER"), Home: "/"}
+		entry = account.Account{Name: p.get("USER"), Home: "/"}
 	}
-	p.user = cmp.Or(account.Name, strconv.Itoa(os.Getuid()))
-	p.shell = cmp.Or(p.get("SHELL"), account.Shell, "/bin/sh")
-	p.home = cmp.Or(p.get("HOME"), account.Home, "/")
+	p.user = cmp.Or(entry.Name, strconv.Itoa(os.Getuid()))
+	p.shell = cmp.Or(p.get("SHELL"), entry.Shell, "/bin/sh")
+	p.home = cmp.Or(p.get("HOME"), entry.Home, "/")
 	p.setDefault("USER", p.user)
 	p.setDefault("LOGNAME", p.user)
 	p.setDefault("HOME", p.home)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/wrap"
+	"castgate/wrap/terminal"
 )
 
 // process minds castgate-once's own process, which is number 1 in many
@@ -20,8 +20,8 @@ type process struct {
 	stop chan syscall.Signal // the first signal that ends it
 
 	mu     sync.Mutex
-	others bool        // somebody else waits for a child: it must not be taken from him
-	wake   *wrap.Waker // a session's loop, which reaps by itself
+	others bool            // somebody else waits for a child: it must not be taken from him
+	wake   *terminal.Waker // a session's loop, which reaps by itself
 }
 
 func mindProcess() *process {
@@ -74,7 +74,7 @@ func (p *process) whileOthersWait(f func() error) error {
 }
 
 // handOver lets a session's loop reap from now on.
-func (p *process) handOver(w *wrap.Waker) {
+func (p *process) handOver(w *terminal.Waker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wake = w

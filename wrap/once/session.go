@@ -13,8 +13,9 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
 
-	"castgate/wrap"
 	"castgate/wrap/asciicast"
+	"castgate/wrap/record"
+	"castgate/wrap/terminal"
 )
 
 // session is the one that castgate-once serves.
@@ -23,7 +24,7 @@ type session struct {
 	visitor *visitor
 	id      string
 	start   time.Time
-	wake    *wrap.Waker
+	wake    *terminal.Waker
 	logger  *slog.Logger
 
 	started chan *task    // what the client asked for
@@ -56,7 +57,7 @@ func newSession(s *server, v *visitor) *session {
 func (s *session) serve() (int, error) {
 	defer s.visitor.conn.Close()
 	var err error
-	if s.wake, err = wrap.NewWaker(); err != nil {
+	if s.wake, err = terminal.NewWaker(); err != nil {
 		return 0, err
 	}
 	s.process.handOver(s.wake)
@@ -113,7 +114,7 @@ func (s *session) run(t *task, gone <-chan struct{}) (int, error) {
 	rec, err := s.record(t)
 	if err != nil {
 		t.apologize(" and is refused")
-		t.report(wrap.End{Status: statusRefused, Ended: true})
+		t.report(record.End{Status: record.StatusRefused, Ended: true})
 		s.farewell(gone)
 		return 0, err
 	}
@@ -121,28 +122,23 @@ func (s *session) run(t *task, gone <-chan struct{}) (int, error) {
 	end, err := t.run(s, rec)
 	lost := rec.Err()
 	if err != nil && lost == nil { // it could not be run at all
-		end = wrap.End{Status: wrap.NotRun(err), Ended: true}
+		end = record.NotRun(err)
 		t.complain(rec, err)
 	}
-	if end.Hangup {
-		_ = rec.Marker(s.whyEnded())
-	}
-	if finish := rec.Finish(end.Status); lost == nil {
+	if finish := rec.Finish(end, s.whyEnded()); lost == nil {
 		lost = finish
 	} else {
 		t.apologize(" any longer and has been ended")
-		end = wrap.End{Status: statusRefused, Ended: true}
+		end = record.End{Status: record.StatusRefused, Ended: true}
 	}
 	close(s.over)
-	shown, events, size := rec.Counts()
-	s.logger.Info("session end", s.who("status", end.Status, "hangup", end.Hangup, "seconds", int(time.Since(s.start).Seconds()),
-		"shown", shown, "events", events, "bytes", size, "transfer", t.facts)...)
+	s.logger.Info("session end", s.who(rec.Outcome(end, t.facts)...)...)
 	s.deliver(t, end, gone)
 	return s.result(end, lost)
 }
 
 // deliver waits until the client has what was shown and tells it the end.
-func (s *session) deliver(t *task, end wrap.End, gone <-chan struct{}) {
+func (s *session) deliver(t *task, end record.End, gone <-chan struct{}) {
 	delivered := make(chan struct{})
 	go func() {
 		t.copies.Wait()
@@ -169,7 +165,7 @@ func (s *session) farewell(gone <-chan struct{}) {
 }
 
 // result is castgate-once's own end.
-func (s *session) result(end wrap.End, lost error) (int, error) {
+func (s *session) result(end record.End, lost error) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -189,16 +185,13 @@ func (s *session) whyEnded() string {
 	if s.stopping != 0 {
 		return "stopped by a signal: " + s.stopping.String()
 	}
-	return "the client went away"
+	return record.ClientGone
 }
 
 // apologize tells the person that there will be no session, or no more of it.
 func (t *task) apologize(why string) {
 	_, _ = io.WriteString(t.channel.Stderr(), "castgate-once: this session can't be recorded"+why+"\r\n")
 }
-
-// statusRefused is castgate-wrap's status for a session that policy refused.
-const statusRefused = 254
 
 // window is the size of the client's window.
 func (s *session) window() (*unix.Winsize, error) {

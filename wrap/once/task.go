@@ -10,21 +10,23 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"castgate/wrap"
 	"castgate/wrap/asciicast"
+	"castgate/wrap/record"
+	"castgate/wrap/terminal"
+	"castgate/wrap/transfer"
 )
 
 // task is what the client wants of its session.
 type task struct {
 	channel  ssh.Channel
 	term     string
-	terminal *wrap.Terminal // nil without a pty
-	name     string         // of the inner terminal
+	terminal *terminal.Terminal // nil without a pty
+	name     string             // of the inner terminal
 	env      []envRequest
 	kind     string // asciicast.Kind…
 	command  string // what runs; "" for a shell
 	original string // what the client asked for, when the key forces another
-	prog     wrap.Program
+	prog     terminal.Program
 	copies   sync.WaitGroup // of what was shown, to the client
 	facts    string         // of a transfer
 }
@@ -38,7 +40,7 @@ func (s *session) allocate(t *task, payload []byte) bool {
 		return false
 	}
 	s.resize(ssh.Marshal(windowChange{p.Cols, p.Rows, p.XPixel, p.YPixel}))
-	x := &wrap.Terminal{Outer: wrap.Outer{Modes: terminalModes([]byte(p.Modes)), Size: s.window, Wake: s.wake, Signals: true}}
+	x := &terminal.Terminal{Outer: terminal.Outer{Modes: terminalModes([]byte(p.Modes)), Size: s.window, Wake: s.wake, Signals: true}}
 	name, err := x.Open()
 	if err != nil {
 		s.logger.Error("no terminal", s.who("why", err.Error())...)
@@ -57,7 +59,7 @@ func (s *session) program(t *task, r *ssh.Request) bool {
 	t.kind = asciicast.KindCommand
 	t.command = asked.Value
 	if r.Type == "subsystem" {
-		sftp, ok := wrap.ParseTransfer("internal-sftp", s.place.home)
+		sftp, ok := transfer.Parse("internal-sftp", s.place.home)
 		if asked.Value != "sftp" || !ok {
 			s.logger.Warn("subsystem refused", s.who("subsystem", clip(asked.Value), "why", "not present")...)
 			return false
@@ -73,13 +75,13 @@ func (s *session) program(t *task, r *ssh.Request) bool {
 		t.kind, t.command, has = asciicast.KindCommand, o.Command, true
 	}
 	shell := filepath.Base(s.place.shell)
-	t.prog = wrap.Program{Path: s.place.shell, Argv: []string{"-" + shell}, Dir: s.place.directory(), Env: s.environment(t)}
+	t.prog = terminal.Program{Path: s.place.shell, Argv: []string{"-" + shell}, Dir: s.place.directory(), Env: s.environment(t)}
 	if !has {
 		t.kind = asciicast.KindShell
 		return true
 	}
 	t.prog.Argv = []string{shell, "-c", t.command}
-	if transfer, ok := wrap.ParseTransfer(t.command, s.place.home); ok && !t.tty() {
+	if transfer, ok := transfer.Parse(t.command, s.place.home); ok && !t.tty() {
 		t.prog.Path, t.prog.Argv, t.prog.Env = transfer.Path, transfer.Argv, transfer.Environment(t.prog.Env)
 		t.kind = asciicast.KindTransfer
 		if transfer.Subsystem {
@@ -121,17 +123,17 @@ func (t *task) metadata() bool {
 }
 
 // run runs the program to its end. The copies to the client may take longer.
-func (t *task) run(s *session, rec *wrap.Recorder) (wrap.End, error) {
+func (t *task) run(s *session, rec *record.Recorder) (record.End, error) {
 	if t.tty() {
 		return t.onTerminal(s, rec)
 	}
 	return t.onPipes(s, rec)
 }
 
-func (t *task) onTerminal(s *session, rec *wrap.Recorder) (wrap.End, error) {
+func (t *task) onTerminal(s *session, rec *record.Recorder) (record.End, error) {
 	ours, closeOurs, err := t.bridgeTerminal()
 	if err != nil {
-		return wrap.End{}, err
+		return record.End{}, err
 	}
 	defer closeOurs()
 	t.terminal.Rec, t.terminal.Input = rec, "masked"
@@ -142,25 +144,25 @@ func (t *task) onTerminal(s *session, rec *wrap.Recorder) (wrap.End, error) {
 	return t.terminal.Run(t.prog)
 }
 
-func (t *task) onPipes(s *session, rec *wrap.Recorder) (wrap.End, error) {
+func (t *task) onPipes(s *session, rec *record.Recorder) (record.End, error) {
 	fds, err := t.bridgePipes()
 	if err != nil {
-		return wrap.End{}, err
+		return record.End{}, err
 	}
-	p := &wrap.Pipes{
+	p := &terminal.Pipes{
 		Rec: rec, In: fds[0], Out: fds[1], Err: fds[2], Wake: s.wake,
 		Output: !t.metadata(), Input: !t.metadata(), Facts: t.metadata(),
 	}
 	end, err := p.Run(t.prog)
 	if t.metadata() && err == nil {
-		t.facts = p.FactsOf()
+		t.facts = p.Moved()
 		_ = rec.Marker(t.facts)
 	}
 	return end, err
 }
 
 // complain tells the person, and the recording before, why nothing runs.
-func (t *task) complain(rec *wrap.Recorder, err error) {
+func (t *task) complain(rec *record.Recorder, err error) {
 	message := fmt.Appendf(nil, "castgate-once: %v\r\n", err)
 	if rec.Output(message) == nil {
 		_, _ = t.channel.Stderr().Write(message)
@@ -168,7 +170,7 @@ func (t *task) complain(rec *wrap.Recorder, err error) {
 }
 
 // report tells the client how the program ended and closes the channel.
-func (t *task) report(end wrap.End) {
+func (t *task) report(end record.End) {
 	if end.Signal != 0 {
 		_, _ = t.channel.SendRequest("exit-signal", false, ssh.Marshal(exitSignal{Name: signalName(end.Signal)}))
 	} else {

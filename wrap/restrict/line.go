@@ -16,19 +16,22 @@ type Line struct {
 	Blob      []byte // the key
 	Authority bool   // cert-authority: it opens for certificates that this key signed
 	Fault     error  // its options can't be read
+	Text      string // as it stands in the file, without blanks around it
+	Options   string // what stands before the key
 	Restriction
 }
 
 // Where names the line: "/root/.ssh/authorized_keys:3".
 func (l Line) Where() string { return fmt.Sprintf("%s:%d", l.File, l.Number) }
 
-func parseLines(file string, text []byte) []Line {
+// ParseLines reads the lines of a file, but for empty ones and comments.
+func ParseLines(file string, text []byte) []Line {
 	var all []Line
 	n := 0
 	for line := range strings.Lines(string(text)) {
 		n++
 		if l, ok := parseLine(strings.TrimRight(line, "\r\n")); ok {
-			l.File, l.Number = file, n
+			l.File, l.Number, l.Text = file, n, strings.TrimSpace(line)
 			all = append(all, l)
 		}
 	}
@@ -52,7 +55,7 @@ func parseLine(line string) (l Line, ok bool) {
 		return Line{Fault: errors.New("not a line with a key")}, true
 	}
 	l = parseOptions(line[:end])
-	l.Blob = blob
+	l.Blob, l.Options = blob, line[:end]
 	return l, true
 }
 

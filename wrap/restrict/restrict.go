@@ -204,7 +204,7 @@ func (c Config) Lines(a Account) ([]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, parseLines(file, text)...)
+		all = append(all, ParseLines(file, text)...)
 	}
 	return all, nil
 }

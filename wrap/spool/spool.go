@@ -12,7 +12,7 @@
 // its holder ends. The directories are on one file system, so that a
 // rename between them is atomic, and belong to root:castgate, mode 0770, below
 // a directory of mode 0750: who isn't in the group can't reach a file, not
-// even his own.
+// even their own.
 package spool
 
 import (
@@ -70,7 +70,7 @@ type Dir struct {
 func Open(path string) (*Dir, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return nil, hint(fmt.Errorf("open the spool: %w", err), path)
+		return nil, advise(fmt.Errorf("open the spool: %w", err), path)
 	}
 	return &Dir{path, root}, nil
 }
@@ -83,7 +83,7 @@ func (d *Dir) Close() error { return d.root.Close() }
 func (d *Dir) Create(id string) (*os.File, error) {
 	f, err := d.root.OpenFile(name(Live, id), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o640)
 	if err != nil {
-		return nil, hint(fmt.Errorf("create a recording: %w", err), d.Path)
+		return nil, advise(fmt.Errorf("create a recording: %w", err), d.Path)
 	}
 	// The uploader reads by the group, which the person's umask may have taken away.
 	err = f.Chmod(0o640)
@@ -207,17 +207,20 @@ func (d *Dir) sync(sub string) error {
 
 func name(sub, id string) string { return filepath.Join(sub, id+Suffix) }
 
+// batchSize is how many names of a directory are in memory at a time.
+const batchSize = 512
+
 // Names calls yield with the id of each recording in sub, a batch at a time so
 // that a directory of any size takes bounded memory. What isn't a recording's
 // name is passed to other, which may be nil. yield may move or remove files.
 func (d *Dir) Names(sub string, yield func(id string) error, other func(name string)) error {
 	f, err := d.root.Open(sub)
 	if err != nil {
-		return hint(fmt.Errorf("list the spool: %w", err), d.Path)
+		return advise(fmt.Errorf("list the spool: %w", err), d.Path)
 	}
 	defer f.Close()
 	for {
-		batch, err := f.Readdirnames(512)
+		batch, err := f.Readdirnames(batchSize)
 		for _, n := range batch {
 			id, ok := strings.CutSuffix(n, Suffix)
 			if !ok || !ValidID(id) {

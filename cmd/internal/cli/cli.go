@@ -18,6 +18,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+
+	"castgate/wrap/hint"
 )
 
 // Version is set at build time (-X castgate/cmd/internal/cli.Version=...).
@@ -66,32 +68,8 @@ func Usage(format string, args ...any) error {
 	return &Status{Code: StatusUsage, Err: fmt.Errorf(format, args...)}
 }
 
-// hinted is an error with advice for the person at the keyboard.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h *hinted) Unwrap() error { return h.error }
-func (h *hinted) Hint() string  { return h.hint }
-
 // Hint adds advice to err. It is printed on a line of its own.
-func Hint(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return &hinted{err, fmt.Sprintf(format, args...)}
-}
-
-// HintOf returns the outermost advice in err's chain, "" when there is none.
-// Packages that may not import cli give advice with a method Hint() string.
-func HintOf(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
-}
+func Hint(err error, format string, args ...any) error { return hint.Addf(err, format, args...) }
 
 // Main runs a command and ends the process. It is the only caller of os.Exit.
 func Main(name string, run func(*Env) error) {
@@ -125,8 +103,8 @@ func (e *Env) Complain(err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(e.Stderr, "%s: %s\n", e.Name, strings.TrimRight(line, "\r\n"))
 	}
-	if hint := HintOf(err); hint != "" {
-		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", e.Name, hint)
+	if advice := hint.Of(err); advice != "" {
+		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", e.Name, advice)
 	}
 }
 

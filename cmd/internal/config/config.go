@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -62,6 +63,16 @@ func Load(path string, into any) error {
 	return check(path, text.all, into)
 }
 
+// Peek reads a few keys of a file whose every key was checked before, and does not
+// check them again.
+func Peek(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return yaml.Unmarshal(text, into)
+}
+
 // strictly is how a file is decoded; md gets to know which keys were.
 func strictly(md *mapstructure.Metadata) viper.DecoderConfigOption {
 	return func(c *mapstructure.DecoderConfig) {
@@ -88,7 +99,36 @@ func (r *remembered) Decode(b []byte, into map[string]any) error {
 	if err := yaml.Unmarshal(b, &r.all); err != nil {
 		return err
 	}
+	if err := distinct(r.all); err != nil {
+		return err
+	}
 	return yaml.Unmarshal(b, &into)
+}
+
+// distinct refuses keys that differ in nothing but case: to viper they are one,
+// and which of the two counts would be chance. YAML itself refuses the same key
+// twice.
+func distinct(value any) error {
+	switch value := value.(type) {
+	case []any:
+		for _, v := range value {
+			if err := distinct(v); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		seen := map[string]string{}
+		for _, k := range slices.Sorted(maps.Keys(value)) {
+			if other, twice := seen[strings.ToLower(k)]; twice {
+				return fmt.Errorf("key %q is there already, as %q", k, other)
+			}
+			seen[strings.ToLower(k)] = k
+			if err := distinct(value[k]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // check refuses keys that into doesn't know, and what its Validate refuses. Its

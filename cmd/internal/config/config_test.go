@@ -58,6 +58,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"a list as a text", "teams: a,b\n", `key "teams": "a,b" is one text, not a list`, "a list is written [a, b]"},
 		{"a list with spaces", "teams: a b\n", `key "teams": "a b" is one text`, "a list is written [a, b]"},
 		{"a list as a text, below", "accounts: {deploy: {logins: \"a, b\"}}\n", `"a, b" is one text`, "a list is written [a, b]"},
+		{"the same key twice", "teams: [a]\nteams: [b]\n", `"teams" already defined at line 1`, "YAML"},
+		{"twice, in another case", "teams: [a]\nTeams: [b]\n", `key "teams" is there already, as "Teams"`, ""},
+		{"twice, below", "accounts: {deploy: {logins: [a]}, Deploy: {logins: [b]}}\n", `key "deploy" is there already, as "Deploy"`, ""},
 		{"not YAML", "teams: [a\n", "line 1", "indentation"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"castgate/cmd/internal/cli"
+	"castgate/wrap/hint"
 )
 
 // file is a path with the owner and the mode it must have.
@@ -24,7 +24,7 @@ type file struct {
 	mode               uint32
 }
 
-// installed is design section "Files on a host". Others would let a user in,
+// installed is what the package puts on a host. Other modes would let a user in,
 // or keep a program out.
 var installed = []file{
 	{"/usr/bin/castgate", "root", "root", 0o755},
@@ -187,7 +187,7 @@ func (h *Host) homeTree() []Finding {
 
 func yaml(what string, err error) []Finding {
 	if err != nil {
-		return failed(what, err.Error(), cli.HintOf(err))
+		return failed(what, err.Error(), hint.Of(err))
 	}
 	return ok(what)
 }

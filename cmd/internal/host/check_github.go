@@ -15,7 +15,9 @@ import (
 	"strings"
 	"time"
 
-	"castgate/keys"
+	"castgate/keys/github"
+	"castgate/keys/known"
+	keyconf "castgate/keys/settings"
 )
 
 // rest is how long castgate-keys leaves GitHub alone after a failure
@@ -122,7 +124,7 @@ func (h *Host) askLimits() (*http.Response, budget, error) {
 	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	req.Header.Set("User-Agent", "castgate")
 	req.Header.Set("Accept", "application/vnd.github+json")
-	client, err := h.Keys.GitHub.HTTP() // never to another host: a redirect would take the token along
+	client, err := github.Plain(h.Keys.GitHub) // never to another host: a redirect would take the token along
 	if err != nil {
 		return nil, b, err
 	}
@@ -171,7 +173,7 @@ func (h *Host) members() []Finding {
 	if h.keysErr != nil || h.cached().IsZero() {
 		return nil // keysYAML or cacheAge has said it
 	}
-	all, without, err := keys.Members(h.Keys.Cache.Dir, h.Keys.Keys)
+	all, without, err := known.Members(h.Keys.Cache.Dir, h.Keys.Keys)
 	switch {
 	case err != nil:
 		return warn(what, err.Error(), "systemctl start castgate-keys-refresh.service")
@@ -211,7 +213,7 @@ func (h *Host) namedAccounts() []Finding {
 }
 
 // named are the accounts that keys.yaml names, in order.
-func named(c *keys.Config) []string {
+func named(c *keyconf.Config) []string {
 	all := slices.AppendSeq(slices.Collect(maps.Keys(c.Accounts)), maps.Keys(c.Emergency))
 	slices.Sort(all)
 	return slices.Compact(all)

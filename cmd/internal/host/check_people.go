@@ -54,10 +54,10 @@ func (h *Host) oldAnswers(svc *keys.Service) []Finding {
 func (h *Host) namesakes(svc *keys.Service) []Finding {
 	const what = "accounts named like members"
 	var found []Finding
-	if svc.Unadopted() {
+	if svc.Owners.Unadopted() {
 		found = append(found, Finding{Warn, what, "they open by the cache of an older castgate-keys, which may be removed at any time", "castgate-keys pin -adopt"})
 	}
-	if all := svc.Namesakes(); len(all) > 0 {
+	if all := svc.Owners.Namesakes(); len(all) > 0 {
 		found = append(found, Finding{Warn, what, "no login of GitHub's opens " + names(all), "usermod -aG castgate-people ACCOUNT, or castgate-keys pin ACCOUNT LOGIN, for each that is the member's"})
 	}
 	if found == nil {

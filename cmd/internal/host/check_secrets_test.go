@@ -8,19 +8,20 @@ import (
 	"testing"
 
 	"castgate/upload"
+	"castgate/upload/target"
 )
 
 func TestSecretsOfTargets(t *testing.T) {
 	for name, tt := range map[string]struct {
-		target upload.TargetConfig
+		target target.Config
 		want   string
 	}{
-		"bucket":            {upload.TargetConfig{S3: &upload.S3Config{CredentialsFile: "/a"}}, "/a"},
-		"bucket, by ticket": {upload.TargetConfig{S3: &upload.S3Config{Ticket: &upload.ArchiveConfig{KeyFile: "/b"}}}, "/b"},
-		"archive":           {upload.TargetConfig{Archive: &upload.ArchiveConfig{KeyFile: "/c"}}, "/c"},
+		"bucket":            {target.Config{S3: &target.S3Config{CredentialsFile: "/a"}}, "/a"},
+		"bucket, by ticket": {target.Config{S3: &target.S3Config{Ticket: &target.ArchiveConfig{KeyFile: "/b"}}}, "/b"},
+		"archive":           {target.Config{Archive: &target.ArchiveConfig{KeyFile: "/c"}}, "/c"},
 	} {
 		other := errors.New("not of this test")
-		h := &Host{keysErr: other, archiveErr: other, Upload: upload.Config{Targets: []upload.TargetConfig{tt.target}}}
+		h := &Host{keysErr: other, archiveErr: other, Upload: upload.Config{Targets: []target.Config{tt.target}}}
 		want := secret{tt.want, "castgate-upload", "recordings wait in the spool"}
 		if got := h.secretFiles(); !slices.Equal(got, []secret{want}) {
 			t.Errorf("%s: %v, want %v", name, got, want)

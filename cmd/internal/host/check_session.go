@@ -18,7 +18,7 @@ import (
 // by ForceCommand or because the recorder is its shell.
 func recorded(_ Account, s settings) bool {
 	// Without exec some shells stay between sshd and the recorder, where the
-	// user can stop them (spec/attacks 512).
+	// user can stop them (docs/attacks.md, 512).
 	return s.get("forcecommand") == "exec "+wrapPath
 }
 
@@ -198,7 +198,7 @@ func (h *Host) beforeRecorder() []Finding {
 	var here, elsewhere []string
 	for _, a := range h.Accounts {
 		switch {
-		case !a.wantsRecorder(svc.Opens):
+		case !a.wantsRecorder(svc.Owners.Opens):
 		case slices.Contains(local, a):
 			here = append(here, a.Name)
 		default:

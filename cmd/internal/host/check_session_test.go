@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/wrap"
+	wrapconfig "castgate/wrap/config"
 )
 
 // Thousands of accounts must not mean thousands of processes that tell nothing.
@@ -19,18 +19,18 @@ func TestGroupsAreAskedForWhereTheyCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
-	allow, deny := wrap.Policy{OnFailure: "allow"}, wrap.Policy{OnFailure: "deny"}
+	allow, deny := wrapconfig.Policy{OnFailure: "allow"}, wrapconfig.Policy{OnFailure: "deny"}
 	for name, tt := range map[string]struct {
-		policy wrap.Policy
-		rules  []wrap.Rule
+		policy wrapconfig.Policy
+		rules  []wrapconfig.Rule
 		asked  string
 		want   string // the accounts that are named
 	}{
-		"nothing allows":       {deny, []wrap.Rule{{Groups: []string{"staff"}, Policy: deny}}, "", ""},
+		"nothing allows":       {deny, []wrapconfig.Rule{{Groups: []string{"staff"}, Policy: deny}}, "", ""},
 		"everything allows":    {allow, nil, "", "alice, bob"},
-		"users only":           {deny, []wrap.Rule{{Users: []string{"bob"}, Policy: allow}}, "", "bob"},
-		"a group's rule":       {deny, []wrap.Rule{{Groups: []string{"staff"}, Policy: allow}}, "alice bob", "alice, bob"},
-		"but a group's denies": {allow, []wrap.Rule{{Groups: []string{"alice"}, Policy: deny}}, "alice bob", "bob"},
+		"users only":           {deny, []wrapconfig.Rule{{Users: []string{"bob"}, Policy: allow}}, "", "bob"},
+		"a group's rule":       {deny, []wrapconfig.Rule{{Groups: []string{"staff"}, Policy: allow}}, "alice bob", "alice, bob"},
+		"but a group's denies": {allow, []wrapconfig.Rule{{Groups: []string{"alice"}, Policy: deny}}, "alice bob", "bob"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_ = os.Remove(asked)

@@ -12,7 +12,7 @@ import (
 
 	"castgate/cmd/internal/cli"
 	"castgate/cmd/internal/config"
-	"castgate/keys"
+	keyconf "castgate/keys/settings"
 )
 
 // pamKept is /etc/pam.d/sshd as it was, for disable.
@@ -73,8 +73,8 @@ func (s *Switch) Enable(ctx context.Context) error {
 // loginAccounts are those that somebody may log in to: people's, root, what
 // keys.yaml names, and services' that have a shell, as git servers' have.
 func loginAccounts(ctx context.Context) ([]Account, error) {
-	conf := keys.Default()
-	if err := config.Load(keys.DefaultConfig, conf); err != nil {
+	conf := keyconf.Default()
+	if err := config.Load(keyconf.DefaultFile, conf); err != nil {
 		return nil, err
 	}
 	all, err := accounts(ctx, named(conf)...)
@@ -119,7 +119,7 @@ func enabling(ctx context.Context, all []Account, pam bool) (changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	shells, err := recorderAsShell(all, svc.Opens)
+	shells, err := recorderAsShell(all, svc.Owners.Opens)
 	if err != nil {
 		return nil, err
 	}

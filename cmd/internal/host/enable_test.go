@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"castgate/wrap"
+	wrapconfig "castgate/wrap/config"
 )
 
 func TestWithShells(t *testing.T) {
@@ -27,7 +27,7 @@ func TestWithShells(t *testing.T) {
 		"a brace at the margin": "shells: {\n  carol: /bin/dash\n}\nplain: no\n",
 		"at the end":            "# a\nshells:\n  carol: /bin/dash",
 	} {
-		before, err := wrap.ParseConfig([]byte(text))
+		before, err := wrapconfig.Parse([]byte(text))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -36,7 +36,7 @@ func TestWithShells(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		conf, err := wrap.ParseConfig(after)
+		conf, err := wrapconfig.Parse(after)
 		if err != nil || !maps.Equal(conf.Shells, two) || conf.Guard != before.Guard || conf.Plain != before.Plain {
 			t.Errorf("%s: %v, %v\n%s", name, conf, err, after)
 		}

@@ -20,10 +20,10 @@ import (
 	"time"
 
 	"castgate/cmd/internal/config"
-	"castgate/keys"
+	keyconf "castgate/keys/settings"
 	"castgate/upload"
 	"castgate/upload/archive"
-	"castgate/wrap"
+	wrapconfig "castgate/wrap/config"
 )
 
 // Files that the checks look at.
@@ -43,8 +43,8 @@ const (
 type Host struct {
 	ctx      context.Context
 	Accounts []Account
-	Keys     *keys.Config
-	Wrap     wrap.Config
+	Keys     *keyconf.Config
+	Wrap     wrapconfig.Config
 	Upload   upload.Config
 	Archive  archive.Config
 
@@ -62,11 +62,11 @@ func Look(ctx context.Context) (*Host, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("only root can look at every part of the host")
 	}
-	h := &Host{ctx: ctx, follows: map[Finding]bool{}, Keys: keys.Default(), Upload: upload.Defaults(), Archive: archive.Defaults()}
-	h.keysErr = config.Load(keys.DefaultConfig, h.Keys)
+	h := &Host{ctx: ctx, follows: map[Finding]bool{}, Keys: keyconf.Default(), Upload: upload.Defaults(), Archive: archive.Defaults()}
+	h.keysErr = config.Load(keyconf.DefaultFile, h.Keys)
 	h.uploadErr = config.Load("/etc/castgate/upload.yaml", &h.Upload)
 	h.archiveErr = config.Load(archive.ConfigPath, &h.Archive)
-	h.Wrap, h.wrapErr = wrap.ReadConfig(wrap.ConfigPath)
+	h.Wrap, h.wrapErr = wrapconfig.Read(wrapconfig.Path)
 	var err error
 	if h.Accounts, err = accounts(ctx, named(h.Keys)...); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"castgate/keys"
+	keyconf "castgate/keys/settings"
 )
 
 // What a host can get wrong is tried on a whole host, in packaging/host. Here
@@ -162,7 +162,7 @@ func rateServer(t *testing.T, header http.Header, body string) *Host {
 	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := &Host{ctx: context.Background(), Keys: keys.Default()}
+	h := &Host{ctx: context.Background(), Keys: keyconf.Default()}
 	h.Keys.GitHub.URL, h.Keys.GitHub.TokenFile = srv.URL+"/api/", token
 	return h
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"castgate/keys"
+	keyconf "castgate/keys/settings"
 )
 
 // The check goes to GitHub by the way that logins go: ca_file and proxy count.
@@ -31,8 +31,8 @@ func TestLimitsAreAskedByTheConfiguredWay(t *testing.T) {
 		}
 		return path
 	}
-	g := keys.GitHub{URL: srv.URL + "/", TokenFile: write("token", []byte("token\n")), Timeout: 10 * time.Second}
-	h := &Host{ctx: t.Context(), Keys: &keys.Config{GitHub: g}}
+	g := keyconf.GitHub{URL: srv.URL + "/", TokenFile: write("token", []byte("token\n")), Timeout: 10 * time.Second}
+	h := &Host{ctx: t.Context(), Keys: &keyconf.Config{GitHub: g}}
 	if _, _, err := h.askLimits(); err == nil {
 		t.Error("a certificate of an unknown authority was accepted")
 	}

@@ -8,6 +8,7 @@ import (
 	"castgate/cmd/internal/cli"
 	"castgate/cmd/internal/config"
 	"castgate/keys"
+	keyconf "castgate/keys/settings"
 )
 
 // ShowPeople lists who gets in by name, before the door opens.
@@ -16,7 +17,7 @@ func (s *Switch) ShowPeople() error {
 	if err != nil {
 		return err
 	}
-	all, err := svc.Owners()
+	all, err := svc.Owners.List()
 	for _, o := range all {
 		fmt.Fprintln(s.Out, o)
 	}
@@ -31,7 +32,7 @@ func (s *Switch) PinPeople() error {
 	}
 	svc, err := people()
 	if err == nil {
-		_, err = svc.PinAll()
+		_, err = svc.Owners.PinAll()
 	}
 	if err != nil {
 		return cli.Hint(fmt.Errorf("castgate is enabled, but whose the accounts are is not written down: %w", err), "castgate-keys pin -all tries again")
@@ -40,8 +41,8 @@ func (s *Switch) PinPeople() error {
 }
 
 func people() (*keys.Service, error) {
-	c := keys.Default()
-	if err := config.Load(keys.DefaultConfig, c); err != nil {
+	c := keyconf.Default()
+	if err := config.Load(keyconf.DefaultFile, c); err != nil {
 		return nil, err
 	}
 	svc, _ := keys.New(c) // without a cache, nobody's id is known yet

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"castgate/upload"
-	"castgate/wrap"
+	"castgate/upload/target"
 	"castgate/wrap/asciicast"
+	wrapconfig "castgate/wrap/config"
 )
 
 // aJournal answers as journalctl does (man page, --output=json): fields of
@@ -43,8 +43,8 @@ func journaled(t *testing.T, lines map[string]string) *Host {
 		}
 		put(t, filepath.Join(dir, of), string(text)+"\n", 0o644)
 	}
-	h := &Host{ctx: t.Context(), Wrap: wrap.Config{Spool: filepath.Join(dir, "spool")}}
-	h.Upload.Targets = []upload.TargetConfig{{Dir: &upload.DirConfig{Path: filepath.Join(dir, "archive")}}}
+	h := &Host{ctx: t.Context(), Wrap: wrapconfig.Config{Spool: filepath.Join(dir, "spool")}}
+	h.Upload.Targets = []target.Config{{Dir: &target.DirConfig{Path: filepath.Join(dir, "archive")}}}
 	return h
 }
 

@@ -13,7 +13,8 @@ import (
 	"strings"
 
 	"castgate/cmd/internal/cli"
-	"castgate/wrap"
+	"castgate/wrap/account"
+	wrapconfig "castgate/wrap/config"
 )
 
 // shellChange gives an account of /etc/passwd another login shell.
@@ -57,7 +58,7 @@ func recorderAsShell(all []Account, opens func(account string) bool) (changes, e
 		if !a.wantsRecorder(opens) || !slices.Contains(local, a) {
 			continue
 		}
-		shells[a.Name] = wrap.RealShell(wrap.Account{Name: a.Name, Shell: a.Shell}, nil, nil)
+		shells[a.Name] = account.RealShell(account.Account{Name: a.Name, Shell: a.Shell}, nil, nil)
 		switched = append(switched, shellChange{a.Name, a.Shell, wrapPath})
 	}
 	kept, err := shellsKept(shells)
@@ -75,8 +76,8 @@ func recorderAsShell(all []Account, opens func(account string) bool) (changes, e
 }
 
 // shellsNow reads what wrap.yaml and passwd(5) say of shells.
-func shellsNow() (wrap.Config, []Account, error) {
-	conf, err := wrap.ReadConfig(wrap.ConfigPath)
+func shellsNow() (wrapconfig.Config, []Account, error) {
+	conf, err := wrapconfig.Read(wrapconfig.Path)
 	if err != nil {
 		return conf, nil, err
 	}
@@ -102,7 +103,7 @@ func ownShells() (changes, error) {
 	shells := maps.Clone(conf.Shells)
 	for _, a := range local {
 		if a.Shell == wrapPath {
-			own := wrap.RealShell(wrap.Account{Name: a.Name, Shell: a.Shell}, conf.Shells, exists)
+			own := account.RealShell(account.Account{Name: a.Name, Shell: a.Shell}, conf.Shells, exists)
 			all = append(all, shellChange{a.Name, a.Shell, own})
 			delete(shells, a.Name)
 		}
@@ -130,7 +131,7 @@ func exists(path string) bool {
 
 // shellsKept is wrap.yaml with these shells.
 func shellsKept(shells map[string]string) (fileChange, error) {
-	c, err := newChange(wrap.ConfigPath, nil)
+	c, err := newChange(wrapconfig.Path, nil)
 	if err != nil {
 		return c, err
 	}
@@ -159,16 +160,16 @@ func withShells(text []byte, shells map[string]string) ([]byte, error) {
 	}
 	_, now, err := cutShells([]byte(b.String()))
 	if err == nil && !maps.Equal(now, shells) {
-		err = cli.Hint(fmt.Errorf("read %q: no place for the shells of accounts", wrap.ConfigPath), "write %q as a key of its own, with its accounts on lines below it", "shells")
+		err = cli.Hint(fmt.Errorf("read %q: no place for the shells of accounts", wrapconfig.Path), "write %q as a key of its own, with its accounts on lines below it", "shells")
 	}
 	return []byte(b.String()), err
 }
 
 // cutShells takes the key "shells", with what is below it, out of wrap.yaml.
 func cutShells(text []byte) (rest []byte, shells map[string]string, err error) {
-	conf, err := wrap.ParseConfig(text)
+	conf, err := wrapconfig.Parse(text)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read %q: %w", wrap.ConfigPath, err)
+		return nil, nil, fmt.Errorf("read %q: %w", wrapconfig.Path, err)
 	}
 	below, braces := false, 0
 	for line := range strings.Lines(string(text)) {
@@ -184,12 +185,12 @@ func cutShells(text []byte) (rest []byte, shells map[string]string, err error) {
 			rest = append(rest, line...)
 		}
 	}
-	left, err := wrap.ParseConfig(rest)
+	left, err := wrapconfig.Parse(rest)
 	switch {
 	case err != nil:
-		err = fmt.Errorf("read %q without its key %q: %w", wrap.ConfigPath, "shells", err)
+		err = fmt.Errorf("read %q without its key %q: %w", wrapconfig.Path, "shells", err)
 	case len(left.Shells) > 0:
-		err = fmt.Errorf("read %q: the key %q is not at the beginning of a line", wrap.ConfigPath, "shells")
+		err = fmt.Errorf("read %q: the key %q is not at the beginning of a line", wrapconfig.Path, "shells")
 	}
 	return rest, conf.Shells, err
 }

@@ -95,7 +95,7 @@ func (n name) checkSession(s *asciicast.Session) error {
 		return wrong("its id is %q, not %q", s.ID, n.id)
 	case err != nil || user != n.user:
 		return wrong("its user is %q, not %q", s.User, n.user)
-	case !n.isHost(s.Host):
+	case !manifest.SameHost(n.host, s.Host):
 		return wrong("its host is %q, but the certificate is %q's", s.Host, n.host)
 	}
 	return nil

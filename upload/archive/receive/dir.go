@@ -3,18 +3,19 @@
 package receive
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"castgate/upload/store"
 )
 
 // SideDir is the directory within a store for what is no recording: uploads
@@ -30,17 +31,11 @@ const (
 // LiveDir has recordings that are still being written, <host>/<id>.cast.
 const LiveDir = SideDir + "/live"
 
-// Modes of the store: its group may read (design: root:castgate-archive 2770).
-const (
-	dirMode  = 0o770
-	fileMode = 0o640
-)
-
 // Dir is a store in a directory, or in a bucket with a directory at its side.
 // All names are looked up within it (os.Root): a symbolic link that somebody
 // planted can't lead out.
 type Dir struct {
-	root    *os.Root
+	root    store.Dir
 	path    string
 	free    int64
 	objects Objects // nil: recordings are in the directory
@@ -51,13 +46,13 @@ type Dir struct {
 
 // OpenDir opens the store at p.
 func OpenDir(p string) (*Dir, error) {
-	root, err := os.OpenRoot(p)
+	root, err := store.Open(p)
 	if err != nil {
 		return nil, err
 	}
 	d := &Dir{root: root, path: p}
 	for _, sub := range []string{tempDir, LiveDir, chainDir} {
-		if err := root.MkdirAll(sub, dirMode); err != nil {
+		if err := root.MkdirAll(sub, store.DirMode); err != nil {
 			return nil, fmt.Errorf("prepare the store: %w", err)
 		}
 	}
@@ -107,13 +102,6 @@ func (d *Dir) sweep() error {
 	return nil
 }
 
-// temp is a file that has no name in the archive yet.
-type temp struct {
-	d    *Dir
-	f    *os.File
-	name string
-}
-
 // room fails when size more bytes would leave less than the reserve.
 func (d *Dir) room(size int64) error {
 	var st unix.Statfs_t
@@ -126,89 +114,41 @@ func (d *Dir) room(size int64) error {
 	return nil
 }
 
-func (d *Dir) temp(size int64) (*temp, error) {
+// temp makes a file beside the recordings for one that is to come.
+func (d *Dir) temp(size int64) (*store.Temp, error) {
 	if err := d.room(size); err != nil {
 		return nil, err
 	}
-	name := path.Join(tempDir, rand.Text())
-	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
-	if err != nil {
-		return nil, err
-	}
-	return &temp{d, f, name}, nil
+	return d.root.Temp(path.Join(tempDir, rand.Text()))
 }
 
-func (t *temp) discard() {
-	_ = t.f.Close()
-	_ = t.d.root.Remove(t.name)
-}
-
-// keep gives the file its name, durably. It never replaces: link(2) fails when
-// the name is taken, and then the bytes are compared.
-func (d *Dir) keep(t *temp, n name, sum [sha256.Size]byte) (created bool, err error) {
+// keep gives the file its name, durably. It never replaces.
+func (d *Dir) keep(t *store.Temp, n name, sum [sha256.Size]byte) (created bool, err error) {
 	if d.objects != nil {
 		return d.put(t, n, sum)
 	}
-	if err := t.f.Sync(); err != nil {
+	if err := d.root.Make(n.dir()); err != nil {
 		return false, err
 	}
-	if err := d.root.MkdirAll(n.dir(), dirMode); err != nil {
-		return false, err
-	}
-	err = d.root.Link(t.name, n.path())
-	if errors.Is(err, fs.ErrExist) {
-		return false, d.same(n.path(), sum)
+	created, err = t.Keep(n.path(), hex.EncodeToString(sum[:]))
+	if errors.Is(err, store.ErrOther) {
+		return false, errTaken
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, d.syncUp(n.dir())
+	return created, d.root.Sync(n.dir()) // also of one whose writer may have died before it did
 }
 
 // put is keep for a bucket. Only when the bucket has it all is there a receipt.
-func (d *Dir) put(t *temp, n name, sum [sha256.Size]byte) (created bool, err error) {
-	st, err := t.f.Stat()
+func (d *Dir) put(t *store.Temp, n name, sum [sha256.Size]byte) (created bool, err error) {
+	st, err := t.Stat()
 	if err != nil {
 		return false, err
 	}
-	created, err = d.objects.Put(n.path(), st.Size(), sum, func() (io.ReadSeekCloser, error) { return d.root.Open(t.name) })
+	created, err = d.objects.Put(n.path(), st.Size(), sum, func() (io.ReadSeekCloser, error) { return d.root.Open(t.Path()) })
 	if errors.Is(err, fs.ErrExist) {
 		return false, errTaken
 	}
 	return created, err
-}
-
-// same says whether the file at p has those bytes.
-func (d *Dir) same(p string, sum [sha256.Size]byte) error {
-	f, err := d.root.Open(p)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return err
-	}
-	if !bytes.Equal(h.Sum(nil), sum[:]) {
-		return errTaken
-	}
-	return nil
-}
-
-// syncUp makes names durable: the directory and, since each may be new, those
-// above it up to the root.
-func (d *Dir) syncUp(p string) error {
-	for {
-		f, err := d.root.Open(p)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return err
-		}
-		if p == "." {
-			return nil
-		}
-		p = path.Dir(p)
-	}
 }

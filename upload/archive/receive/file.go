@@ -10,12 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"castgate/upload/manifest"
-	"castgate/wrap/asciicast"
+	"castgate/upload/store"
 )
 
 // file compresses a recording that this server has made to its final name and
@@ -40,21 +39,9 @@ func count(f *os.File, m *manifest.Manifest) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	rec, err := asciicast.NewReader(f)
-	if err != nil {
-		return err
-	}
-	for {
-		ev, err := rec.Next()
-		if errors.Is(err, io.EOF) {
-			m.End = m.Start.Add(time.Duration(m.Duration))
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		m.Events, m.Duration = m.Events+1, manifest.Seconds(ev.Time)
-	}
+	facts, err := manifest.Measure(f, nil)
+	m.Events, m.Duration, m.End = facts.Events, manifest.Seconds(facts.Duration), m.Start.Add(facts.Duration)
+	return err
 }
 
 func (d *Dir) compress(f *os.File, n name, rec *Receipt) error {
@@ -65,8 +52,8 @@ func (d *Dir) compress(f *os.File, n name, rec *Receipt) error {
 	if err != nil {
 		return err
 	}
-	defer tmp.discard()
-	sum := newSum(tmp.f)
+	defer tmp.Discard()
+	sum := newSum(tmp)
 	enc, err := zstd.NewWriter(sum, zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return err
@@ -109,7 +96,10 @@ func (d *Dir) chain(n name, m *manifest.Manifest) error {
 	if err != nil {
 		return err
 	}
-	if err := d.replace(p, next); err != nil {
+	if err := d.room(int64(len(next))); err != nil {
+		return err
+	}
+	if err := store.Replace(d.root.Root, p, store.FileMode, next, store.Lasting); err != nil {
 		return err
 	}
 	return d.keepBytes(data, name{user: n.user, host: n.host, day: n.day, id: n.id, ext: manifest.JSONSuffix})
@@ -120,28 +110,11 @@ func (d *Dir) keepBytes(data []byte, n name) error {
 	if err != nil {
 		return err
 	}
-	defer tmp.discard()
-	sum := newSum(tmp.f)
+	defer tmp.Discard()
+	sum := newSum(tmp)
 	if _, err := sum.Write(data); err != nil {
 		return err
 	}
 	_, err = d.keep(tmp, n, sum.Sum())
 	return err
-}
-
-// replace writes the side file p whole.
-func (d *Dir) replace(p string, data []byte) error {
-	tmp, err := d.temp(int64(len(data)))
-	if err != nil {
-		return err
-	}
-	defer tmp.discard()
-	_, err = tmp.f.Write(data)
-	if err := errors.Join(err, tmp.f.Sync()); err != nil {
-		return err
-	}
-	if err := d.root.Rename(tmp.name, p); err != nil {
-		return err
-	}
-	return d.syncUp(path.Dir(p))
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"castgate/upload/manifest"
+	"castgate/upload/store"
 	"castgate/wrap/asciicast"
 )
 
@@ -58,7 +59,7 @@ type LiveSize struct {
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	host, id := hostOf(r.Context()), r.PathValue("id")
 	offset, err := strconv.ParseInt(r.PathValue("offset"), 10, 64)
-	if !validID.MatchString(id) || err != nil || offset < 0 {
+	if !manifest.IsID(id) || err != nil || offset < 0 {
 		s.refuse(w, r, host, wrong("want /v1/live/<id>/<offset>"))
 		return
 	}
@@ -102,7 +103,7 @@ func checkPart(host, id string, offset int64, part []byte) error {
 		if err := json.Unmarshal(first, &h); err != nil || h.Session == nil || !sane(h.Term.Cols, h.Term.Rows) {
 			return wrong("the first part begins with a castgate header")
 		}
-		if n := (name{host: host, id: id}); h.Session.ID != id || !n.isHost(h.Session.Host) {
+		if h.Session.ID != id || !manifest.SameHost(host, h.Session.Host) {
 			return wrong("it is %q of host %q, not %q of host %q", h.Session.ID, h.Session.Host, id, host)
 		}
 		lines = rest
@@ -122,7 +123,7 @@ func (d *Dir) appendLive(host, id string, offset int64, part []byte, limit int64
 	if err := d.roomForLive(host, id, offset); err != nil {
 		return 0, err
 	}
-	f, err := d.root.OpenFile(livePath(host, id), os.O_RDWR|os.O_CREATE, fileMode)
+	f, err := d.root.OpenFile(livePath(host, id), os.O_RDWR|os.O_CREATE, store.FileMode)
 	if err != nil {
 		return 0, err
 	}
@@ -161,7 +162,7 @@ func (d *Dir) roomForLive(host, id string, offset int64) error {
 		return nil
 	}
 	dir := path.Join(LiveDir, host)
-	if err := d.root.MkdirAll(dir, dirMode); err != nil {
+	if err := d.root.MkdirAll(dir, store.DirMode); err != nil {
 		return err
 	}
 	entries, err := fs.ReadDir(d.root.FS(), dir)

@@ -44,10 +44,10 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, n name) (created b
 	if err != nil {
 		return false, rec, err
 	}
-	defer tmp.discard()
+	defer tmp.Discard()
 
 	body := &paced{r: http.MaxBytesReader(w, r.Body, s.limits.Size), ctl: http.NewResponseController(w)}
-	sum := newSum(tmp.f)
+	sum := newSum(tmp)
 	cast, err := s.stream(n, io.TeeReader(body, sum))
 	if err != nil {
 		return false, rec, err
@@ -58,7 +58,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, n name) (created b
 	rec = Receipt{SHA256: sum.Hex(), Bytes: sum.N, Path: n.path()}
 	if n.ext == manifest.JSONSuffix {
 		_ = body.ctl.SetReadDeadline(time.Time{}) // the body has come; what follows takes its time
-		if err := s.holdClaims(n, tmp.f); err != nil {
+		if err := s.holdClaims(n, tmp.File); err != nil {
 			return false, rec, err
 		}
 	}
@@ -105,9 +105,23 @@ type storeError struct{ err error }
 func (e *storeError) Error() string { return e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
+// newSum counts and hashes what is stored. Its errors are the store's, not the
+// sender's.
+func newSum(w io.Writer) *manifest.Hasher { return manifest.NewHasher(storeWriter{w}) }
+
+type storeWriter struct{ io.Writer }
+
+func (s storeWriter) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	if err != nil {
+		err = &storeError{err}
+	}
+	return n, err
+}
+
 // A body must keep coming: something within readPause, and after grace
 // minRate bytes a second on average. A slow body holds a place that others
-// could use (spec: 40 of 40 slow ones dropped within seconds).
+// could use.
 const (
 	readPause = 15 * time.Second
 	grace     = 30 * time.Second

@@ -14,6 +14,7 @@ import (
 
 	"castgate/upload/archive/ca"
 	"castgate/upload/manifest"
+	"castgate/upload/store"
 	"castgate/wrap/asciicast"
 )
 
@@ -73,7 +74,7 @@ func (s *Server) transcriptHeader(r *http.Request, host string) (asciicast.Heade
 // transcriptHost is the host that a transcript is filed under.
 func (s *Server) transcriptHost(r *http.Request) (string, error) {
 	cert, claimed := hostOf(r.Context()), r.Header.Get("X-Hostname")
-	if (name{host: cert}).isHost(claimed) {
+	if manifest.SameHost(cert, claimed) {
 		return cert, nil
 	}
 	host := strings.ToLower(claimed)
@@ -109,7 +110,7 @@ func (s *Server) keepTranscript(r *http.Request, n name, h asciicast.Header, sta
 	if err := s.dir.roomForLive(n.host, n.id, 0); err != nil {
 		return Receipt{}, err
 	}
-	f, err := s.dir.root.OpenFile(livePath(n.host, n.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	f, err := s.dir.root.OpenFile(livePath(n.host, n.id), os.O_RDWR|os.O_CREATE|os.O_EXCL, store.FileMode)
 	if err != nil {
 		return Receipt{}, err
 	}

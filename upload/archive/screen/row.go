@@ -61,6 +61,7 @@ type row struct {
 	used    int           // the cells from here on are blank
 	end     int           // where it wrapped, when it has become wider since
 	at      time.Duration // when a character was last put on it
+	changed bool          // since a Mirror looked
 
 	// For the transcript, see lines.go.
 	old    string // what is being written over
@@ -72,16 +73,17 @@ type row struct {
 	notes  []note
 }
 
-func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l.bg} }
+func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l.bg, changed: true} }
 
 func (r *row) clear(l look) {
-	r.empty, r.bg = true, l.bg
+	r.empty, r.bg, r.changed = true, l.bg, true
 	r.used, r.end = 0, 0
 	r.wrapped, r.veiled, r.old, r.lead, r.shape, r.at = false, false, "", "", "", 0
 }
 
 // ink gives an empty row its cells, before it is written on.
 func (r *row) ink() {
+	r.changed = true
 	if !r.empty {
 		return
 	}
@@ -100,7 +102,7 @@ func (r *row) fit(cols int) {
 	if cols > r.width && r.end == 0 {
 		r.end = r.width
 	}
-	r.end, r.used = min(r.end, cols), min(r.used, cols)
+	r.end, r.used, r.changed = min(r.end, cols), min(r.used, cols), true
 	if r.empty {
 		r.width = cols
 		return
@@ -134,7 +136,7 @@ func (r *row) erase(from, to int, l look) {
 	case from >= to || r.empty && r.bg == l.bg:
 		return
 	case from == 0 && to == r.width:
-		r.empty, r.veiled, r.bg = true, false, l.bg
+		r.empty, r.veiled, r.bg, r.changed = true, false, l.bg, true
 		return
 	}
 	r.ink()

@@ -11,6 +11,7 @@
 package screen
 
 import (
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -107,6 +108,11 @@ func (s *Screen) Text() []string {
 		text[i] = string(r.text(nil, true))
 	}
 	return text
+}
+
+// Blank says that nothing is shown.
+func (s *Screen) Blank() bool {
+	return !slices.ContainsFunc(s.b.lines, func(r *row) bool { return !r.isBlank() })
 }
 
 // Resize changes the size as xterm does: rows leave at the top when the cursor

@@ -12,7 +12,6 @@ import (
 	"context"
 	"io"
 	"net/url"
-	"strings"
 	"time"
 
 	"castgate/upload/archive"
@@ -40,27 +39,16 @@ type Archive interface {
 	Unnamed(ctx context.Context, since time.Time) (map[string]int, error)
 }
 
-// States of a recording.
-const (
-	Live        = "live"        // still being written
-	Waiting     = "waiting"     // over; its parts are here, its delivery is to come
-	Delivered   = "delivered"   // here, whole
-	Interrupted = "interrupted" // here; its recorder or host died
-	Sealed      = "sealed"      // here, for its recipients only
-)
-
-// Recording is one recording of the archive.
+// Recording is one recording of the archive. One that arrives has the path that it
+// will have, and no hash.
 type Recording struct {
-	Manifest *manifest.Manifest
+	archive.Entry
 	Host     string // the directory's name: the certificate's, where the archive received it
-	State    string
 	Signed   bool
 	Verified bool // the page has checked it since it began
 	Claimed  bool // another recording has the same id
 
-	base  string // path of its objects without their suffix: what tells it from every other
-	hash  string // SHA-256 of the manifest; "" while it arrives
-	twice bool   // its host has given the id to another, too
+	twice bool // its host has given the id to another, too
 }
 
 // Several is a name that more than one recording has.
@@ -69,7 +57,7 @@ type Several struct{ All []Recording }
 func (e *Several) Error() string { return "more than one recording has that name" }
 
 // Arriving says that only parts are here, and no manifest yet.
-func (r Recording) Arriving() bool { return r.State == Live || r.State == Waiting }
+func (r Recording) Arriving() bool { return r.State.Arriving() }
 
 // Person is who opened the session, as far as the recording names anybody.
 func (r Recording) Person() manifest.Person { return r.Manifest.Session.Person() }
@@ -80,7 +68,7 @@ func (r Recording) ID() string { return r.Manifest.Session.ID }
 // Name is the recording's name: its id and its host; where that host has given
 // the id to another recording as well it says which.
 func (r Recording) Name() string {
-	n := archive.NameAt(r.base)
+	n := archive.NameAt(r.Base())
 	if !r.twice {
 		n.Place = ""
 	}
@@ -103,7 +91,7 @@ func (r Recording) key() string {
 	if err != nil {
 		return "" // none that was read
 	}
-	return manifest.Hash(append([]byte(r.base+"\n"), text...))
+	return manifest.Hash(append([]byte(r.Base()+"\n"), text...))
 }
 
 // Hit is a line of a screen that has the words that were searched for.
@@ -128,33 +116,22 @@ type Check struct {
 	Text string // what was found
 }
 
-// Query selects recordings. Empty fields select everything.
+// Query is a query of a page's list. Its scope is what the auditor may see: the
+// zero one is nothing.
 type Query struct {
-	User  manifest.Account
-	Login manifest.Person
+	archive.Query
+	Scope  archive.Scope
+	Before string // name of the last one of the page before
+	Limit  int
+}
 
-	Host, Client, Kind, State string
-
-	Since, Until time.Time
-	Before       string // name of the last one of the page before
-	Limit        int
-	Scope        archive.Scope // what the auditor may see
-	Visible      bool          // of a search: leave out text that was hidden
+// query is the archive's query.
+func (q Query) query() archive.Query {
+	q.Query.Scope = &q.Scope
+	return q.Query
 }
 
 // Matches reports whether r is among what q selects, Before aside.
 func (q Query) Matches(r Recording) bool {
-	s := r.Manifest.Session
-	client, _, _ := strings.Cut(s.Client, " ")
-	for _, f := range [][2]string{{q.Kind, s.Kind}, {q.State, r.State}, {q.Client, client}} {
-		if f[0] != "" && f[0] != f[1] {
-			return false
-		}
-	}
-	return (q.User == "" || q.User == s.Account()) &&
-		(q.Login.IsZero() || q.Login.Is(s.Person())) &&
-		(q.Host == "" || q.Host == r.Host || q.Host == s.Host) &&
-		(q.Since.IsZero() || !r.Manifest.Start.Before(q.Since)) &&
-		(q.Until.IsZero() || r.Manifest.Start.Before(q.Until)) &&
-		q.Scope.Allows(s.Person())
+	return q.query().Takes(r.Entry)
 }

@@ -99,24 +99,24 @@ func TestArchives(t *testing.T) {
 				q    Query
 				want int
 			}{
-				"user":       {Query{User: "deploy", Scope: all}, 17},
-				"login":      {Query{Login: manifest.NewPerson("ALICE-GH", 0), Scope: all}, 18},
-				"host":       {Query{Host: "web1.example.org", Scope: all}, 1},
-				"kind":       {Query{Kind: "command", Scope: all}, 16},
-				"sealed":     {Query{State: Sealed, Scope: all}, 1},
-				"live":       {Query{State: Live, Scope: all}, 1},
-				"waiting":    {Query{State: Waiting, Scope: all}, 1},
-				"client":     {Query{Client: "192.0.2.7", Scope: all}, 71},
-				"no client":  {Query{Client: "192.0.2.8", Scope: all}, 0},
-				"since":      {Query{Since: sampleStart.Add(24 * time.Hour), Scope: all}, 33},
-				"until":      {Query{Until: sampleStart.Add(38 * time.Minute), Scope: all}, 1},
+				"user":       {Query{Query: archive.Query{User: "deploy"}, Scope: all}, 17},
+				"login":      {Query{Query: archive.Query{Login: manifest.NewPerson("ALICE-GH", 0)}, Scope: all}, 18},
+				"host":       {Query{Query: archive.Query{Host: "web1.example.org"}, Scope: all}, 1},
+				"kind":       {Query{Query: archive.Query{Kind: "command"}, Scope: all}, 16},
+				"sealed":     {Query{Query: archive.Query{State: manifest.StateSealed}, Scope: all}, 1},
+				"live":       {Query{Query: archive.Query{State: manifest.StateLive}, Scope: all}, 1},
+				"waiting":    {Query{Query: archive.Query{State: manifest.StateWaiting}, Scope: all}, 1},
+				"client":     {Query{Query: archive.Query{Client: "192.0.2.7"}, Scope: all}, 71},
+				"no client":  {Query{Query: archive.Query{Client: "192.0.2.8"}, Scope: all}, 0},
+				"since":      {Query{Query: archive.Query{Since: sampleStart.Add(24 * time.Hour)}, Scope: all}, 33},
+				"until":      {Query{Query: archive.Query{Until: sampleStart.Add(38 * time.Minute)}, Scope: all}, 1},
 				"nobody":     {Query{}, 0},
 				"account":    {Query{Scope: sessionsOf("mallory")}, 0},
 				"own login":  {Query{Scope: sessionsOf("Octocat")}, 17},
 				"team":       {Query{Scope: sessionsOf("octocat", "bob-gh")}, 35},
-				"own, other": {Query{User: "alice", Scope: sessionsOf("octocat")}, 0},
-				"own, asked": {Query{Login: manifest.NewPerson("bob-gh", 0), Scope: sessionsOf("octocat")}, 0},
-				"no login":   {Query{Login: manifest.NewPerson("a b", 0), Scope: all}, 0},
+				"own, other": {Query{Query: archive.Query{User: "alice"}, Scope: sessionsOf("octocat")}, 0},
+				"own, asked": {Query{Query: archive.Query{Login: manifest.NewPerson("bob-gh", 0)}, Scope: sessionsOf("octocat")}, 0},
+				"no login":   {Query{Query: archive.Query{Login: manifest.NewPerson("a b", 0)}, Scope: all}, 0},
 			} {
 				if got := list(tt.q); len(got) != tt.want {
 					t.Errorf("%s: %d recordings, want %d", what, len(got), tt.want)

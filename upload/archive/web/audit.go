@@ -115,7 +115,7 @@ const maxWatched = 50
 // before hosts were noted are kept by the id alone: of an id that others have,
 // too, nobody knows which of the recordings was looked at.
 func (a *Audit) Watched(r Recording) ([]Event, error) {
-	all, err := a.watched(watchedFile(r.ID(), r.base))
+	all, err := a.watched(watchedFile(r.ID(), r.Base()))
 	if err != nil || r.Claimed {
 		return all, err
 	}

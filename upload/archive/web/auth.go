@@ -97,9 +97,10 @@ func (t *Tokens) check(secret string) (who Auditor, ok bool) {
 
 // Header trusts a reverse proxy to have signed somebody in.
 type Header struct {
-	Name     string
-	From     []netip.Prefix
-	Auditors []string // who sees everything; empty: everybody that the proxy lets in
+	Name      string
+	From      []netip.Prefix
+	Auditors  []string // who sees everything
+	Everybody bool     // all do whom the proxy lets in
 
 	// People says whose GitHub login a value of the header stands for. Without
 	// it the value is the login; with it nothing else is one, or somebody could
@@ -110,7 +111,7 @@ type Header struct {
 // NewHeader reads the configuration. Addresses and prefixes are as in
 // 127.0.0.1, 192.0.2.0/24.
 func NewHeader(cfg *archive.HeaderAuditors) (*Header, error) {
-	h := &Header{Name: cfg.Name, Auditors: cfg.Auditors}
+	h := &Header{Name: cfg.Name, Auditors: cfg.Auditors, Everybody: cfg.Everybody}
 	for _, s := range cfg.From {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
@@ -150,7 +151,7 @@ func (h *Header) who(r *http.Request) (Auditor, error) {
 	}
 	name := values[0]
 	named := func(auditor string) bool { return lower(auditor) == lower(name) }
-	if len(h.Auditors) == 0 || slices.ContainsFunc(h.Auditors, named) {
+	if h.Everybody || slices.ContainsFunc(h.Auditors, named) {
 		return seesAll(name, h.person(name)), nil
 	}
 	return seesOwn(name, h.person(name)), nil

@@ -46,9 +46,11 @@ const (
 )
 
 // cacheDir is within the directory of the cache, and has another name whenever
-// what is prepared has changed. What older versions prepared goes: it was in
-// "recordings", and before that above it, by what manifests claimed.
-const cacheDir = "prepared-2"
+// what is prepared has changed. What older versions prepared, in olderDirs or
+// above them, by what manifests claimed, goes.
+const cacheDir = "prepared-3"
+
+var olderDirs = []string{"recordings", "mirrored", "prepared-2"}
 
 // NewCache keeps prepared recordings in dir.
 func NewCache(dir string) (*Cache, error) {
@@ -56,7 +58,10 @@ func NewCache(dir string) (*Cache, error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, err
 	}
-	stale := []string{filepath.Join(dir, "recordings")}
+	var stale []string
+	for _, older := range olderDirs {
+		stale = append(stale, filepath.Join(dir, older))
+	}
 	for _, pattern := range []string{dir + "/making-*", dir + "/" + strings.Repeat("[0-9a-f]", 64), c.dir + "/making-*"} {
 		found, _ := filepath.Glob(pattern)
 		stale = append(stale, found...)

@@ -15,17 +15,10 @@ import (
 // its name, which has the host, and where others have its id, too, it is shown
 // as such: which of them made it up only the hosts know.
 
-// sameAs says that r and o are one recording, which came by two ways: the same
-// manifest in two places of its host's.
-func (r Recording) sameAs(o Recording) bool {
-	belongs := func(r Recording) bool { return r.Manifest.Belongs(r.base + manifest.JSONSuffix) }
-	return r.base == o.base || r.hash != "" && r.hash == o.hash && belongs(r) && belongs(o)
-}
-
 // mark notes that others have the id of r.
 func (r *Recording) mark(others []Recording) {
 	for _, o := range others {
-		if o.ID() != r.ID() || o.sameAs(*r) {
+		if o.ID() != r.ID() || o.SameAs(r.Entry) {
 			continue
 		}
 		r.Claimed = true
@@ -57,7 +50,7 @@ func wholeName(s string) (archive.Name, error) {
 func pick(all []Recording, n archive.Name) (Recording, error) {
 	var found []Recording
 	for _, r := range all {
-		if n.Means(r.base) && !slices.ContainsFunc(found, r.sameAs) {
+		if n.Means(r.Base()) && !slices.ContainsFunc(found, func(o Recording) bool { return o.SameAs(r.Entry) }) {
 			found = append(found, r)
 		}
 	}

@@ -79,10 +79,10 @@ func (d *Directory) all() ([]Recording, error) {
 		if err != nil {
 			continue // "castgate verify" names what is damaged
 		}
-		all, seen[rec.base] = append(all, rec), true
+		all, seen[rec.Path] = append(all, rec), true
 	}
 	for _, rec := range d.live("*") {
-		if !seen[rec.base] {
+		if !seen[rec.Path] {
 			all = append(all, rec)
 		}
 	}
@@ -92,7 +92,7 @@ func (d *Directory) all() ([]Recording, error) {
 }
 
 func newestFirst(a, b Recording) int {
-	return cmp.Or(b.Manifest.Start.Compare(a.Manifest.Start), cmp.Compare(b.ID(), a.ID()), cmp.Compare(b.base, a.base))
+	return cmp.Or(b.Manifest.Start.Compare(a.Manifest.Start), cmp.Compare(b.ID(), a.ID()), cmp.Compare(b.Path, a.Path))
 }
 
 func (d *Directory) read(name string) (Recording, error) {
@@ -147,11 +147,11 @@ func (d *Directory) parse(name string) (Recording, error) {
 	if err != nil {
 		return Recording{}, err
 	}
-	base := strings.TrimSuffix(name, manifest.JSONSuffix)
-	if path.Base(base) != e.Manifest.Session.ID {
+	if path.Base(e.Base()) != e.Manifest.Session.ID {
 		return Recording{}, fmt.Errorf("%q is the manifest of another recording", name)
 	}
-	return Recording{Manifest: e.Manifest, Host: manifest.HostOf(base), State: stateOf(e.Manifest), base: base, hash: e.Hash}, nil
+	e.State = e.Status()
+	return Recording{Entry: e, Host: e.Name().Host}, nil
 }
 
 func (d *Directory) remembered(name string) (known, bool) {
@@ -168,16 +168,6 @@ func (d *Directory) remember(name string, k known) {
 		clear(d.known)
 	}
 	d.known[name] = k
-}
-
-func stateOf(m *manifest.Manifest) string {
-	switch {
-	case len(m.Stored.Recipients) > 0:
-		return Sealed
-	case !m.Complete:
-		return Interrupted
-	}
-	return Delivered
 }
 
 // live returns the recordings that are still being written: all, for the id "*".
@@ -221,11 +211,12 @@ func (d *Directory) readLive(name string) (Recording, error) {
 		return Recording{}, err
 	}
 	host := path.Base(path.Dir(name))
-	rec := Recording{Manifest: m, Host: host, State: Live, base: path.Join(user, host, start.Format("2006/01/02"), h.Session.ID)}
+	state := manifest.StateLive
 	if over(f, st.Size()) {
-		rec.State = Waiting
+		state = manifest.StateWaiting
 	}
-	return rec, nil
+	at := path.Join(user, host, start.Format("2006/01/02"), h.Session.ID+manifest.JSONSuffix)
+	return Recording{Entry: archive.Entry{Path: at, Manifest: m, State: state}, Host: host}, nil
 }
 
 // over says that a recording's last line is its exit.
@@ -260,8 +251,8 @@ func (d *Directory) List(_ context.Context, q Query) ([]Recording, error) {
 // older reports whether rec comes after the recording of that name in the list.
 func older(rec Recording, name string, all []Recording) bool {
 	n, ok := archive.ParseName(name)
-	last := slices.IndexFunc(all, func(r Recording) bool { return ok && n.Means(r.base) })
-	return slices.IndexFunc(all, func(r Recording) bool { return r.base == rec.base }) > last
+	last := slices.IndexFunc(all, func(r Recording) bool { return ok && n.Means(r.Base()) })
+	return slices.IndexFunc(all, func(r Recording) bool { return r.Path == rec.Path }) > last
 }
 
 // Unnamed implements Archive.
@@ -291,18 +282,18 @@ func (d *Directory) Get(_ context.Context, name string) (Recording, error) {
 
 // Object implements Archive.
 func (d *Directory) Object(_ context.Context, r Recording, suffix string) (io.ReadCloser, error) {
-	return d.objects.Open(r.base + suffix)
+	return d.objects.Open(r.Base() + suffix)
 }
 
 // Cast implements Archive.
 func (d *Directory) Cast(_ context.Context, r Recording) (io.ReadCloser, error) {
-	switch r.State {
-	case Live, Waiting:
+	switch {
+	case r.Arriving():
 		return d.root.Open(path.Join(receive.LiveDir, r.Host, r.ID()+".cast"))
-	case Sealed:
+	case r.State == manifest.StateSealed:
 		return nil, errors.New("the recording is sealed")
 	}
-	return d.store().Open(archive.Entry{Path: r.base + manifest.JSONSuffix, Manifest: r.Manifest}, nil)
+	return d.store().Open(r.Entry, nil)
 }
 
 func (d *Directory) store() *archive.Store {
@@ -320,7 +311,7 @@ func (d *Directory) Search(ctx context.Context, words string, q Query) ([]Hit, e
 	}
 	var hits []Hit
 	for _, rec := range all {
-		if rec.State == Sealed || rec.Arriving() {
+		if rec.State == manifest.StateSealed || rec.Arriving() {
 			continue
 		}
 		lines, err := transcript(ctx, d, rec)

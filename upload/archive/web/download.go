@@ -44,7 +44,7 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	suffix := d.suffix
-	if kind == "stored" && rec.State == Sealed {
+	if kind == "stored" && rec.State == manifest.StateSealed {
 		suffix = manifest.SealedSuffix
 	}
 	lazy := &lazyWriter{w: w, start: func() {

@@ -152,12 +152,13 @@ func (g *GitHub) in(ctx context.Context, token, team string, p manifest.Person) 
 	return g.active(ctx, token, "/orgs/"+g.Org+"/teams/"+team+"/memberships/"+p.Login())
 }
 
-// active asks for a membership: pending ones don't count.
+// active asks for a membership: pending ones don't count. Only 404 is a no; any
+// other answer is none, and whoever can't be asked about gets no role at all.
 func (g *GitHub) active(ctx context.Context, token, path string) (bool, error) {
 	var m struct{ State string }
 	err := g.get(ctx, token, path, &m)
-	var status statusError
-	if errors.As(err, &status) && (status == http.StatusNotFound || status == http.StatusForbidden) {
+	var answer *unanswered
+	if errors.As(err, &answer) && answer.status == http.StatusNotFound {
 		return false, nil
 	}
 	if err != nil {
@@ -214,11 +215,6 @@ func (g *GitHub) get(ctx context.Context, token, path string, into any) error {
 	return g.do(r, into)
 }
 
-// statusError is an answer that is not 200.
-type statusError int
-
-func (s statusError) Error() string { return fmt.Sprintf("status %d", int(s)) }
-
 func (g *GitHub) do(r *http.Request, into any) error {
 	r.Header.Set("Accept", "application/json")
 	client := g.Client
@@ -231,7 +227,7 @@ func (g *GitHub) do(r *http.Request, into any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return statusError(resp.StatusCode)
+		return readUnanswered(resp)
 	}
 	return json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(into)
 }

@@ -27,6 +27,14 @@ type fakeGitHub struct {
 	tokens map[string]string // token -> login
 	ids    map[string]int64  // login in lower case -> numeric id
 	broken bool
+	refuse map[string]refusal // path of a membership -> what is answered for it
+}
+
+// refusal is an answer that is none.
+type refusal struct {
+	status  int
+	header  [2]string
+	message string
 }
 
 func newFakeGitHub(t *testing.T) *fakeGitHub {
@@ -83,6 +91,13 @@ func (g *fakeGitHub) api(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"login": login, "id": g.idOf(login)})
 	case path == "/orgs/acme/teams/developers/members":
 		_ = json.NewEncoder(w).Encode([]map[string]any{{"login": "octocat", "id": g.idOf("octocat")}, {"login": "Alice-GH", "id": g.idOf("alice-gh")}})
+	case g.refuse[path].status != 0:
+		no := g.refuse[path]
+		if no.header[0] != "" {
+			w.Header().Set(no.header[0], no.header[1])
+		}
+		w.WriteHeader(no.status)
+		_ = json.NewEncoder(w).Encode(map[string]string{"message": no.message})
 	default:
 		state, ok := g.member[path]
 		if !ok {
@@ -167,6 +182,51 @@ func TestGitHubSignIn(t *testing.T) {
 	}
 	if !strings.Contains(s.auditLog(), `"who":"stranger","what":"sign-in refused"`) {
 		t.Errorf("audit log: %s", s.auditLog())
+	}
+}
+
+// Where GitHub can't be asked, nobody gets a role, and no smaller one either; the
+// page says why, and the log has GitHub's words.
+func TestGitHubThatRefusesIsNoNo(t *testing.T) {
+	g := newFakeGitHub(t)
+	gh, err := NewGitHub(GitHub{Org: "acme", Teams: []string{"security"}, Leads: map[string]string{"leads": "developers"}, Own: true, ClientID: "client", Secret: "secret"}, g.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSample(t)
+	srv := s.page(Auth{GitHub: gh})
+	const team, lead, org = "/orgs/acme/teams/security/memberships/ann", "/orgs/acme/teams/leads/memberships/ann", "/user/memberships/orgs/acme"
+	g.member = map[string]string{lead: "active", org: "active"}
+	for _, tt := range []struct {
+		at     string
+		answer refusal
+		says   string
+	}{
+		{team, refusal{403, [2]string{"X-GitHub-SSO", "required; url=https://github.com/orgs/acme/sso"}, "Resource protected by organization SAML enforcement."}, "single sign-on"},
+		{team, refusal{403, [2]string{}, "Resource protected by organization SAML enforcement. You must grant your OAuth token access to this organization."}, "single sign-on"},
+		{lead, refusal{403, [2]string{}, "Although you appear to have the correct authorization credentials, the `acme` organization has enabled OAuth App access restrictions, meaning that data access to third-parties is limited."}, "approve"},
+		{org, refusal{403, [2]string{"X-RateLimit-Remaining", "0"}, "API rate limit exceeded for user ID 1."}, "too many"},
+		{team, refusal{429, [2]string{"Retry-After", "60"}, "You have exceeded a secondary rate limit."}, "too many"},
+		{team, refusal{403, [2]string{}, "You must have admin rights."}, "refused to say"},
+		{team, refusal{500, [2]string{}, ""}, "did not work"},
+	} {
+		g.refuse = map[string]refusal{tt.at: tt.answer}
+		if tt.at == org {
+			delete(g.member, lead)
+		}
+		v := newVisitor(t, srv)
+		resp, text := g.come(t, v, "ann")
+		if resp.StatusCode != http.StatusForbidden || !strings.Contains(text, tt.says) || strings.Contains(text, "none of the teams") {
+			t.Errorf("%+v: %s, %s", tt.answer, resp.Status, text)
+		}
+		if status, _ := v.get("/"); status != http.StatusSeeOther {
+			t.Errorf("%+v: signed in", tt.answer)
+		}
+		said := strings.Split(strings.TrimSpace(s.auditLog()), "\n")
+		if last := said[len(said)-1]; !strings.Contains(last, `"who":"ann","what":"sign-in refused"`) || !strings.Contains(last, tt.answer.message[:min(20, len(tt.answer.message))]) {
+			t.Errorf("%+v: the audit log has %s", tt.answer, last)
+		}
+		g.member[lead] = "active"
 	}
 }
 

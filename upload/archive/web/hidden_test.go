@@ -139,6 +139,16 @@ func shownBy(t *testing.T, cast []byte) string {
 	return "-"
 }
 
+// playedOn says whether the word stands, after some event, on the screen of the
+// page's player.
+func playedOn(t *testing.T, v *visitor, id, how string) bool {
+	t.Helper()
+	_, text := v.get("/r/" + id + "/" + how + "/s0.json")
+	w := &watcher{Screen: screen.New(80, 24)}
+	playSegment(t, []byte(text), w)
+	return w.seen
+}
+
 // watcher looks at the screen after each event. What is in colours that hide it
 // is not to see, though it is on the screen.
 type watcher struct {
@@ -188,7 +198,8 @@ a recording in which a word is written in that way. It is in the transcript
 lists it under *hidden text*, ` + "`castgate text -hidden`" + ` prints it, and
 ` + "`castgate search -visible`" + ` leaves it out. The last column says whether a player
 shows it when it plays the recording: as it is, with ` + "`castgate play -hidden`" + ` or
-*Strings as text* on the page, or not at all.
+*Strings as text* on the page, or not at all. The page's player has the
+window's size of then; ` + "`castgate play`" + ` writes on a terminal of its own size.
 
 | written | marked | played |
 |---|---|---|
@@ -235,6 +246,12 @@ func TestHiddenText(t *testing.T) {
 		played := shownBy(t, casts[i])
 		if tr.hidden == "" && played != "shown" && !strings.Contains(tr.what, "right-to-left") {
 			t.Errorf("%s: is to see, and played: %s", tr.what, played)
+		}
+		switch inPage, asText := playedOn(t, v, ids[i], "play"), playedOn(t, v, ids[i], "reveal"); {
+		case played == "shown" && !inPage:
+			played = "by castgate play"
+		case played == "as text" && (inPage || !asText):
+			t.Errorf("%s: the page's player shows it: %v, strings as text: %v", tr.what, inPage, asText)
 		}
 		table += fmt.Sprintf("| %s | %s | %s |\n", tr.what, how, played)
 	}
@@ -292,57 +309,81 @@ func compareDoc(t *testing.T, table string) {
 	}
 }
 
-// An image larger than a segment, and a string that never ends, are cut by the
-// borders of segments: whoever seeks behind one sees the screen as it was.
-func TestSegmentsWithinAString(t *testing.T) {
+// A string that nobody ends for long, and an image of several megabytes, change
+// nothing on the player's screen until they end. Shown as text, the string is as
+// long as several segments: each begins with the screen that the one before it
+// ends with, and the last ends with what castgate play -hidden shows.
+func TestStringsAcrossSegments(t *testing.T) {
 	s := newSample(t)
-	for name, parts := range map[string][]string{
-		"image":  {"before\r\n\x1bPq", strings.Repeat("#0!80~$#1!80@-", 4000), "\x1b\\after\r\n"},
-		"string": {"before\r\n\x1b]0;x", strings.Repeat("hidden words\r\n", 4000), "\x07after\r\n"},
-	} {
-		k := s.take("mallory", "web1", "")
-		k.show(time.Second, parts[0])
-		for range map[string]int{"image": 40, "string": 18}[name] { // terminals give a string up at 1 MiB
-			k.show(time.Second, parts[1])
-		}
-		cast := k.show(time.Second, parts[2]).end(0).cast(t)
+	k := s.take("mallory", "web1", "")
+	k.header.Term.Cols, k.header.Term.Rows = 80, 24
+	k.show(time.Second, "before\r\n\x1bPq")
+	for range 40 {
+		k.show(time.Second, strings.Repeat("#0!80~$#1!80@-", 4000))
+	}
+	k.show(time.Second, "\x1b\\between\r\n\x1b]0;x")
+	for i := range 900 { // terminals give a string up at 1 MiB
+		k.show(time.Second, strings.Repeat(fmt.Sprintf("hidden words %04d %s\r\n", i, strings.Repeat("-", 60)), 12))
+	}
+	cast := k.show(time.Second, "\x07after\r\n").end(0).cast(t)
+	for _, reveal := range []bool{false, true} {
 		out := memory{}
-		if err := prepare(bytes.NewReader(cast), out, false); err != nil {
+		if err := prepare(bytes.NewReader(cast), out, reveal); err != nil {
 			t.Fatal(err)
 		}
 		checkSegments(t, out)
+		ends := ""
 		n := 0
-		for i := 0; ; i++ {
-			data, ok := out[fmt.Sprintf("s%d.json", i)]
-			if !ok {
-				break
+		for ; out[fmt.Sprintf("s%d.json", n)] != nil; n++ {
+			begins, end := playSegment(t, out[fmt.Sprintf("s%d.json", n)], &watcher{Screen: screen.New(80, 24)})
+			if begins != ends {
+				t.Errorf("reveal %v, segment %d begins with %q, the one before ends with %q", reveal, n, begins, ends)
 			}
-			n++
-			var seg struct {
-				Snapshot struct {
-					Cols, Rows int
-					Init       string
-				}
-				Events [][3]any
-			}
-			if err := json.Unmarshal(data, &seg); err != nil {
-				t.Fatal(err)
-			}
-			shown := screen.New(seg.Snapshot.Cols, seg.Snapshot.Rows)
-			_, _ = shown.Write([]byte(seg.Snapshot.Init))
-			for _, ev := range seg.Events {
-				if ev[1] == asciicast.Output {
-					_, _ = shown.Write([]byte(ev[2].(string)))
-				}
-			}
-			text := strings.TrimSpace(strings.Join(shown.Text(), "\n"))
-			last := out[fmt.Sprintf("s%d.json", i+1)] == nil
-			if want := map[bool]string{false: "before", true: "before\nafter"}[last]; text != want {
-				t.Errorf("%s, segment %d shows %q, not %q", name, i, text, want)
-			}
+			ends = end
 		}
-		if n < 2 {
-			t.Errorf("%s: %d segments", name, n)
+		w := &watcher{Screen: screen.New(80, 24)}
+		p := &asciicast.Player{Out: w, Reveal: reveal, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(cast)), nil }}
+		if err := p.Play(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		played := strings.TrimSpace(strings.Join(w.Text(), "\n"))
+		switch hidden := strings.Contains(ends, "hidden words 0899"); {
+		case ends != played, hidden != reveal:
+			t.Errorf("reveal %v: the last segment ends with %q, castgate play with %q", reveal, ends, played)
+		case reveal && n < 3:
+			t.Errorf("only %d segments", n)
+		case !reveal && ends != "before\nbetween\nafter":
+			t.Errorf("%q is shown", ends)
 		}
 	}
+}
+
+// playSegment returns the text that a segment begins with, and ends with, on w.
+func playSegment(t *testing.T, data []byte, w *watcher) (begins, ends string) {
+	t.Helper()
+	var seg struct {
+		Snapshot struct {
+			Cols, Rows int
+			Init       string
+		}
+		Events [][3]any
+	}
+	if err := json.Unmarshal(data, &seg); err != nil {
+		t.Fatalf("%v: %.200s", err, data)
+	}
+	text := func() string { return strings.TrimSpace(strings.Join(w.Text(), "\n")) }
+	w.Resize(seg.Snapshot.Cols, seg.Snapshot.Rows)
+	_, _ = w.Write([]byte(seg.Snapshot.Init))
+	begins = text()
+	for _, ev := range seg.Events {
+		switch data := ev[2].(string); ev[1] {
+		case asciicast.Output:
+			_, _ = w.Write([]byte(data))
+		case asciicast.Resize:
+			if cols, rows, ok := asciicast.ParseSize([]byte(data)); ok {
+				w.Resize(cols, rows)
+			}
+		}
+	}
+	return begins, text()
 }

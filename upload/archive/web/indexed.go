@@ -14,7 +14,6 @@ import (
 	"unicode"
 
 	"castgate/upload/archive"
-	"castgate/upload/manifest"
 )
 
 // Indexed is a Directory that is listed and searched through an index, which
@@ -29,7 +28,7 @@ type Indexed struct {
 // places among the others: whatever their hosts say that their start was, each
 // is on one page, and takes nobody else's place.
 func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
-	f := q.filter()
+	f := q.query()
 	var after *Recording
 	if q.Before != "" {
 		last, err := x.Get(ctx, q.Before)
@@ -43,11 +42,6 @@ func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 	}
 	live := x.arriving("*")
 	rows, err := x.list(ctx, q, f, after, live)
-	if err == nil && len(rows) == 0 && strings.Contains(q.Host, ".") {
-		// A host may have called itself by its short name.
-		f.Host, _, _ = strings.Cut(q.Host, ".")
-		rows, err = x.list(ctx, q, f, after, live)
-	}
 	for _, rec := range live {
 		if q.Matches(rec) && (after == nil || newestFirst(rec, *after) > 0) {
 			rows = append(rows, rec)
@@ -66,13 +60,13 @@ func (x *Indexed) List(ctx context.Context, q Query) ([]Recording, error) {
 // list reads the index from after on, in the order of newestFirst: starts are
 // whole seconds, and the rows of one second are in the order of their ids and
 // paths.
-func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Recording, live []Recording) (rows []Recording, err error) {
+func (x *Indexed) list(ctx context.Context, q Query, f archive.Query, after *Recording, live []Recording) (rows []Recording, err error) {
 	for row, err := range x.Index.List(f) {
 		if err != nil || ctx.Err() != nil {
 			return rows, err
 		}
 		if after != nil && row.Start.Equal(after.Manifest.Start) &&
-			cmp.Or(cmp.Compare(row.ID, after.ID()), cmp.Compare(row.Path, after.base+manifest.JSONSuffix)) >= 0 {
+			cmp.Or(cmp.Compare(row.ID, after.ID()), cmp.Compare(row.Path, after.Path)) >= 0 {
 			continue
 		}
 		rec, err := x.read(row.Path)
@@ -93,7 +87,7 @@ func (x *Indexed) list(ctx context.Context, q Query, f archive.Filter, after *Re
 // id "*".
 func (x *Indexed) arriving(id string) []Recording {
 	return slices.DeleteFunc(x.live(id), func(r Recording) bool {
-		_, err := x.read(r.base + manifest.JSONSuffix)
+		_, err := x.read(r.Path)
 		return err == nil
 	})
 }
@@ -123,11 +117,6 @@ func (x *Indexed) named(n archive.Name) (all []Recording) {
 		}
 	}
 	return all
-}
-
-// filter is the part of q that the index knows; Matches does the rest.
-func (q Query) filter() archive.Filter {
-	return archive.Filter{User: q.User, Login: q.Login, Scope: &q.Scope, Host: q.Host, Since: q.Since, Until: q.Until, Visible: q.Visible}
 }
 
 // Unnamed implements Archive.
@@ -170,7 +159,7 @@ func (x *Indexed) Search(ctx context.Context, words string, q Query) ([]Hit, err
 	}
 	var hits []Hit
 	live := x.arriving("*")
-	for found, err := range x.Index.Search(terms, q.filter(), 0) {
+	for found, err := range x.Index.Search(terms, q.query(), 0) {
 		if err != nil {
 			return hits, err
 		}

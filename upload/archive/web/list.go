@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"castgate/upload/archive"
 	"castgate/upload/manifest"
 )
 
@@ -34,7 +35,7 @@ type listData struct {
 	Next    string // the next page's address
 	First   string // the first page's, when this is another
 	Kinds   []string
-	States  []string
+	States  []manifest.State
 	Removed map[string]string // each set filter's "without it" address
 }
 
@@ -51,7 +52,8 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	data := &listData{
 		page: page{Title: "Recordings"}, Filter: map[string]string{}, Wrong: wrong, Rows: rows, Removed: map[string]string{},
-		Kinds: []string{"shell", "command", "transfer", "subsystem"}, States: []string{Live, Waiting, Delivered, Interrupted, Sealed},
+		Kinds:  []string{"shell", "command", "transfer", "subsystem"},
+		States: []manifest.State{manifest.StateLive, manifest.StateWaiting, manifest.StateDelivered, manifest.StateInterrupted, manifest.StateSealed},
 	}
 	set := filters(r)
 	if data.Note, err = s.leftOut(r.Context(), who(r), len(set) == 0 && q.Before == ""); err != nil {
@@ -101,10 +103,9 @@ func without(set url.Values, field string) string {
 // query reads the filters. A day is one of UTC; until includes its day.
 func query(r *http.Request) (q Query, wrong string) {
 	v := r.URL.Query()
-	q = Query{
-		User: manifest.Account(v.Get("user")), Host: v.Get("host"), Client: v.Get("client"),
-		Kind: v.Get("kind"), State: v.Get("state"), Before: v.Get("before"), Scope: who(r).Scope,
-	}
+	q = Query{Scope: who(r).Scope, Before: v.Get("before"), Query: archive.Query{
+		User: manifest.Account(v.Get("user")), Host: v.Get("host"), Client: v.Get("client"), Kind: v.Get("kind"), State: manifest.State(v.Get("state")),
+	}}
 	if login := v.Get("login"); login != "" {
 		var err error
 		if q.Login, err = manifest.ParsePerson(login); err != nil {

@@ -161,8 +161,13 @@ func (s *Server) refuseGitHub(w http.ResponseWriter, r *http.Request, a Auditor,
 	if !s.note(w, r, Event{Who: name, What: "sign-in refused", Detail: err.Error()}) {
 		return
 	}
+	s.log.Warn("sign-in refused", "who", name, "why", err.Error())
 	text := "Signing in with GitHub did not work. Try again; the server's log says why."
-	if errors.Is(err, errNotMember) {
+	var answer *unanswered
+	switch {
+	case errors.As(err, &answer) && answer.advice != "":
+		text = "Whether you may look at recordings could not be asked. " + answer.advice
+	case errors.Is(err, errNotMember):
 		text = "You are signed in to GitHub as " + a.Name + ", who is in none of the teams that may look at recordings."
 	}
 	s.showLogin(w, r, http.StatusForbidden, text)

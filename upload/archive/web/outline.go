@@ -17,6 +17,7 @@ import (
 type Outline struct {
 	Start    int64        `json:"start"` // unix time
 	Duration float64      `json:"duration"`
+	First    float64      `json:"first"`    // the first moment with something on the screen
 	Idle     [][2]float64 `json:"idle"`     // from, to
 	Activity []int        `json:"activity"` // 0..100 for each part of the duration
 	Markers  []Mark       `json:"markers"`
@@ -67,6 +68,38 @@ type outliner struct {
 	last  time.Duration
 	width time.Duration
 	count []int
+
+	looks int           // at the screen, for First
+	begun time.Duration // when there was something on it
+	first time.Duration // First so far
+	found bool          // it will be no other
+}
+
+// A recording opens on the first moment with something on the screen: when what
+// came with it, in bursts that have no gap of settle between them, stands there,
+// but not long after. A screen that has nothing on it for maxLooks events, each
+// of which is searched, opens on the start.
+const (
+	settle   = 300 * time.Millisecond
+	longest  = 2 * time.Second
+	maxLooks = 1000
+)
+
+// shows is told of the screen after each event.
+func (o *outliner) shows(s *screen.Screen, at time.Duration) {
+	if o.found || o.begun > 0 && (at-o.begun > longest || at-o.first > settle) {
+		o.found = true
+		return
+	}
+	if o.looks++; o.looks > maxLooks || s.Blank() {
+		o.found = o.looks > maxLooks
+		return
+	}
+	if o.begun == 0 {
+		o.begun = max(at, 1)
+	}
+	o.first = at
+	o.out.First = at.Seconds()
 }
 
 const maxCounts = 1 << 16

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"castgate/upload/archive"
-	"castgate/upload/archive/screen"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -59,7 +58,7 @@ func (s *Server) prepared(w http.ResponseWriter, r *http.Request, reveal bool) {
 		return
 	}
 	name := r.PathValue("file")
-	if rec.Arriving() || rec.State == Sealed {
+	if rec.Arriving() || rec.State == manifest.StateSealed {
 		s.notFound(w, r)
 		return
 	}
@@ -74,7 +73,7 @@ func (s *Server) prepared(w http.ResponseWriter, r *http.Request, reveal bool) {
 		s.watching.written(key, s.now())
 	}
 	kept := rec.key()
-	if reveal {
+	if reveal && kept != "" {
 		kept = manifest.Hash([]byte("reveal " + kept))
 	}
 	err := s.cache.serve(w, r, kept, name, preparation{reveal: reveal, open: func() (io.ReadCloser, error) {
@@ -119,22 +118,35 @@ func (s *Server) cast(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// cleanCast writes a recording up to its end or damage.
+// cleanCast writes a recording, as a player gets it, up to its end or damage.
 func cleanCast(w io.Writer, in io.Reader) error {
 	rec, err := archive.NewEvents(in)
 	if err != nil {
 		return err
 	}
-	term := asciicast.Term{Cols: rec.Header.Term.Cols, Rows: rec.Header.Term.Rows}
-	out := asciicast.AppendHeader(nil, asciicast.Header{Term: term, Timestamp: rec.Header.Timestamp})
+	f := newFeed(rec.Header.Term, false)
+	out := asciicast.AppendHeader(nil, asciicast.Header{Term: asciicast.Term{Cols: f.cols, Rows: f.rows}, Timestamp: rec.Header.Timestamp})
 	var enc asciicast.Encoder
+	var last asciicast.Event
+	add := func(ev asciicast.Event) { out = appendClean(out, &enc, ev) }
 	for err == nil {
 		if _, err = w.Write(out); err != nil {
 			return err
 		}
+		out = out[:0]
 		var ev asciicast.Event
 		if ev, err = rec.Next(); err == nil {
-			out = appendClean(out[:0], &enc, ev)
+			last = ev
+			f.run(ev)
+			f.sync(ev.Time, false, add)
+			if ev.Code == asciicast.Marker {
+				add(ev)
+			}
+		}
+	}
+	if f.sync(last.Time, true, add); len(out) > 0 {
+		if _, err := w.Write(out); err != nil {
+			return err
 		}
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, asciicast.ErrTorn) {
@@ -148,9 +160,8 @@ func appendClean(dst []byte, enc *asciicast.Encoder, ev asciicast.Event) []byte 
 	case asciicast.Output:
 		return enc.AppendOutput(dst, ev.Time, ev.Text)
 	case asciicast.Resize:
-		if cols, rows, ok := parseSize(ev.Text); ok {
-			return enc.AppendResize(dst, ev.Time, cols, rows)
-		}
+		cols, rows, _ := asciicast.ParseSize(ev.Text)
+		return enc.AppendResize(dst, ev.Time, cols, rows)
 	case asciicast.Marker:
 		return enc.AppendMarker(dst, ev.Time, string(ev.Text))
 	}
@@ -178,7 +189,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 	f := &follower{w: w, ctl: http.NewResponseController(w)}
 	tail := &tail{in: in, caughtUp: f.snapshot, wait: f.wait(r), over: func() bool {
 		now, err := s.archive.Get(r.Context(), rec.Name())
-		return err != nil || now.State != Live
+		return err != nil || now.State != manifest.StateLive
 	}}
 	if err := f.run(tail); err != nil && r.Context().Err() == nil {
 		s.log.Info("page", "path", r.URL.Path, "who", who(r).Name, "why", err.Error())
@@ -187,12 +198,12 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
 
 // follower writes the events of one live page.
 type follower struct {
-	w      io.Writer
-	ctl    *http.ResponseController
-	screen *screen.Screen
-	now    time.Duration
-	live   bool // the snapshot has been sent
-	beat   time.Time
+	w    io.Writer
+	ctl  *http.ResponseController
+	feed *feed
+	now  time.Duration
+	live bool // the snapshot has been sent
+	beat time.Time
 }
 
 func (f *follower) run(in io.Reader) error {
@@ -200,53 +211,50 @@ func (f *follower) run(in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	f.screen = screen.New(rec.Header.Term.Cols, rec.Header.Term.Rows)
+	f.feed = newFeed(rec.Header.Term, false)
 	for {
 		ev, err := rec.Next()
 		if errors.Is(err, io.EOF) {
-			return errors.Join(f.snapshot(), f.send("event: done\ndata: {}\n\n"))
+			return errors.Join(f.snapshot(), f.sync(true), f.send("event: done\ndata: {}\n\n"))
 		}
 		if err != nil {
 			return err
 		}
-		if err := f.event(ev); err != nil {
+		f.now = ev.Time
+		f.feed.run(ev)
+		if err := f.sync(false); err != nil {
 			return err
 		}
 	}
 }
 
-func (f *follower) event(ev asciicast.Event) error {
-	f.now = ev.Time
-	var data any = string(ev.Text)
-	switch ev.Code {
-	case asciicast.Output:
-		if !f.live {
-			_, _ = f.screen.Write(ev.Data)
-		}
-	case asciicast.Resize:
-		cols, rows, ok := parseSize(ev.Text)
-		if !ok {
-			return nil
-		}
-		f.screen.Resize(cols, rows)
-		data = segmentTerm{cols, rows}
-	default:
-		return nil
-	}
+// sync sends what has changed since the snapshot.
+func (f *follower) sync(now bool) (err error) {
 	if !f.live {
 		return nil
 	}
-	return f.message([]any{seconds(ev.Time), ev.Code, data})
+	f.feed.sync(f.now, now, func(ev asciicast.Event) {
+		var data any = string(ev.Text)
+		if ev.Code == asciicast.Resize {
+			data = segmentTerm{f.feed.cols, f.feed.rows}
+		}
+		err = errors.Join(err, f.message([]any{seconds(ev.Time), ev.Code, data}))
+	})
+	return err
 }
 
-// snapshot sends the screen as it is; from here on events are sent as they are.
+// snapshot sends the screen as it is, and what has waited; from here on changes
+// are sent as they come.
 func (f *follower) snapshot() error {
-	if f.live || f.screen == nil {
+	if f.feed == nil {
 		return nil
 	}
+	if f.live {
+		return f.sync(true)
+	}
 	f.live = true
-	cols, rows := f.screen.Size()
-	return f.message(map[string]any{"cols": cols, "rows": rows, "time": seconds(f.now), "init": string(f.screen.AppendPaint(nil))})
+	cols, rows, init := f.feed.snapshot()
+	return f.message(map[string]any{"cols": cols, "rows": rows, "time": seconds(f.now), "init": init})
 }
 
 func (f *follower) message(v any) error {

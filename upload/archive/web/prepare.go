@@ -3,7 +3,6 @@
 package web
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,13 +11,12 @@ import (
 	"time"
 
 	"castgate/upload/archive"
-	"castgate/upload/archive/screen"
 	"castgate/wrap/asciicast"
 )
 
 // A recording is prepared once, when it is first looked at: read through a
-// terminal emulator and cut into segments, each with the sequences that paint
-// the screen at its start. The player (asciinema-player's segmented mode)
+// terminal emulator (feed.go) and cut into segments, each with the sequences
+// that paint the screen at its start. The player (asciinema-player's segmented mode)
 // fetches one segment to show any moment, whatever the recording's size.
 //
 // What the player insists on: the first event of a segment is at its start, no
@@ -27,8 +25,7 @@ import (
 
 // segmentSize is the text of one segment: large enough that plain play fetches
 // seldom, small enough that a seek is at once. It may be more, up to maxSegment
-// and an event, until there is a moment to part at: one between two times, and
-// not within an escape sequence.
+// and an event, until there is a moment to part at, between two times.
 const (
 	segmentSize = 256 << 10
 	maxSegment  = 4 * segmentSize
@@ -65,7 +62,7 @@ type segmentRef struct {
 type segment struct {
 	start  time.Duration
 	term   segmentTerm
-	init   []byte
+	init   string
 	events []byte // `[t,"o","..."],[...]`
 }
 
@@ -73,8 +70,7 @@ type segment struct {
 type preparer struct {
 	out     sink
 	index   segmentIndex
-	screen  *screen.Screen
-	reveal  *asciicast.Reveal // nil: strings are not shown as text
+	feed    *feed
 	outline *outliner
 	current *segment
 	last    time.Duration
@@ -88,10 +84,7 @@ func prepare(cast io.Reader, out sink, reveal bool) error {
 	if err != nil {
 		return fmt.Errorf("read the recording: %w", err)
 	}
-	p := newPreparer(rec.Header, out)
-	if reveal {
-		p.reveal = new(asciicast.Reveal)
-	}
+	p := newPreparer(rec.Header, out, reveal)
 	for {
 		ev, err := rec.Next()
 		if err != nil {
@@ -103,81 +96,55 @@ func prepare(cast io.Reader, out sink, reveal bool) error {
 	}
 }
 
-func newPreparer(h asciicast.Header, out sink) *preparer {
-	cols, rows := asciicast.Clamp(h.Term.Cols, h.Term.Rows)
-	p := &preparer{out: out, screen: screen.New(cols, rows), outline: newOutliner()}
+func newPreparer(h asciicast.Header, out sink, reveal bool) *preparer {
+	p := &preparer{out: out, feed: newFeed(h.Term, reveal), outline: newOutliner()}
 	p.outline.out.Start = h.Timestamp
-	p.screen.Lines = p.outline.line
-	p.index = segmentIndex{Version: 1, Term: segmentTerm{cols, rows}}
+	p.feed.screen.Lines = p.outline.line
+	p.index = segmentIndex{Version: 1, Term: segmentTerm{p.feed.cols, p.feed.rows}}
 	p.current = p.segment(0)
 	return p
 }
 
 func (p *preparer) segment(at time.Duration) *segment {
-	cols, rows := p.screen.Size()
-	return &segment{start: at, term: segmentTerm{cols, rows}, init: p.screen.AppendPaint(nil)}
+	cols, rows, init := p.feed.snapshot()
+	return &segment{start: at, term: segmentTerm{cols, rows}, init: init}
 }
 
 func (p *preparer) event(ev asciicast.Event) error {
 	ev.Time = max(ev.Time.Truncate(tick), p.last)
-	if size := len(p.current.events); size > maxSegment || size > segmentSize && ev.Time > p.last && p.screen.Between() {
+	if size := len(p.current.events); size > maxSegment || size > segmentSize && ev.Time > p.last {
 		ev.Time = max(ev.Time, p.last+tick)
+		p.feed.sync(p.last, true, p.add)
 		if err := p.flush(); err != nil {
 			return err
 		}
 		p.current, p.n = p.segment(ev.Time), 0
+		p.add(asciicast.Event{Time: ev.Time, Code: asciicast.Output}) // at its start
 	}
 	p.last = ev.Time
-	p.screen.Now = ev.Time
 	p.outline.event(ev)
+	p.feed.run(ev)
+	p.feed.sync(ev.Time, false, p.add)
+	p.outline.shows(p.feed.screen, ev.Time)
 	switch ev.Code {
-	case asciicast.Output:
-		if p.reveal != nil {
-			p.revealed(p.reveal.Append(nil, ev.Data))
-			return nil
-		}
-		_, _ = p.screen.Write(ev.Data)
-	case asciicast.Resize:
-		cols, rows, ok := parseSize(ev.Text)
-		if !ok {
-			return nil
-		}
-		p.screen.Resize(cols, rows)
-		p.add(ev.Time, asciicast.Resize, fmt.Appendf(nil, "%dx%d", cols, rows))
-		return nil
-	case asciicast.Input:
-		return nil // what the screen showed is what is replayed
+	case asciicast.Marker, asciicast.Exit:
+		p.add(ev)
 	}
-	p.add(ev.Time, ev.Code, ev.Text)
 	return nil
 }
 
-// revealed adds output in which strings have become text.
-func (p *preparer) revealed(data []byte) {
-	_, _ = p.screen.Write(data)
-	p.add(p.last, asciicast.Output, bytes.ToValidUTF8(data, []byte("\ufffd")))
-}
-
-func parseSize(p []byte) (cols, rows int, ok bool) {
-	if n, err := fmt.Sscanf(string(p), "%dx%d", &cols, &rows); n != 2 || err != nil {
-		return 0, 0, false
-	}
-	cols, rows = asciicast.Clamp(cols, rows)
-	return cols, rows, true
-}
-
-func (p *preparer) add(at time.Duration, code string, data []byte) {
+func (p *preparer) add(ev asciicast.Event) {
 	s := p.current
 	if p.n > 0 {
 		s.events = append(s.events, ',')
 	}
 	p.n++
 	s.events = append(s.events, '[')
-	s.events = append(s.events, seconds(at)...)
+	s.events = append(s.events, seconds(ev.Time)...)
 	s.events = append(s.events, ',')
-	s.events = appendJSON(s.events, code)
+	s.events = appendJSON(s.events, ev.Code)
 	s.events = append(s.events, ',')
-	s.events = appendJSON(s.events, string(data))
+	s.events = appendJSON(s.events, string(ev.Text))
 	s.events = append(s.events, ']')
 }
 
@@ -199,7 +166,7 @@ func (p *preparer) flush() error {
 	name := "s" + strconv.Itoa(n) + ".json"
 	p.index.Segments = append(p.index.Segments, segmentRef{seconds(s.start), name})
 	out := fmt.Appendf(nil, `{"snapshot":{"cols":%d,"rows":%d,"init":`, s.term.Cols, s.term.Rows)
-	out = appendJSON(out, string(s.init))
+	out = appendJSON(out, s.init)
 	out = append(out, `},"events":[`...)
 	out = append(out, s.events...)
 	return p.out.put(name, append(out, "]}"...))
@@ -218,14 +185,13 @@ func (p *preparer) finish(why error) error {
 	if len(p.index.Segments) > 0 {
 		p.last = max(p.last, p.current.start+tick)
 	}
-	if p.reveal != nil {
-		p.revealed(p.reveal.Close(nil))
-	}
-	p.add(p.last, asciicast.Output, nil) // the last event is at the end
+	p.feed.end()
+	p.feed.sync(p.last, true, p.add)
+	p.add(asciicast.Event{Time: p.last, Code: asciicast.Output}) // the last event is at the end
 	if err := p.flush(); err != nil {
 		return err
 	}
-	p.screen.Close()
+	p.feed.screen.Close()
 	p.index.Duration = seconds(p.last)
 	return errors.Join(putJSON(p.out, "index.json", p.index), putJSON(p.out, "outline.json", p.outline.finish()))
 }

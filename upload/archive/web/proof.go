@@ -29,7 +29,7 @@ func (d *Directory) Verify(ctx context.Context, r Recording) (Proof, error) {
 		Open:    func(name string) (io.ReadCloser, error) { return d.objects.Open(name) },
 		Signers: d.Signers,
 	}
-	m, faults := v.Recording(r.base + manifest.JSONSuffix)
+	m, faults := v.Recording(r.Path)
 	for _, f := range faults {
 		p.add(f.Kind, false, f.Text)
 	}
@@ -74,12 +74,12 @@ func (p *Proof) claimedOnly() bool {
 // proveSignature says by whose key the manifest is signed. The Verifier has
 // found nothing wrong with it.
 func (d *Directory) proveSignature(p *Proof, r Recording) {
-	text, err := fs.ReadFile(d.objects, r.base+manifest.JSONSuffix)
+	text, err := fs.ReadFile(d.objects, r.Path)
 	if err != nil {
 		p.add("signature", false, err.Error())
 		return
 	}
-	sig, err := fs.ReadFile(d.objects, r.base+manifest.SigSuffix)
+	sig, err := fs.ReadFile(d.objects, r.Base()+manifest.SigSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.add("signature", true, "there is none")
 		return
@@ -108,18 +108,18 @@ const chainReach = 24 * time.Hour
 // chain has no hole is for "castgate verify" to say, which reads all of it.
 func (d *Directory) proveChain(ctx context.Context, p *Proof, r Recording) error {
 	m := r.Manifest
-	text, err := fs.ReadFile(d.objects, r.base+manifest.JSONSuffix)
+	text, err := fs.ReadFile(d.objects, r.Path)
 	if err != nil {
 		return err
 	}
 	own, before, after, follows := manifest.Hash(text), false, false, false
 	store := d.store()
-	near := archive.Filter{Dir: r.Host, Since: m.Start.Add(-chainReach), Until: m.End.Add(chainReach)}
+	near := archive.Query{Dir: r.Host, Since: m.Start.Add(-chainReach), Until: m.End.Add(chainReach)}
 	for e, err := range store.Walk(near) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil || e.Path == r.base+manifest.JSONSuffix {
+		if err != nil || e.Path == r.Path {
 			continue
 		}
 		switch e.Manifest.Sequence {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"castgate/upload/archive"
 	"castgate/upload/archive/archivetest"
 	"castgate/upload/archive/screen"
 	"castgate/upload/manifest"
@@ -80,7 +81,7 @@ func (s *sample) large(size int64, shape func(n int) (time.Duration, string)) Re
 		s.t.Fatal(err)
 	}
 	s.write(m.Path(manifest.JSONSuffix), text)
-	return Recording{Manifest: m, Host: m.Session.Host, State: Delivered}
+	return Recording{Entry: archive.Entry{Manifest: m, State: manifest.StateDelivered}, Host: m.Session.Host}
 }
 
 // counted is an Archive that counts what is read of its recordings.

@@ -14,8 +14,8 @@ import (
 type showData struct {
 	page
 	Recording Recording
-	At        string // seconds, from ?t=
-	Watched   []Event
+	At        string // seconds, from ?t=; "" without
+	Watched   []visit
 }
 
 // Duration is the manifest's, as a time.Duration.
@@ -26,8 +26,9 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	at, detail := moment(r.URL.Query().Get("t")), ""
-	if at != "0" {
+	at, detail := "", ""
+	if t := r.URL.Query().Get("t"); t != "" {
+		at = moment(t, rec)
 		detail = "at " + at + " s"
 	}
 	if !s.noteLook(w, r, "view", rec, detail) {
@@ -41,14 +42,15 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request) {
 	m := rec.Manifest
 	s.render(w, r, http.StatusOK, "show", &showData{
 		page:      page{Title: m.Session.User + " on " + rec.Host + ", " + m.Start.Format("2006-01-02 15:04")},
-		Recording: rec, At: at, Watched: watched,
+		Recording: rec, At: at, Watched: visits(watched),
 	})
 }
 
 var clockTime = regexp.MustCompile(`^(?:(\d{1,6}):)?(?:(\d{1,6}):)?(\d{1,9}(?:\.\d{1,6})?)$`)
 
-// moment reads ?t=: seconds, m:ss or h:mm:ss. What is neither is the start.
-func moment(s string) string {
+// moment reads ?t=: seconds, m:ss or h:mm:ss. What is neither is the start, and
+// what is beyond the end of a recording that has one is the end.
+func moment(s string, rec Recording) string {
 	m := clockTime.FindStringSubmatch(strings.TrimSuffix(s, "s"))
 	if m == nil {
 		return "0"
@@ -59,7 +61,10 @@ func moment(s string) string {
 	if m[2] != "" {
 		a, b = a*60+b, 0
 	}
-	return trimZeros(strconv.FormatFloat(sec+float64(a+b)*60, 'f', 3, 64))
+	if sec += float64(a+b) * 60; !rec.Arriving() {
+		sec = min(sec, time.Duration(rec.Manifest.Duration).Seconds())
+	}
+	return trimZeros(strconv.FormatFloat(sec, 'f', 3, 64))
 }
 
 // verify checks a recording and answers with the proof as JSON. It shows

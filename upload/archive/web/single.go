@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"castgate/upload/archive"
+	"castgate/upload/archive/screen"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -24,8 +26,43 @@ import (
 // block of data, which no browser executes.
 const singleBoot = `
 const data = JSON.parse(document.getElementById('cast').textContent);
-AsciinemaPlayer.create({data}, document.getElementById('player'), {preload: true, fit: 'width', idleTimeLimit: 3});
+const el = document.getElementById('player');
+AsciinemaPlayer.create({data}, el, {preload: true, fit: 'width', idleTimeLimit: 3, poster: 'npt:' + el.dataset.at});
 `
+
+// singleIdle is idleTimeLimit.
+const singleIdle = 3 * time.Second
+
+// opensOn is the first moment with something on the screen, in the player's
+// time, which has no idle times.
+func opensOn(cast []byte) (at time.Duration) {
+	in, err := asciicast.NewReader(bytes.NewReader(cast))
+	if err != nil {
+		return 0
+	}
+	var o outliner
+	var last, played time.Duration
+	s := screen.New(in.Header.Term.Cols, in.Header.Term.Rows)
+	for !o.found {
+		ev, err := in.Next()
+		if err != nil {
+			break
+		}
+		played += min(ev.Time-last, singleIdle)
+		last = ev.Time
+		switch ev.Code {
+		case asciicast.Output:
+			_, _ = s.Write(ev.Data)
+		case asciicast.Resize:
+			cols, rows, _ := asciicast.ParseSize(ev.Text)
+			s.Resize(cols, rows)
+		}
+		if o.shows(s, ev.Time); o.first == ev.Time {
+			at = played + time.Millisecond // what comes at that time is before it
+		}
+	}
+	return at
+}
 
 // singleStyle is the page around the player.
 const singleStyle = `
@@ -57,7 +94,7 @@ func WriteSingle(ctx context.Context, w io.Writer, in io.Reader) error {
 	if facts.Header.Session != nil {
 		m.Session = manifest.Session(*facts.Header.Session)
 	}
-	return writeSingle(ctx, w, Recording{Manifest: m, Host: m.Session.Host}, raw)
+	return writeSingle(ctx, w, Recording{Entry: archive.Entry{Manifest: m}, Host: m.Session.Host}, raw)
 }
 
 // writeSingle writes the page of a recording's bytes.
@@ -108,7 +145,7 @@ func writePage(w io.Writer, rec Recording, cast, text string) error {
 		"<meta name=\"viewport\" content=\"width=device-width\">\n<title>", title, "</title>\n",
 		"<style>", string(css), "</style>\n<style>", singleStyle, "</style>\n",
 		"<h1>", title, "</h1>\n<p>", m.Start.Format("2006-01-02 15:04:05"), " UTC, ", clock(time.Duration(m.Duration)), "</p>\n",
-		"<div id=\"player\"></div>\n", facts(rec), "<h2>Transcript</h2>\n<pre>", html.EscapeString(text), "</pre>\n",
+		"<div id=\"player\" data-at=\"", string(seconds(opensOn([]byte(cast)))), "\"></div>\n", facts(rec), "<h2>Transcript</h2>\n<pre>", html.EscapeString(text), "</pre>\n",
 		"<script type=\"application/json\" id=\"cast\">", string(data), "</script>\n",
 		"<script>", player, "</script>\n<script>", singleBoot, "</script>\n",
 	} {

@@ -145,7 +145,7 @@ func (s *Server) note(w http.ResponseWriter, r *http.Request, ev Event) bool {
 
 // noteLook notes that somebody looks at a recording.
 func (s *Server) noteLook(w http.ResponseWriter, r *http.Request, what string, rec Recording, detail string) bool {
-	return s.note(w, r, Event{What: what, ID: rec.ID(), Host: rec.Host, Path: rec.base, Detail: detail})
+	return s.note(w, r, Event{What: what, ID: rec.ID(), Host: rec.Host, Path: rec.Base(), Detail: detail})
 }
 
 func clientOf(r *http.Request) string {

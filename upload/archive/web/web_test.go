@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 
 	"castgate/packaging/hosttest"
 	"castgate/upload/archive"
+	"castgate/upload/archive/screen"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -290,7 +292,7 @@ func TestEveryLookIsWrittenDown(t *testing.T) {
 			t.Errorf("%s left no %q in %s", path, what, s.auditLog())
 		}
 	}
-	if _, page := v.get("/r/" + id); !regexp.MustCompile(`<strong>ann</strong> download\s+<span class="muted">txt`).MatchString(page) {
+	if _, page := v.get("/r/" + id); !regexp.MustCompile(`<strong>ann</strong> [a-z, ]*download\s+<span class="muted">txt`).MatchString(page) {
 		t.Error("the page doesn't say who downloaded")
 	}
 	// A segment alone is a look as well, but a hundred of them are one.
@@ -379,6 +381,22 @@ func TestBomb(t *testing.T) {
 	}
 }
 
+var outputEvent = regexp.MustCompile(`\[[0-9.]+, ?"o", ?("(?:[^"\\]|\\.)*")\]`)
+
+// shown is the screen of a player after the output events in text.
+func shown(t *testing.T, cols, rows int, text string) []string {
+	t.Helper()
+	s := screen.New(cols, rows)
+	for _, m := range outputEvent.FindAllStringSubmatch(text, -1) {
+		var data string
+		if err := json.Unmarshal([]byte(m[1]), &data); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = s.Write([]byte(data))
+	}
+	return s.Text()
+}
+
 // A session without a terminal has LF between its lines, which to a terminal is
 // one step down only.
 func TestLinesWithoutATerminal(t *testing.T) {
@@ -388,8 +406,9 @@ func TestLinesWithoutATerminal(t *testing.T) {
 	id := s.keep(k.show(time.Second, "first\nsecond\n").end(0))
 	v := newVisitor(t, s.page(tokenAuth(t, testToken))).signIn(testToken)
 	for _, p := range []string{"/cast", "/play/s0.json"} {
-		if _, text := v.get("/r/" + id + p); !strings.Contains(text, `first\r\nsecond\r\n`) {
-			t.Errorf("%s: %s", p, text)
+		_, text := v.get("/r/" + id + p)
+		if got := shown(t, 100, 28, text); got[0] != "first" || got[1] != "second" {
+			t.Errorf("%s: %q from %s", p, got, text)
 		}
 	}
 	if _, text := v.get("/r/" + id + "/download/txt"); !strings.Contains(text, "  first\n") || !strings.Contains(text, "  second\n") {
@@ -545,9 +564,14 @@ func TestFollowJoinsWithoutGap(t *testing.T) {
 			all.WriteString(ev[2].(string))
 		}
 	}
+	var first struct{ Init string }
 	joined := strings.Join(got, "")
-	if !strings.Contains(got[0], `"init"`) || strings.Count(joined, "before") != 1 || strings.Count(joined, "after") != 1 || !strings.Contains(joined, `{"cols":90,"rows":20}`) {
-		t.Errorf("events %q", got)
+	resized := slices.IndexFunc(got, func(l string) bool { return strings.Contains(l, `{"cols":90,"rows":20}`) })
+	if err := json.Unmarshal([]byte(got[0]), &first); err != nil || strings.Count(first.Init, "before") != 1 || resized < 0 || strings.Count(strings.Join(got[:resized], ""), "after") != 1 {
+		t.Fatalf("events %q", got)
+	}
+	if now := shown(t, 90, 20, joined); now[0] != "before" || now[1] != "after" {
+		t.Errorf("%q is shown after %q", now, got)
 	}
 }
 
@@ -625,10 +649,17 @@ func TestLocalPath(t *testing.T) {
 func TestMoment(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "0", "12": "12", "12.5": "12.5", "1:23": "83", "1:02:03": "3723", "90s": "90", "-1": "0", "x": "0", "1e9": "0", "1:2:3:4": "0", "NaN": "0",
+		"2:00:00": "4000", "999999999": "4000", // it is over before
 	} {
-		if got := moment(in); got != want {
+		if got := moment(in, Recording{Entry: archive.Entry{Manifest: &manifest.Manifest{Duration: manifest.Seconds(4000 * time.Second)}, State: manifest.StateDelivered}}); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestMomentOfALiveOne(t *testing.T) {
+	if got := moment("1:00", Recording{Entry: archive.Entry{Manifest: &manifest.Manifest{Duration: manifest.Seconds(time.Second)}, State: manifest.StateLive}}); got != "60" {
+		t.Errorf("of a session that goes on: %q", got)
 	}
 }
 

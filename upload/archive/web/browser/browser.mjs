@@ -265,6 +265,13 @@ step('hidden text: listed, a click jumps there, strings shown as text, by key as
   await until(main, (was) => Math.abs(Number(document.getElementById('show').dataset.now) - was) < 0.5, at);
   await main.evaluate(() => scrollTo(0, 0));
   await shot(main, 'hidden-strings');
+  for (const place of ['#player .ap-term-text', '#b-play', '#reveal', '#hidden-lines']) {
+    const was = await main.isChecked('#reveal');
+    await main.locator(place).first().focus();
+    await main.keyboard.press('h');
+    await until(main, (on) => document.getElementById('reveal').checked === on && document.getElementById('player').textContent.includes('rm -rf') === on, !was);
+    near(await nowAt(main), at);
+  }
   await main.locator('h1').click();
   await main.keyboard.press('h');
   await until(main, () => !document.getElementById('reveal').checked && !document.getElementById('player').textContent.includes('rm -rf'));
@@ -343,6 +350,7 @@ step('downloads: cast, text, single page; the page works alone', async () => {
   (await import('node:fs')).writeFileSync(file, html);
   await alone.goto(`file://${file}`);
   await alone.waitForSelector('#player .ap-player, #player .ap-wrapper');
+  await until(alone, () => document.querySelector('#player .ap-term-text').textContent.trim() !== ''); // before it is played
   await alone.click('#player');
   await until(alone, () => document.querySelector('#player').innerText.includes('nginx'));
   assert.deepEqual(asked.filter((u) => !u.startsWith('file:') && !u.startsWith('data:') && !u.startsWith('blob:')), []);
@@ -355,6 +363,172 @@ step('every look is on the page', async () => {
   await main.goto(`${url}/r/${ids.main}`);
   const watched = await main.innerText('.watched');
   for (const w of ['view', 'play', 'read', 'download html', 'local']) assert.match(watched, new RegExp(w), watched);
+});
+
+// press presses a key where the focus is and waits until it has been acted on.
+async function press(page, key) {
+  await page.keyboard.press(key);
+  await page.waitForTimeout(250); // the clock of the page is read five times a second
+}
+
+const state = (page) => page.evaluate(() => ({
+  now: Number(document.getElementById('show').dataset.now), playing: document.getElementById('show').dataset.playing,
+  speed: document.getElementById('speed').value, skip: document.getElementById('skip').checked, wall: document.getElementById('wall').checked,
+  reveal: document.getElementById('reveal').checked,
+  dialogs: document.querySelectorAll('dialog[open]').length + document.querySelectorAll('.ap-overlay-help').length,
+  full: Boolean(document.fullscreenElement), focus: document.activeElement.id, url: location.search,
+}));
+
+// What each key of the dialog does, once: from 30 % of the recording, paused.
+const near = (a, b) => assert.ok(Math.abs(a - b) < 0.3, `at ${a}, not at ${b}`);
+const keys = {
+  ' ': async (page, was) => { assert.equal((await state(page)).playing, 'yes'); await press(page, ' '); assert.equal((await state(page)).playing, 'no'); near(was.now, was.now); },
+  ArrowLeft: async (page, was) => near((await state(page)).now, was.now - 5),
+  ArrowRight: async (page, was) => near((await state(page)).now, was.now + 5),
+  'Shift+ArrowLeft': async (page, was) => near((await state(page)).now, Math.max(0, was.now - 60)),
+  'Shift+ArrowRight': async (page, was, total) => near((await state(page)).now, Math.min(total, was.now + 60)),
+  '.': async (page, was) => { const { now } = await state(page); assert.ok(now > was.now && now < was.now + 60, `from ${was.now} to ${now}`); },
+  ',': async (page, was) => { const { now } = await state(page); assert.ok(now < was.now && now > was.now - 60, `from ${was.now} to ${now}`); },
+  '[': async (page, was) => assert.ok((await state(page)).now <= was.now),
+  ']': async (page, was) => assert.ok((await state(page)).now > was.now),
+  0: async (page) => near((await state(page)).now, 0),
+  9: async (page, was, total) => near((await state(page)).now, 0.9 * total),
+  '<': async (page) => assert.equal((await state(page)).speed, '0.5'),
+  '>': async (page) => assert.equal((await state(page)).speed, '2'),
+  i: async (page, was) => assert.equal((await state(page)).skip, !was.skip),
+  w: async (page, was) => assert.equal((await state(page)).wall, !was.wall),
+  h: async (page, was) => { const { reveal, now } = await state(page); assert.equal(reveal, false); near(now, was.now); }, // no strings here; where there are some, see hidden text
+  '/': async (page) => assert.equal((await state(page)).focus, 'find'),
+  c: async (page, was) => near(Number(new URLSearchParams((await state(page)).url).get('t')), was.now),
+  f: async (page) => { assert.ok((await state(page)).full); await press(page, 'f'); assert.ok(!(await state(page)).full); },
+  '?': async (page) => { assert.equal((await state(page)).dialogs, 1); await press(page, 'Escape'); assert.equal((await state(page)).dialogs, 0); },
+};
+
+step('keys: each does what the dialog says, once, wherever the focus is', async () => {
+  const page = await open({ permissions: ['clipboard-read', 'clipboard-write'] });
+  await signIn(page);
+  await page.goto(`${url}/r/${ids.main}`);
+  await ready(page);
+  const total = (await (await page.request.get(`${url}/r/${ids.main}/play/index.json`)).json()).duration;
+  const named = await page.$$eval('#keys kbd', (k) => k.map((x) => x.textContent));
+  const names = { space: ' ', '←': 'ArrowLeft', '→': 'ArrowRight', shift: 'Shift+ArrowLeft' };
+  for (const n of named) assert.ok(keys[names[n] ?? n], `the dialog names ${n}, which is not tried`);
+  const places = {
+    body: () => page.evaluate(() => document.activeElement.blur()),
+    player: () => page.focus('#player .ap-term-text'),
+    button: () => page.focus('#b-play'),
+  };
+  for (const [place, focus] of Object.entries(places)) {
+    for (const [key, check] of Object.entries(keys)) {
+      await page.evaluate(() => document.activeElement.blur());
+      if ((await state(page)).speed !== '1') await page.selectOption('#speed', '1');
+      await page.evaluate(() => document.activeElement.blur());
+      await press(page, '3');
+      await until(page, (t) => Math.abs(Number(document.getElementById('show').dataset.now) - t) < 0.3, 0.3 * total);
+      const was = await state(page);
+      await focus();
+      await press(page, key);
+      try {
+        await check(page, was, total);
+      } catch (e) {
+        throw new Error(`${JSON.stringify(key)} with the focus on the ${place}: ${e.message}`);
+      }
+    }
+  }
+  await page.focus('#find');
+  const was = await state(page);
+  for (const key of Object.keys(keys)) await page.keyboard.press(key);
+  await page.waitForTimeout(500);
+  // Arrows move in the field, so the letters are in another order.
+  const typed = [...await page.inputValue('#find')].toSorted().join('');
+  assert.equal(typed, Object.keys(keys).filter((k) => k.length === 1).toSorted().join(''));
+  assert.deepEqual({ ...await state(page), now: 0 }, { ...was, now: 0 });
+  near((await state(page)).now, was.now);
+  await page.context().close();
+});
+
+step('a key that is held down, and one after another', async () => {
+  const page = await open();
+  await signIn(page);
+  await page.goto(`${url}/r/${ids.main}?t=10`);
+  await ready(page);
+  for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowRight');
+  await until(page, () => Math.abs(Number(document.getElementById('show').dataset.now) - 30) < 0.3);
+  for (let i = 0; i < 40; i++) await page.keyboard.press('.');
+  await page.keyboard.press('0');
+  await until(page, () => Number(document.getElementById('show').dataset.now) < 0.3);
+  await page.context().close();
+});
+
+step('opens on a moment with something on it', async () => {
+  const page = await open();
+  await signIn(page);
+  await page.goto(`${url}/r/${ids.main}`);
+  await ready(page);
+  await until(page, () => document.querySelector('#player .ap-term-text').textContent.trim() !== '');
+  assert.ok(await nowAt(page) < 5);
+  await page.goto(`${url}/r/${ids.main}?t=0`);
+  await ready(page);
+  assert.equal(await nowAt(page), 0);
+  await page.goto(`${url}/r/${ids.main}?t=5:00:00`);
+  await ready(page);
+  const { duration } = await (await page.request.get(`${url}/r/${ids.main}/play/index.json`)).json();
+  assert.ok(Math.abs(await nowAt(page) - duration) < 0.01);
+  await page.reload();
+  const end = (await page.innerText('.watched li:nth-child(2)')).match(/view at ([0-9.]+) s/);
+  assert.ok(end && Math.abs(end[1] - duration) < 0.01, end);
+  await page.context().close();
+});
+
+step('one visit is one line', async () => {
+  await main.goto(`${url}/r/${ids.interrupted}`);
+  await ready(main);
+  await main.goto(`${url}/r/${ids.interrupted}`);
+  const lines = await main.$$eval('.watched li', (l) => l.map((x) => x.innerText));
+  assert.equal(lines.length, 2, lines.join(' | '));
+  for (const w of ['view', 'play', 'read']) assert.match(lines[1], new RegExp(w));
+});
+
+step('what is used most is on the first screen', async () => {
+  for (const id of [ids.main, ids.interrupted]) {
+    await main.goto(`${url}/r/${id}?t=60`);
+    await ready(main);
+    for (const part of ['#player', '#map', '#b-play', '#speed', '#b-keys']) {
+      const box = await main.locator(part).boundingBox();
+      assert.ok(box.y >= 0 && box.y + box.height <= 900, `${part} ends at ${box.y + box.height}`);
+    }
+  }
+});
+
+step('states catch the eye only where they mean something', async () => {
+  await main.goto(`${url}/`);
+  const back = (state) => main.$eval(`.badge.${state}`, (b) => getComputedStyle(b).backgroundColor);
+  assert.equal(await back('delivered'), 'rgba(0, 0, 0, 0)');
+  for (const s of ['live', 'waiting', 'interrupted', 'sealed', 'unsigned']) assert.notEqual(await back(s), 'rgba(0, 0, 0, 0)', s);
+});
+
+const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+
+async function faultless(page, what) {
+  await page.evaluate(axe);
+  const faults = await page.evaluate(() => window.axe.run(document).then((r) => r.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(', ')}`)));
+  assert.deepEqual(faults, [], what);
+}
+
+step('axe finds no fault, light, dark, on a phone', async () => {
+  for (const options of [{}, { colorScheme: 'dark' }, { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }]) {
+    const page = await open(options);
+    await page.goto(`${url}/`);
+    await faultless(page, 'sign-in');
+    await signIn(page);
+    for (const path of ['/', '/?user=deploy', '/search?q=nginx', `/r/${ids.main}?t=60`, `/r/${ids.hostile}`, `/r/${ids.sealed}`, `/r/${ids.interrupted}`]) {
+      await page.goto(url + path);
+      if (/^.r/.test(path) && !path.includes(ids.sealed)) await ready(page);
+      if (path.startsWith('/r/')) await until(page, () => !/checking/.test(document.getElementById('proof-badge').className));
+      await faultless(page, `${path} ${JSON.stringify(options)}`);
+    }
+    await page.context().close();
+  }
 });
 
 step('keyboard alone', async () => {
@@ -396,7 +570,16 @@ step('phone: nothing is wider than the screen', async () => {
     await shot(page, name);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.ok(wide <= 0, `${name} is ${wide}px too wide`);
+    assert.ok(await page.isVisible('#quick'), 'the search box');
   }
+  await page.goto(`${url}/`);
+  assert.ok(!await page.isVisible('.filters'));
+  assert.ok((await page.locator('table.list tr').nth(1).boundingBox()).y < 300, 'the list is on the first screen');
+  await page.tap('.fold summary');
+  await page.fill('input[name=user]', 'deploy');
+  await page.tap('.filters button');
+  await page.waitForURL(/user=deploy/);
+  assert.ok(await page.isVisible('.filters'), 'filters that are set are seen');
   await page.context().close();
 });
 

@@ -4,6 +4,7 @@
 // document as text (textContent), never as markup.
 
 import { Hidden } from './hidden.js';
+import { ownKeys, step } from './keys.js';
 import { drawMap } from './map.js';
 import { Transcript } from './transcript.js';
 
@@ -18,7 +19,7 @@ const speeds = [0.5, 1, 2, 4, 8];
 let player = null;
 let playing = false;
 let mode = live ? 'live' : waiting ? 'history' : 'recording'; // history: what has arrived, from its start
-let outline = { duration: 0, idle: [], activity: [], markers: [], lines: [], hidden: [] };
+let outline = { duration: 0, first: 0, idle: [], activity: [], markers: [], lines: [], hidden: [], strings: false };
 let map = null;
 let transcript = null;
 
@@ -44,7 +45,7 @@ function create(startAt, autoPlay) {
   show.dataset.mode = mode; // what makes no sense live is not shown then
   player?.dispose();
   $('player').replaceChildren();
-  const options = { fit: 'width', autoPlay, controls: 'auto', preload: true };
+  const options = { fit: 'both', autoPlay, controls: 'auto', preload: true };
   if (mode !== 'live') Object.assign(options, { startAt, speed: Number($('speed').value) });
   player = AsciinemaPlayer.create(source(), $('player'), options);
   setPlaying(false);
@@ -92,6 +93,13 @@ async function setReveal() {
   await create(await now(), was);
 }
 
+// turnReveal is the key for it, where there are strings.
+function turnReveal() {
+  if (!outline.strings) return undefined;
+  $('reveal').checked = !$('reveal').checked;
+  return setReveal();
+}
+
 // tick shows where the player is, and jumps over idle times.
 let ticking = false;
 async function tick() {
@@ -137,7 +145,7 @@ async function copyLink() {
 function jumpMarker(step, t) {
   const times = outline.markers.map((m) => m.t);
   const to = step > 0 ? times.find((m) => m > t + 0.05) : times.filter((m) => m < t - 0.5).pop();
-  if (to !== undefined) seek(to);
+  if (to !== undefined) return seek(to);
 }
 
 function listMarkers() {
@@ -181,34 +189,30 @@ async function verify() {
   }
 }
 
-// --- keys: those of the player itself, and ours, wherever the focus is
+// --- keys
 
-// busy: the key is meant for a field, the dialog or the browser.
-const busy = (e) => e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea') || $('keys').open;
+const faster = (n) => {
+  const i = speeds.indexOf(Number($('speed').value)) + n;
+  return mode !== 'live' && i >= 0 && i < speeds.length ? setSpeed(speeds[i]) : undefined;
+};
+const by = (seconds) => async () => seek((await now()) + seconds);
+const minutes = (n) => async (shift) => by(shift ? n * 60 : n * 5)();
+const marker = (n) => async () => jumpMarker(n, await now());
 
-async function key(e) {
-  if (busy(e) || ((e.key === ' ' || e.key === 'Enter') && e.target.closest('button, a'))) return;
-  const i = speeds.indexOf(Number($('speed').value));
-  const t = await now();
-  const actions = {
-    ' ': toggle, ArrowLeft: () => seek(t - (e.shiftKey ? 60 : 5)), ArrowRight: () => seek(t + (e.shiftKey ? 60 : 5)),
-    '[': () => jumpMarker(-1, t), ']': () => jumpMarker(1, t), '<': () => i > 0 && setSpeed(speeds[i - 1]),
-    '>': () => i < speeds.length - 1 && setSpeed(speeds[i + 1]), i: () => $('skip').click(), h: () => outline.strings && $('reveal').click(), w: () => $('wall').click(),
-    c: copyLink, '/': () => $('find').focus(), '?': () => $('keys').showModal(),
-    f: () => (document.fullscreenElement ? document.exitFullscreen() : $('player').requestFullscreen()),
-    ',': () => passOn(','), '.': () => passOn('.'),
-  };
-  if (/^[0-9]$/.test(e.key)) seek((Number(e.key) / 10) * outline.duration);
-  else actions[e.key]?.();
-}
+// stepTo goes on or back by an event; where the player is then, it says late.
+const stepTo = (k) => () => {
+  if (mode === 'live') return;
+  step($('player'), k);
+  setTimeout(tick, 50);
+};
 
-// passOn gives the player a key that only it can act on.
-function passOn(k) {
-  $('player').querySelector('.ap-wrapper')?.dispatchEvent(new KeyboardEvent('keydown', { key: k, bubbles: true }));
-}
-
-// Keys that would scroll the page are taken at once; what they do waits.
-const taken = new Set([' ', 'ArrowLeft', 'ArrowRight', '/', "'"]);
+const actions = {
+  ' ': toggle, ArrowLeft: minutes(-1), ArrowRight: minutes(1), ',': stepTo(','), '.': stepTo('.'), '[': marker(-1), ']': marker(1),
+  '<': () => faster(-1), '>': () => faster(1), i: () => $('skip').click(), w: () => $('wall').click(), h: turnReveal, c: copyLink,
+  '/': () => $('find').focus(), '?': () => $('keys').showModal(),
+  f: () => (document.fullscreenElement ? document.exitFullscreen() : $('player').requestFullscreen()),
+};
+for (let tenth = 0; tenth < 10; tenth++) actions[tenth] = () => seek((tenth / 10) * outline.duration);
 
 function listen() {
   $('b-play').addEventListener('click', toggle);
@@ -222,17 +226,21 @@ function listen() {
     $('b-start').textContent = mode === 'live' ? 'Watch from the start' : 'Back to live';
     create(0, true);
   });
-  document.addEventListener('keydown', (e) => {
-    if (taken.has(e.key) && !busy(e) && !e.target.closest('button, a')) e.preventDefault();
-    key(e);
-  });
+  ownKeys($('player'), actions, ['ArrowLeft', 'ArrowRight', ',', '.']);
   setInterval(tick, 200);
+}
+
+// fitPlayer gives the player the shape of its terminal, whose cells are about
+// 0.6 by 1.33 of the size of its letters; style sheets bound its height.
+function fitPlayer() {
+  $('player').style.aspectRatio = `${show.dataset.cols * 0.6 + 1.5} / ${show.dataset.rows * 1.3333 + 1.5}`;
 }
 
 async function start() {
   $('b-verify')?.addEventListener('click', verify);
   if (!live && !waiting) verify();
   if (sealed) return;
+  fitPlayer();
   listen();
   if (live || waiting) {
     transcript = new Transcript($('lines'), $('find'), $('found'), seek);
@@ -257,7 +265,8 @@ async function start() {
     return seek(t);
   });
   $('reveal-label').hidden = !outline.strings;
-  const at = Math.min(Number(show.dataset.at) || 0, outline.duration);
+  // Where no moment is asked for, it opens on the first with something on it.
+  const at = Math.min(show.dataset.at === '' ? outline.first : Number(show.dataset.at), outline.duration);
   if (window.AsciinemaPlayer) await create(at, false);
   await tick();
   show.dataset.ready = 'yes';
