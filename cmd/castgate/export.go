@@ -22,7 +22,7 @@ type exportFlags struct {
 
 func exportCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	f := exportFlags{recordingFlags: newRecordingFlags(fs), format: "v3"}
-	fs.Var(choice{&f.format, []string{"v3", "v2", "txt", "html"}}, "format", "`format`: v3 (as it was recorded), v2 (asciinema before 3.0), txt (what the screen showed), html (player and recording in one page)")
+	fs.Var(choice{&f.format, []string{"v3", "v2", "txt", "html"}}, "format", "`format`: v3 (as it was recorded, or converted from v1 and v2), v2 (asciinema before 3.0), txt (what the screen showed), html (player and recording in one page)")
 	fs.StringVar(&f.out, "o", "", "write to this new `FILE` instead of standard output")
 	return func() error {
 		arg, err := oneArgument(fs)
@@ -61,7 +61,7 @@ func (f *exportFlags) export(env *cli.Env, in io.Reader, write func(*cli.Env, io
 }
 
 func writeV3(env *cli.Env, w io.Writer, in io.Reader) error {
-	torn, err := asciicast.WriteWhole(w, in)
+	torn, err := asciicast.WriteV3(w, in)
 	return exported(env, torn, err)
 }
 

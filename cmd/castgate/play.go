@@ -26,6 +26,7 @@ type playFlags struct {
 	idle        time.Duration
 	at          string
 	raw, follow bool
+	hidden      bool
 }
 
 func playCommand(env *cli.Env, fs *flag.FlagSet) func() error {
@@ -34,6 +35,7 @@ func playCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	cli.DurationVar(fs, &f.idle, "idle", 0, "wait no longer than this `duration` where nothing happened: 2s")
 	fs.StringVar(&f.at, "at", "", "start at this `time` of the recording: 12:30, 90s")
 	fs.BoolVar(&f.raw, "raw", false, "don't filter: titles, clipboard and answers of the terminal are the recording's")
+	fs.BoolVar(&f.hidden, "hidden", false, "show as text what was written into control strings, where most terminals show nothing")
 	fs.BoolVar(&f.follow, "follow", false, "watch a session that goes on")
 	return func() error { return f.play(env, fs) }
 }
@@ -48,6 +50,7 @@ func (f *playFlags) play(env *cli.Env, fs *flag.FlagSet) error {
 		return explain(err)
 	}
 	p.Out = env.Stdout
+	defer f.tellHidden(env, p)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 	defer stop()
 	if out := terminal(env.Stdout); out != nil {
@@ -67,13 +70,25 @@ func (f *playFlags) play(env *cli.Env, fs *flag.FlagSet) error {
 	return explain(err)
 }
 
+// tellHidden says that there was more than was shown.
+func (f *playFlags) tellHidden(env *cli.Env, p *asciicast.Player) {
+	if p.Hidden == 0 || f.raw {
+		return
+	}
+	lines := fmt.Sprintf("%d lines of text were", p.Hidden)
+	if p.Hidden == 1 {
+		lines = "a line of text was"
+	}
+	env.Complain(cli.Hint(errors.New(lines+" written into control strings and not shown"), "castgate play -hidden shows it, castgate text -hidden lists it"))
+}
+
 // player is what the flags ask for.
 func (f *playFlags) player(arg string) (*asciicast.Player, error) {
 	if f.speed < 0 || f.idle < 0 {
 		return nil, cli.Usage("-speed and -idle can't be negative")
 	}
 	p := &asciicast.Player{
-		Speed: f.speed, Idle: f.idle, Raw: f.raw, Follow: f.follow,
+		Speed: f.speed, Idle: f.idle, Raw: f.raw, Follow: f.follow, Reveal: f.hidden,
 		Screen: func(cols, rows int) asciicast.Screen { return screen.New(cols, rows) },
 	}
 	if f.at != "" {

@@ -33,6 +33,7 @@ func searchCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	f := searchFlags{config: configFlag(fs)}
 	filterFlags(fs, &f.filter, &f.since, &f.until)
 	fs.IntVar(&f.limit, "n", 100, "at most this `number` of recordings, the newest; 0 for all")
+	fs.BoolVar(&f.filter.Visible, "visible", false, "leave out what was hidden, see castgate text -hidden")
 	fs.BoolVar(&f.json, "json", false, "a JSON object for each recording, with its hits")
 	fs.BoolVar(&f.noPager, "no-pager", false, "write to the terminal as it comes")
 	return func() error {
@@ -123,7 +124,11 @@ func (f *searchFlags) print(w io.Writer, found archive.Found) error {
 	}
 	for _, hit := range found.Hits {
 		at := time.Duration(hit.At * float64(time.Second))
-		if _, err := fmt.Fprintf(w, "    [%s] %s\n", archive.Clock(at), archive.Plain(hit.Text)); err != nil {
+		when := archive.Clock(at)
+		if hit.Hidden != "" {
+			when += " " + hit.Hidden
+		}
+		if _, err := fmt.Fprintf(w, "    [%s] %s\n", when, archive.Plain(hit.Text)); err != nil {
 			return err
 		}
 	}

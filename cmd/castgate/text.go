@@ -21,12 +21,13 @@ import (
 
 type textFlags struct {
 	*recordingFlags
-	json, plain, noPager bool
+	json, plain, hidden, noPager bool
 }
 
 func textCommand(env *cli.Env, fs *flag.FlagSet) func() error {
 	f := textFlags{recordingFlags: newRecordingFlags(fs)}
-	fs.BoolVar(&f.json, "json", false, "a JSON object for each line: at (seconds), kind, text")
+	fs.BoolVar(&f.json, "json", false, "a JSON object for each line: at (seconds), kind, hidden (how, if it was), text")
+	fs.BoolVar(&f.hidden, "hidden", false, "only what was hidden: in control strings, concealed, off screen, overwritten, erased, rubbed out")
 	fs.BoolVar(&f.plain, "plain", false, "the text alone, without the times")
 	fs.BoolVar(&f.noPager, "no-pager", false, "write to the terminal as it comes")
 	return func() error {
@@ -70,16 +71,22 @@ func (f *textFlags) write(env *cli.Env, w io.Writer, in io.Reader) error {
 	return nil
 }
 
+// line writes a line. How it was hidden stands with the time, where nothing of
+// the recording stands.
 func (f *textFlags) line(w io.Writer, l screen.Line) (err error) {
 	switch {
+	case f.hidden && l.Hidden == screen.Visible:
 	case f.json:
 		err = json.NewEncoder(w).Encode(struct {
-			At   float64 `json:"at"`
-			Kind string  `json:"kind"`
-			Text string  `json:"text"`
-		}{l.At.Seconds(), l.Kind.String(), l.Text})
+			At     float64 `json:"at"`
+			Kind   string  `json:"kind"`
+			Hidden string  `json:"hidden,omitempty"`
+			Text   string  `json:"text"`
+		}{l.At.Seconds(), l.Kind.String(), l.Hidden.String(), l.Text})
 	case f.plain:
 		_, err = fmt.Fprintln(w, archive.Plain(l.Text))
+	case l.Hidden != screen.Visible:
+		_, err = fmt.Fprintf(w, "[%s %s] %s\n", archive.Clock(l.At), l.Hidden, archive.Plain(l.Text))
 	default:
 		_, err = fmt.Fprintf(w, "[%s] %s\n", archive.Clock(l.At), archive.Plain(l.Text))
 	}

@@ -279,8 +279,8 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// What somebody shows and then hides (attack 702) is found, at its second. What
-// was typed at the wrong prompt and rubbed out is not.
+// What somebody shows and then hides (attack 702) is found, at its second, and
+// says how it was hidden; a search for what was visible leaves it out.
 func TestHiddenTextIsFound(t *testing.T) {
 	dir := t.TempDir()
 	r := archivetest.Recording{User: "mallory", Host: "web1", Start: noon, Output: []string{
@@ -291,7 +291,7 @@ func TestHiddenTextIsFound(t *testing.T) {
 		"\x1b[?1049h\x1b[Halternate", "\x1b[?1049l",
 		"sp\x1b[31ml\x1b]0;x\x07i\x1b[mtted\r\n",
 		"paged\r\n\x1b[H\x1b[2J",
-		"# ", "hunter", strings.Repeat("\b \b", 6), "id\r\n",
+		"# ", "hunter", strings.Repeat("\b \b", 6), "id c\u200ba\ufe0ff\u00e9 \uff43\uff41fe\u0301\r\n\x1b]0;x\r\nunended",
 	}}
 	if _, _, err := r.Write(dir); err != nil {
 		t.Fatal(err)
@@ -311,16 +311,28 @@ func TestHiddenTextIsFound(t *testing.T) {
 	if _, err := ix.UpdateText(t.Context(), s, 0, 1, fails(t)); err != nil {
 		t.Fatal(err)
 	}
-	for word, at := range map[string]float64{"concealed": 0, "overwritten": 1, "wiped": 3, "cleared": 5, "alternate": 6, "splitted": 8, "paged": 9, "hunter": -1} {
-		seen := -1.0
-		for found, err := range ix.Search([]string{word}, Query{}, 0) {
-			if err != nil {
-				t.Fatal(err)
+	for word, want := range map[string]Hit{
+		"concealed": {At: 0, Hidden: "concealed"}, "overwritten": {At: 1, Hidden: "overwritten"}, "wiped": {At: 3, Hidden: "erased"},
+		"cleared": {At: 5, Hidden: "erased"}, "alternate": {At: 6}, "splitted": {At: 8, Hidden: "erased"}, "paged": {At: 9, Hidden: "erased"},
+		"hunter": {At: 11, Hidden: "rubbed out"}, "unended": {At: 13, Hidden: "control string"}, "id": {At: 13}, "café": {At: 13},
+	} {
+		for _, visible := range []bool{false, true} {
+			got, n := Hit{}, 0
+			for found, err := range ix.Search([]string{word}, Query{Visible: visible}, 0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				n++
+				got = Hit{At: found.Hits[0].At, Hidden: found.Hits[0].Hidden}
 			}
-			seen = found.Hits[0].At
-		}
-		if seen != at {
-			t.Errorf("%q is found at %v, not at %v", word, seen, at)
+			switch {
+			case visible && want.Hidden != "":
+				if n != 0 {
+					t.Errorf("%q is visible: %+v", word, got)
+				}
+			case n != 1 || got != want:
+				t.Errorf("%q, visible %v: %d found, %+v, want %+v", word, visible, n, got, want)
+			}
 		}
 	}
 }
@@ -528,7 +540,8 @@ func TestTranscribeEnds(t *testing.T) {
 		{"whole", whole, false, true, "ab"},
 		{"torn", whole[:len(whole)-4], true, true, "ab"},
 		{"torn in the header", whole[:20], true, true, ""},
-		{"empty", "", false, true, ""},
+		{"empty", "", false, false, ""},
+		{"another file without newline", "hello", false, false, ""},
 		{"another file", "hello\n", false, false, ""},
 	} {
 		var got strings.Builder

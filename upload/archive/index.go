@@ -46,7 +46,7 @@ type Index struct {
 
 // schemaVersion is raised with every change of schema, or of what a transcript
 // is; an index of another version is made anew.
-const schemaVersion = 7
+const schemaVersion = 8
 
 const schema = `
 CREATE TABLE recordings (
@@ -94,7 +94,7 @@ CREATE TABLE texts (doc INTEGER PRIMARY KEY, recording INTEGER NOT NULL, lines B
 CREATE INDEX by_recording ON texts(recording);
 CREATE TABLE heads (sha256 TEXT PRIMARY KEY, host TEXT NOT NULL, sequence INTEGER NOT NULL, id TEXT NOT NULL, path TEXT NOT NULL, start INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE awaited (host TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (host, sha256)) WITHOUT ROWID;
-CREATE VIRTUAL TABLE docs USING fts5(text, about, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE docs USING fts5(text, hidden, about, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 2");
 `
 
 // createFile makes the file before SQLite does: it holds what was on screens,

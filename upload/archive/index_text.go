@@ -42,8 +42,27 @@ type pending struct {
 
 // document is a piece of a recording's transcript.
 type document struct {
-	text  []byte // for the full-text index
-	lines []byte // for showing hits: time in milliseconds, length, text
+	text   []byte // for the full-text index
+	hidden []byte // the same of lines that were hidden
+	lines  []byte // for showing hits: time in milliseconds, how it was hidden, length, text
+}
+
+// size is what counts against maxDocument.
+func (d *document) size() int { return len(d.text) + len(d.hidden) }
+
+func (d *document) add(l screen.Line) {
+	words := &d.text
+	if l.Hidden != screen.Visible {
+		words = &d.hidden
+	}
+	*words = append(append(*words, l.Text...), '\n')
+	for _, other := range Readings(l.Text) {
+		*words = append(append(*words, other...), '\n')
+	}
+	d.lines = binary.AppendUvarint(d.lines, uint64(max(l.At, 0)/time.Millisecond))
+	d.lines = binary.AppendUvarint(d.lines, uint64(l.Hidden))
+	d.lines = binary.AppendUvarint(d.lines, uint64(len(l.Text)))
+	d.lines = append(d.lines, l.Text...)
 }
 
 // transcribed is a recording on its way into the index.
@@ -140,14 +159,10 @@ func documents(ctx context.Context, s *Store, p pending) ([]document, error) {
 			enough()
 			return
 		}
-		if len(docs) == 0 || len(docs[len(docs)-1].text)+len(l.Text) > maxDocument {
+		if len(docs) == 0 || docs[len(docs)-1].size()+len(l.Text) > maxDocument {
 			docs = append(docs, document{})
 		}
-		d := &docs[len(docs)-1]
-		d.text = append(append(d.text, l.Text...), '\n')
-		d.lines = binary.AppendUvarint(d.lines, uint64(max(l.At, 0)/time.Millisecond))
-		d.lines = binary.AppendUvarint(d.lines, uint64(len(l.Text)))
-		d.lines = append(d.lines, l.Text...)
+		docs[len(docs)-1].add(l)
 	})
 	if full {
 		_, err = io.Copy(io.Discard, in) // the rest tells what all of it is
@@ -195,7 +210,7 @@ type textWriter struct {
 func (w *textWriter) add(t transcribed) error {
 	w.held = append(w.held, t)
 	for _, d := range t.docs {
-		w.size += len(d.text) + len(d.lines)
+		w.size += d.size() + len(d.lines)
 	}
 	if len(w.held) < batch && w.size < maxText {
 		return nil
@@ -239,7 +254,7 @@ func (w *textWriter) lines(tx *sql.Tx, t transcribed) error {
 func (w *textWriter) words(tx *sql.Tx, t transcribed) error {
 	about := aboutWords(t.user, t.who, t.host, manifest.HostOf(t.path))
 	for i, d := range t.docs {
-		if _, err := tx.Exec("INSERT INTO docs(rowid, text, about) VALUES(?, ?, ?)", t.n<<docBits|int64(i), string(d.text), about); err != nil {
+		if _, err := tx.Exec("INSERT INTO docs(rowid, text, hidden, about) VALUES(?, ?, ?, ?)", t.n<<docBits|int64(i), string(d.text), string(d.hidden), about); err != nil {
 			return err
 		}
 	}

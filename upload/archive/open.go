@@ -5,6 +5,7 @@ package archive
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ const (
 
 var (
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd} // RFC 8878 section 3.1.1
+	gzipMagic = []byte{0x1f, 0x8b}             // RFC 1952 section 2.3.1
 	ageMagic  = []byte("age-encryption.org/v1\n")
 )
 
@@ -140,7 +142,15 @@ func unwrap(f io.ReadCloser, ids []age.Identity) (io.ReadCloser, error) {
 		}
 		in = bufio.NewReaderSize(plain, 64<<10)
 	}
-	if head, _ := in.Peek(len(zstdMagic)); !bytes.Equal(head, zstdMagic) {
+	switch head, _ := in.Peek(len(zstdMagic)); {
+	case bytes.HasPrefix(head, gzipMagic): // nothing of ours, but what people keep
+		plain, err := gzip.NewReader(in)
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("unpack: %w", err)
+		}
+		return &opened{Reader: &limited{plain, MaxCast}, file: f}, nil
+	case !bytes.Equal(head, zstdMagic):
 		return &opened{Reader: in, file: f}, nil
 	}
 	dec, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))

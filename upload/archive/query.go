@@ -28,6 +28,8 @@ type Query struct {
 	ID     string         // the beginning of the id
 	Dir    string         // name of the host's directory: with the id it means one recording
 
+	Visible bool // of a search: leave out text that was hidden
+
 	near bool // look only where the time within the id says
 }
 

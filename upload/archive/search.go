@@ -16,6 +16,8 @@ import (
 	"golang.org/x/text/runes"
 	"golang.org/x/text/transform"
 	"golang.org/x/text/unicode/norm"
+
+	"castgate/upload/archive/screen"
 )
 
 // Found is a recording whose screen showed the words.
@@ -26,8 +28,9 @@ type Found struct {
 
 // Hit is a line with one of the words.
 type Hit struct {
-	At   float64 `json:"at"` // seconds since the start
-	Text string  `json:"text"`
+	At     float64 `json:"at"` // seconds since the start
+	Text   string  `json:"text"`
+	Hidden string  `json:"hidden,omitempty"` // how, see screen.Hidden
 }
 
 // maxHits bounds the lines that are shown of one document.
@@ -67,7 +70,7 @@ func (ix *Index) Search(words []string, q Query, limit int) iter.Seq2[Found, err
 			if !q.takesPerson(r.Person()) {
 				continue
 			}
-			hits, err := ix.hits(lines, words)
+			hits, err := ix.hits(lines, words, q.Visible)
 			if err != nil {
 				yield(Found{}, fmt.Errorf("recording %s: %w", r.ID, err))
 				return
@@ -109,12 +112,16 @@ func (q Query) docs() (low, high int64) {
 // matchExpression is the words and the query in FTS5's language. Every word
 // is a quoted string there, so that nothing in it is an operator.
 func matchExpression(words []string, q Query) (string, error) {
+	columns := `{text hidden} : `
+	if q.Visible {
+		columns = `text : `
+	}
 	var terms []string
 	for _, w := range words {
 		if !strings.ContainsFunc(w, isWordRune) {
 			return "", fmt.Errorf("%q is not a word that can be looked for", w)
 		}
-		term := `text:"` + strings.ReplaceAll(strings.TrimSuffix(w, "*"), `"`, `""`) + `"`
+		term := columns + `"` + strings.ReplaceAll(strings.TrimSuffix(w, "*"), `"`, `""`) + `"`
 		if strings.HasSuffix(w, "*") {
 			term += "*"
 		}
@@ -141,7 +148,7 @@ func isWordRune(r rune) bool {
 }
 
 // hits picks the lines with the words: those with all of them, else with any.
-func (ix *Index) hits(packed []byte, words []string) ([]Hit, error) {
+func (ix *Index) hits(packed []byte, words []string, visible bool) ([]Hit, error) {
 	lines, err := ix.dec.DecodeAll(packed, nil)
 	if err != nil {
 		return nil, fmt.Errorf("the index is damaged: %w", err)
@@ -152,15 +159,17 @@ func (ix *Index) hits(packed []byte, words []string) ([]Hit, error) {
 	}
 	var all, some, near []Hit
 	for len(lines) > 0 && len(all) < maxHits {
-		at, n := binary.Uvarint(lines)
-		size, m := binary.Uvarint(lines[max(n, 0):])
-		if n <= 0 || m <= 0 || size > uint64(len(lines)-n-m) {
-			return nil, errors.New("the index is damaged")
+		hit, rest, err := nextLine(lines)
+		if lines = rest; err != nil {
+			return nil, err
 		}
-		text := string(lines[n+m:][:size])
-		lines = lines[n+m+int(size):]
-		hit := Hit{At: (time.Duration(at) * time.Millisecond).Seconds(), Text: text}
-		line := tokens(text)
+		if visible && hit.Hidden != "" {
+			continue
+		}
+		line := tokens(hit.Text)
+		for _, other := range Readings(hit.Text) {
+			line = append(line, tokens(other)...)
+		}
 		switch count := matches(line, wanted, words); {
 		case count == len(words):
 			all = append(all, hit)
@@ -178,6 +187,25 @@ func (ix *Index) hits(packed []byte, words []string) ([]Hit, error) {
 	}
 	return all, nil
 }
+
+// nextLine reads what document.add has written.
+func nextLine(lines []byte) (hit Hit, rest []byte, err error) {
+	var fields [3]uint64 // time, how it was hidden, length
+	for i := range fields {
+		v, n := binary.Uvarint(lines)
+		if n <= 0 {
+			return hit, nil, errDamaged
+		}
+		fields[i], lines = v, lines[n:]
+	}
+	if fields[1] > uint64(screen.Unfollowed) || fields[2] > uint64(len(lines)) {
+		return hit, nil, errDamaged
+	}
+	hit = Hit{At: (time.Duration(fields[0]) * time.Millisecond).Seconds(), Text: string(lines[:fields[2]]), Hidden: screen.Hidden(fields[1]).String()}
+	return hit, lines[fields[2]:], nil
+}
+
+var errDamaged = errors.New("the index is damaged")
 
 // matches counts the words that stand in a line.
 func matches(line []string, wanted [][]string, words []string) (n int) {

@@ -18,7 +18,10 @@ import (
 // returns whether the recording was torn: then what there is was transcribed.
 func Transcribe(ctx context.Context, in io.Reader, line func(screen.Line)) (torn bool, err error) {
 	rd, err := NewEvents(in)
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		return false, err // an empty file is no recording
+	case err != nil:
 		return errors.Is(err, asciicast.ErrTorn), ended(err)
 	}
 	s := screen.New(rd.Header.Term.Cols, rd.Header.Term.Rows)

@@ -286,6 +286,7 @@ func FuzzParseEvent(f *testing.F) {
 
 func FuzzReader(f *testing.F) {
 	f.Add([]byte(head + `[1, "o", "a"]` + "\n#raw AAAA\n"))
+	f.Add([]byte("\ufeff{\n\"version\":1,\"width\":80,\"height\":24,\"stdout\":[[1,\"a\"],[2]]}"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		_, err := replay(t, file)
 		if err == nil {

@@ -16,16 +16,18 @@ import (
 // It is an allow-list. What passes is: printable UTF-8; CR, LF, TAB and BS;
 // the ESC and CSI sequences that move the cursor, erase, scroll and colour
 // (allowedCSI, allowedModes); and nothing else. Control strings (OSC, DCS, APC,
-// PM, SOS) go away with all that is in them, as on every terminal; the text
-// after them stays. Characters that reorder or hide text are spelled out:
+// PM, SOS) go away with all that is in them, as on most terminals; the text
+// after them stays, and Hidden counts what was text in them. Characters that reorder or hide text are spelled out:
 // <U+202E>. Line-drawing charsets become the Unicode characters they stand for.
 //
 // A sequence is written when it is whole and never before, so that no cut in
 // the recording leaves the terminal inside one. The zero value is ready.
 type Filter struct {
+	Hidden int // lines of text that went away with control strings; Reveal shows them
+
 	state  filterState
 	seq    []byte // parameters and intermediates of the sequence being read
-	length int    // of the control string being read
+	string ControlString
 	part   [utf8.UTFMax]byte
 	n      int // bytes in part
 	chars  charsets
@@ -57,9 +59,6 @@ const (
 const (
 	// A CSI sequence longer than this is dropped; xterm takes 30 parameters.
 	maxSequence = 256
-	// A control string that never ends would hide all that follows. Terminals
-	// give up, too; images in DCS and OSC strings are smaller than this.
-	maxString = 1 << 20
 	// Numbers in sequences are cut to this: rows, columns, repeat counts and
 	// colours are smaller, and terminals have overflowed on larger ones.
 	maxParameter = 9999
@@ -70,8 +69,14 @@ const (
 func (f *Filter) Append(dst, p []byte) []byte {
 	for i := 0; i < len(p); i++ {
 		b := p[i]
-		if f.n > 0 || b >= utf8.RuneSelf {
-			var again bool
+		var again bool
+		switch {
+		case f.state == str || f.state == oscString || f.state == strEscape:
+			if again = f.stringByte(b); again {
+				i--
+			}
+			continue
+		case f.n > 0 || b >= utf8.RuneSelf:
 			if dst, again = f.multibyte(dst, b); again {
 				i--
 			}
@@ -104,17 +109,9 @@ func (f *Filter) multibyte(dst []byte, b byte) (_ []byte, again bool) {
 	return f.character(dst, r), again
 }
 
-// character passes a character that is not ASCII. In a sequence it ends the
-// sequence, as in xterm; in a control string it belongs to the string.
+// character passes a character that is not ASCII. It ends a sequence, as in xterm.
 func (f *Filter) character(dst []byte, r rune) []byte {
-	switch f.state {
-	case str, oscString, strEscape:
-		f.inString(utf8.RuneLen(r))
-		return dst
-	case ground:
-	default:
-		f.state = ground
-	}
+	f.state = ground
 	return AppendSafe(dst, r)
 }
 
@@ -133,9 +130,6 @@ func AppendSafe(dst []byte, r rune) []byte {
 
 // control takes one ASCII byte outside plain text.
 func (f *Filter) control(dst []byte, b byte) []byte {
-	if f.state == str || f.state == oscString || f.state == strEscape {
-		return f.stringByte(dst, b)
-	}
 	switch {
 	case b == 0x1b:
 		f.state, f.seq = escape, f.seq[:0]
@@ -177,29 +171,48 @@ func (f *Filter) c0(dst []byte, b byte) []byte {
 	return dst
 }
 
-func (f *Filter) stringByte(dst []byte, b byte) []byte {
+// stringByte takes a byte of a control string. again means that it was not part
+// of it and is still to be read.
+func (f *Filter) stringByte(b byte) (again bool) {
+	end := func(to filterState, whole bool) {
+		f.state = to
+		f.string.End(whole)
+	}
 	switch {
-	case f.state == strEscape && b != '\\' && b != 0x1b: // the ESC began another sequence
-		f.state, f.seq = escape, f.seq[:0]
-		return f.control(dst, b)
-	case f.state == strEscape && b == '\\', b == 0x18, b == 0x1a, b == 0x07 && f.state == oscString:
-		f.state = ground
+	case f.state == strEscape && b == '\\', b == 0x07 && f.state == oscString:
+		end(ground, true)
+	case b == 0x18 || b == 0x1a:
+		end(ground, false)
 	case b == 0x1b:
 		f.state = strEscape
-	default:
-		f.inString(1)
+	case f.state == strEscape: // the ESC began another sequence
+		end(escape, false)
+		f.seq = f.seq[:0]
+		again = true
+	case !f.string.Add(b):
+		f.state = ground
 	}
-	return dst
+	f.count()
+	return again
 }
 
-func (f *Filter) inString(n int) {
-	f.length += n
-	if f.state == strEscape { // a character after ESC: neither ST nor a sequence
-		f.state = ground
+func (f *Filter) count() {
+	for _, p := range f.string.Pieces {
+		if p.Format == "" && p.Text != "" {
+			f.Hidden++
+		}
 	}
-	if f.length > maxString {
+	f.string.Pieces = f.string.Pieces[:0]
+}
+
+// Close ends a control string that did not end, and returns Hidden.
+func (f *Filter) Close() int {
+	if f.state == str || f.state == oscString || f.state == strEscape {
 		f.state = ground
+		f.string.End(false)
+		f.count()
 	}
+	return f.Hidden
 }
 
 func (f *Filter) afterEscape(dst []byte, b byte) []byte {
@@ -208,9 +221,11 @@ func (f *Filter) afterEscape(dst []byte, b byte) []byte {
 	case '[':
 		f.state = csi
 	case ']':
-		f.state, f.length = oscString, 0
+		f.state = oscString
+		f.string.Begin(b)
 	case 'P', 'X', '^', '_':
-		f.state, f.length = str, 0
+		f.state = str
+		f.string.Begin(b)
 	case '7', '8', 'D', 'E', 'M':
 		f.keepCharsets(b)
 		return append(dst, 0x1b, b)

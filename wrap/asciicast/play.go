@@ -25,6 +25,9 @@ type Player struct {
 	Follow bool                          // the recording is still being written: start at its end
 	Raw    bool                          // no Filter
 	Tidy   bool                          // Out is a terminal: leave it as it was found
+	Reveal bool                          // show control strings as text
+
+	Hidden int // set by Play: lines of text that went away with control strings
 }
 
 // Screen is a terminal emulator: what has been written to it can be painted
@@ -57,7 +60,10 @@ func (p *Player) Play(ctx context.Context) error {
 	if err := s.open(frame{}); err != nil {
 		return err
 	}
-	defer func() { s.src.stop() }()
+	defer func() {
+		s.src.stop()
+		p.Hidden = s.filter.Close()
+	}()
 	if p.Tidy {
 		defer s.tidy()
 	}
@@ -87,6 +93,7 @@ type show struct {
 	*Player
 	src    *source
 	filter Filter
+	reveal Reveal
 	screen Screen
 	cols   int
 	rows   int
@@ -106,6 +113,7 @@ type frame struct {
 	offset     int64
 	cols, rows int
 	paint      []byte
+	reveal     Reveal
 }
 
 func (s *show) run(ctx context.Context) error {
@@ -134,6 +142,9 @@ func (s *show) run(ctx context.Context) error {
 			}
 		case it := <-items:
 			if it.err != nil {
+				if err := s.last(); err != nil {
+					return err
+				}
 				return it.err
 			}
 			s.hold(it)
@@ -180,11 +191,19 @@ func (s *show) scaled(d time.Duration) time.Duration {
 func (s *show) showHeld() error {
 	it := s.held
 	s.held = nil
-	s.feed(*it)
+	s.feed(it)
 	if it.code != Output {
 		return nil
 	}
 	return s.write(it.data)
+}
+
+// last shows what is left of a control string at the end.
+func (s *show) last() error {
+	if !s.Reveal {
+		return nil
+	}
+	return s.write(s.reveal.Close(nil))
 }
 
 func (s *show) write(data []byte) error {
@@ -196,9 +215,13 @@ func (s *show) write(data []byte) error {
 	return err
 }
 
-// feed keeps the books: the time, the screen and the frames.
-func (s *show) feed(it item) {
+// feed keeps the books: the time, the screen and the frames. What is revealed
+// takes the place of what was written.
+func (s *show) feed(it *item) {
 	s.pos = it.at
+	if s.Reveal && it.code == Output {
+		it.data = s.reveal.Append(nil, it.data)
+	}
 	if it.code == Resize {
 		if cols, rows, ok := ParseSize(it.data); ok {
 			s.cols, s.rows = cols, rows
@@ -218,7 +241,7 @@ func (s *show) feed(it item) {
 		last = s.frames[n-1].offset
 	}
 	if it.end >= last+frameEvery && len(s.frames) < maxFrames {
-		s.frames = append(s.frames, frame{it.at, it.end, s.cols, s.rows, s.screen.AppendPaint(nil)})
+		s.frames = append(s.frames, frame{it.at, it.end, s.cols, s.rows, s.screen.AppendPaint(nil), s.reveal.Clone()})
 	}
 }
 

@@ -48,7 +48,7 @@ func (s *show) open(at frame) error {
 	}
 	s.src = &source{rd: rd, items: make(chan item), quit: make(chan struct{}), file: file}
 	go s.src.read()
-	s.cols, s.rows, s.pos, s.held = at.cols, at.rows, at.at, nil
+	s.cols, s.rows, s.pos, s.held, s.reveal = at.cols, at.rows, at.at, nil, at.reveal.Clone()
 	if s.Screen != nil && (s.Keys != nil || s.Start > 0 || s.Follow) {
 		s.screen = s.Screen(at.cols, at.rows)
 		_, _ = s.screen.Write(at.paint)
@@ -112,7 +112,7 @@ func (s *show) seek(ctx context.Context, to time.Duration) error {
 		if _, err := s.Out.Write(s.out); err != nil {
 			return err
 		}
-		s.filter = Filter{}
+		s.filter = Filter{Hidden: s.filter.Hidden}
 		if err := s.write(s.screen.AppendPaint(nil)); err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (s *show) forward(ctx context.Context, to time.Duration) error {
 			if s.held.at > to {
 				return nil
 			}
-			s.feed(*s.held)
+			s.feed(s.held)
 			s.held = nil
 		}
 		var silent <-chan time.Time

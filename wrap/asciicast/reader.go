@@ -40,7 +40,7 @@ type Event struct {
 	Text []byte        // what other players see; differs from Data only where that is not UTF-8
 }
 
-// Reader reads asciicast v3, and v2 as other recorders write it.
+// Reader reads asciicast v3, and v2 and v1 as other recorders write them.
 type Reader struct {
 	Header Header
 
@@ -54,18 +54,29 @@ type Reader struct {
 	tail   []byte
 	now    time.Duration
 	done   error
+	v1     []json.RawMessage // the events to come of a v1 document
 }
 
 // NewReader reads the header. An empty file is io.EOF; one whose header was
 // never finished ErrTorn; what is no recording a *SyntaxError.
 func NewReader(r io.Reader) (*Reader, error) {
 	rd := &Reader{in: bufio.NewReaderSize(r, 128<<10)}
+	if err := rd.begin(); err != nil {
+		return nil, err
+	}
 	line, err := rd.readLine()
 	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("the file is empty: %w", err)
+		}
 		return nil, err
 	}
 	if err := json.Unmarshal(line, &rd.Header); err != nil {
-		return nil, rd.syntax(fmt.Errorf("the header is not JSON: %w", err))
+		if whole := rd.document(line); whole == nil || json.Unmarshal(whole, &rd.Header) != nil || rd.Header.Version != 1 {
+			return nil, rd.syntax(fmt.Errorf("the header is not asciicast's: %w", err))
+		} else {
+			line = whole
+		}
 	}
 	if err := rd.fixHeader(line); err != nil {
 		return nil, rd.syntax(err)
@@ -73,19 +84,42 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return rd, nil
 }
 
-// fixHeader brings a v2 header into the form of v3 and checks the size.
+// begin skips a byte order mark, and names what is something else altogether.
+func (r *Reader) begin() error {
+	head, _ := r.in.Peek(4)
+	for magic, what := range map[string]string{"\x1f\x8b": "compressed with gzip", "\x28\xb5\x2f\xfd": "compressed with zstd", "\xff\xfe": "UTF-16", "\xfe\xff": "UTF-16"} {
+		if bytes.HasPrefix(head, []byte(magic)) {
+			r.line = 1
+			return r.syntax(errors.New("no asciicast: it is " + what))
+		}
+	}
+	if bytes.HasPrefix(head, []byte(byteOrderMark)) {
+		n, _ := r.in.Discard(len(byteOrderMark))
+		r.offset = int64(n)
+	}
+	return nil
+}
+
+const byteOrderMark = "\ufeff"
+
+// fixHeader brings a header of v1 or v2 into the form of v3 and checks the size.
 func (r *Reader) fixHeader(line []byte) error {
 	switch r.Header.Version {
 	case 3:
-	case 2:
-		var v2 struct {
+	case 1, 2:
+		var old struct {
 			Width, Height int
 			Env           map[string]string
+			Theme         *Theme
+			Stdout        []json.RawMessage
 		}
-		if err := json.Unmarshal(line, &v2); err != nil {
+		if err := json.Unmarshal(line, &old); err != nil {
 			return err
 		}
-		r.Header.Term = Term{Cols: v2.Width, Rows: v2.Height, Type: v2.Env["TERM"]}
+		r.Header.Term = Term{Cols: old.Width, Rows: old.Height, Type: old.Env["TERM"], Theme: old.Theme}
+		if r.Header.Version == 1 {
+			r.v1 = old.Stdout
+		}
 	default:
 		return fmt.Errorf("asciicast version %d is not known", r.Header.Version)
 	}
@@ -104,6 +138,9 @@ func (r *Reader) Line() int { return r.line }
 
 // Next returns the next event; at the end io.EOF, or ErrTorn.
 func (r *Reader) Next() (Event, error) {
+	if r.Header.Version == 1 {
+		return r.nextV1()
+	}
 	for r.done == nil {
 		line, err := r.readLine()
 		if err != nil {
@@ -211,13 +248,20 @@ func (r *Reader) lastLine() ([]byte, error) {
 	if len(line) == 0 {
 		return nil, io.EOF
 	}
-	if !json.Valid(line) || r.Header.Session != nil {
+	if r.line == 0 && line[0] != '{' {
+		r.line = 1
+		return nil, r.syntax(errors.New("the header is not asciicast's: it does not begin with {"))
+	}
+	if !lastWhole(line) || r.Header.Session != nil {
 		return nil, ErrTorn
 	}
 	r.line++
 	r.offset += int64(len(line))
 	return line, nil
 }
+
+// lastWhole says whether a line without newline is all there.
+func lastWhole(line []byte) bool { return line[0] == '#' || json.Valid(line) }
 
 func (r *Reader) syntax(err error) error {
 	var s *SyntaxError

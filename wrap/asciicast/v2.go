@@ -68,35 +68,3 @@ func WriteV2(w io.Writer, r *Reader) (torn bool, err error) {
 		}
 	}
 }
-
-// WriteWhole copies a recording as it is up to its last whole line.
-func WriteWhole(w io.Writer, in io.Reader) (torn bool, err error) {
-	out := bufio.NewWriterSize(w, 64<<10)
-	lines := bufio.NewReaderSize(in, 128<<10)
-	var long []byte
-	for {
-		part, err := lines.ReadSlice('\n')
-		switch {
-		case err == nil && len(long) == 0:
-			if _, err := out.Write(part); err != nil {
-				return false, err
-			}
-			continue
-		case len(long)+len(part) > MaxLine:
-			return false, fmt.Errorf("a line is longer than %d bytes", MaxLine)
-		}
-		long = append(long, part...)
-		switch {
-		case err == nil:
-			if _, err := out.Write(long); err != nil {
-				return false, err
-			}
-			long = long[:0]
-		case errors.Is(err, bufio.ErrBufferFull):
-		case errors.Is(err, io.EOF):
-			return len(long) > 0, out.Flush()
-		default:
-			return false, err
-		}
-	}
-}

@@ -64,18 +64,54 @@ func TestWriteV2(t *testing.T) {
 	}
 }
 
-func TestWriteWhole(t *testing.T) {
+func TestWriteV3(t *testing.T) {
 	long := "# " + strings.Repeat("x", 300<<10) + "\n"
-	for _, tt := range []struct {
-		in   string
-		torn bool
-	}{{"", false}, {sample, false}, {sample + long + sample, false}, {sample + long, false}} {
+	for _, in := range []string{sample, sample + long + sample[strings.Index(sample, "\n")+1:], sample + long} {
 		for _, tail := range []string{"", `[1.0, "o`} {
 			var out bytes.Buffer
-			torn, err := WriteWhole(&out, strings.NewReader(tt.in+tail))
-			if err != nil || torn != (tail != "") || out.String() != tt.in {
-				t.Errorf("%d bytes and %q: torn %v, %v, %d bytes out", len(tt.in), tail, torn, err, out.Len())
+			torn, err := WriteV3(&out, strings.NewReader(in+tail))
+			if err != nil || torn != (tail != "") || out.String() != in {
+				t.Errorf("%d bytes and %q: torn %v, %v, %d bytes out", len(in), tail, torn, err, out.Len())
 			}
 		}
+	}
+}
+
+// What other recorders write, in every version, becomes v3; what is no recording
+// says why.
+func TestFormatsBecomeV3(t *testing.T) {
+	const head3 = `{"version":3,"term":{"cols":80,"rows":24}}` + "\n"
+	const head = `{"version":3,"term":{"cols":80,"rows":24,"type":"xterm"},"env":{"TERM":"xterm"}}` + "\n"
+	const v2 = `{"version":2,"width":80,"height":24,"env":{"TERM":"xterm"}}` + "\n"
+	const events = `[0.500000, "o", "a\r\n"]` + "\n" + `[1.000000, "q\u0001", "?"]` + "\n"
+	for _, tt := range []struct{ name, in, want, fails string }{
+		{"v3", head3 + `[0.5, "o", "a"]` + "\n", head3 + `[0.5, "o", "a"]` + "\n", ""},
+		{"v3, last line without newline", head3 + `[0.5, "o", "a"]`, head3 + `[0.5, "o", "a"]` + "\n", ""},
+		{"v3, last comment without newline", head3 + `# end`, head3 + "# end\n", ""},
+		{"v3 with a byte order mark", "\ufeff" + head3 + `[0.5, "o", "a"]` + "\n", head3 + `[0.5, "o", "a"]` + "\n", ""},
+		{"v2", v2 + `[0.5, "o", "a\r\n"]` + "\n" + `[1.5, "q\u0001", "?"]` + "\n", head + events, ""},
+		{"v2, last line without newline", v2 + `[0.5, "o", "a\r\n"]` + "\n" + `[1.5, "q\u0001", "?"]`, head + events, ""},
+		{"v2 with a theme", `{"version":2,"width":80,"height":24,"theme":{"fg":"#ffffff","bg":"#000000","palette":"x"}}`, `{"version":3,"term":{"cols":80,"rows":24,"theme":{"fg":"#ffffff","bg":"#000000","palette":"x"}}}` + "\n", ""},
+		{"v1", `{"version":1,"width":80,"height":24,"duration":1.5,"env":{"TERM":"xterm"},"stdout":[[0.5,"a\r\n"],[1,"b"]]}`, head + `[0.500000, "o", "a\r\n"]` + "\n" + `[1.000000, "o", "b"]` + "\n", ""},
+		{"v1 of many lines", "\ufeff{\n  \"version\": 1,\n \"width\": 80,\n \"height\": 24,\n \"stdout\": [\n [0.5,\n \"a\"]\n ]\n}\n", head3 + `[0.500000, "o", "a"]` + "\n", ""},
+		{"v1 with a bad event", `{"version":1,"width":80,"height":24,"stdout":[[0.5]]}`, head3, "not an event"},
+		{"v1 back in time", `{"version":1,"width":80,"height":24,"stdout":[[-1,"a"]]}`, head3, "out of range"},
+		{"empty", "", "", "the file is empty"},
+		{"text", "hello\n", "", "not asciicast's"},
+		{"text without newline", "hello", "", "does not begin with {"},
+		{"other JSON", "{\"a\": 1}\n", "", "version 0 is not known"},
+		{"JSON of many lines", "{\n\"version\": 2\n}\n", "", "not asciicast's"},
+		{"a newer version", `{"version":4}`, "", "version 4 is not known"},
+		{"no size", `{"version":3}`, "", "size is 0x0"},
+		{"gzip", "\x1f\x8b\x08\x00", "", "compressed with gzip"},
+		{"UTF-16", "\xff\xfe{\x00", "", "UTF-16"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			torn, err := WriteV3(&out, strings.NewReader(tt.in))
+			if torn || out.String() != tt.want || (err == nil) != (tt.fails == "") || err != nil && !strings.Contains(err.Error(), tt.fails) {
+				t.Errorf("torn %v, %v\n got %q\nwant %q", torn, err, out.String(), tt.want)
+			}
+		})
 	}
 }

@@ -85,6 +85,13 @@ func (e *Encoder) AppendExit(dst []byte, at time.Duration, status int) []byte {
 	return append(dst, "\"]\n"...)
 }
 
+// AppendEvent appends what another recorder has written, as it was.
+func (e *Encoder) AppendEvent(dst []byte, at time.Duration, code string, text []byte) []byte {
+	dst = e.appendStart(dst, at, string(appendEscaped(nil, []byte(code))))
+	dst = appendEscaped(dst, text)
+	return append(dst, "\"]\n"...)
+}
+
 func toValid(s string) string {
 	if utf8.ValidString(s) {
 		return s

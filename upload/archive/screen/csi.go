@@ -145,11 +145,11 @@ func (s *Screen) erase(final byte) {
 	if final == 'J' {
 		switch {
 		case what == 0 && (b.x > 0 || b.y > 0): // the cursor's line is only edited
-			s.loseRows(b, b.y+1, s.rows)
+			s.loseRows(b, b.y+1, s.rows, ErasedText)
 		case what == 1:
-			s.loseRows(b, 0, b.y)
+			s.loseRows(b, 0, b.y, ErasedText)
 		default:
-			s.loseRows(b, 0, s.rows)
+			s.loseRows(b, 0, s.rows, ErasedText)
 		}
 	}
 	switch what {
@@ -224,13 +224,13 @@ func (s *Screen) shiftRows(final byte, n int) {
 	n = min(n, len(region))
 	rest := len(region) - n
 	if final == 'L' || final == 'T' {
-		s.loseRows(b, top+rest, b.bottom+1)
+		s.loseRows(b, top+rest, b.bottom+1, ErasedText)
 		gone := slices.Clone(region[rest:])
 		copy(region[n:], region[:rest])
 		copy(region, gone)
 		region = region[:n]
 	} else {
-		s.loseRows(b, top, top+n)
+		s.loseRows(b, top, top+n, ErasedText)
 		gone := slices.Clone(region[:n])
 		copy(region, region[n:])
 		copy(region[rest:], gone)

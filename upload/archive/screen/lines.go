@@ -3,7 +3,6 @@
 package screen
 
 import (
-	"bytes"
 	"hash/maphash"
 	"iter"
 	"strings"
@@ -22,20 +21,26 @@ import (
 //   - Alternate: the same on the alternate screen, and what was on it when it
 //     was left: the pages of less, the files in vim.
 //   - Final: what stood on the main screen at the end.
+//   - String: a line of text that was written into a control string, where
+//     most terminals show nothing; asciicast.ControlString says which are text.
+//   - Image: the place of an image.
 //
-// Not in it is what was rubbed out with backspaces, as line editors do it: a
-// password that was typed at the wrong prompt. Nor is what was written over
-// when no word of it is gone: the states of a progress bar or a clock, which
-// differ in digits and signs, come once for a row, beside what stands there in
-// the end. Full-screen programs repaint much; of Erased and Alternate rows each
-// text comes once, and of those that differ only in their digits a limited
-// number.
+// A line says how it was hidden, when it was: see Hidden. What was rubbed out
+// with backspaces is there, as a line editor's corrections are; what was typed
+// and not echoed, as passwords are, was never written.
+//
+// Not in it is what was written over when no word of it is gone: the states of
+// a progress bar or a clock, which differ in digits and signs, come once for a
+// row, beside what stands there in the end. Full-screen programs repaint much;
+// of Erased and Alternate rows each text comes once, and of those that differ
+// only in their digits a limited number.
 
 // Line is a line of the transcript.
 type Line struct {
-	At   time.Duration // when its last character was put on the screen
-	Kind Kind
-	Text string // no control characters; bidi controls and the like as they were
+	At     time.Duration // when its last character was put on the screen
+	Kind   Kind
+	Hidden Hidden // how the person at the terminal may not have seen it
+	Text   string // no control characters; bidi controls and the like as they were
 }
 
 // Kind says why a line is in the transcript.
@@ -47,9 +52,13 @@ const (
 	Erased
 	Alternate
 	Final
+	String
+	Image
 )
 
-func (k Kind) String() string { return [...]string{"scrolled", "erased", "alternate", "final"}[k] }
+func (k Kind) String() string {
+	return [...]string{"scrolled", "erased", "alternate", "final", "string", "image"}[k]
+}
 
 const (
 	// maxLine bounds a line that was joined from wrapped rows, in bytes.
@@ -70,15 +79,23 @@ type recorder struct {
 	rubbing bool                // what was written last began there
 	shifted bool                // what was done last moved what stands behind it
 	words   map[string]struct{} // of a row, for lost
-	joined  []byte              // wrapped rows that have left
-	at      time.Duration       // of joined
+	joined  joined              // wrapped rows that have left
 	open    bool                // joined is in use
-	lost    []byte              // wrapped rows that were erased or scrolled out
-	lostAt  time.Duration       // of lost
+	lost    joined              // wrapped rows that were erased or scrolled out
+	lostHow Hidden
 	buf     []byte
+	masked  []byte
 	seen    map[uint64]struct{}
 	alike   map[uint64]int
 	seed    maphash.Seed
+
+	altSince time.Duration // when the alternate screen was switched to
+	noted    int           // bytes of all rows' notes
+	skipped  int           // notes of unfollowed
+	beyond   gathered      // the last column, without wrapping
+	drawn    gathered      // letters of the line-drawing set
+	stacked  gathered      // what a cell had no place for
+	gathers  bool          // one of them is not empty
 }
 
 // touch is called before the cells from x to end of r change: ink says that
@@ -95,14 +112,26 @@ func (s *Screen) touch(b *buffer, r *row, x, end int, ink bool) {
 		}
 		rec.row, rec.rubbing = r, false
 	case x != rec.next:
-		rec.rubbing = rec.back && x == rec.cursor
+		rubbing := rec.back && x == rec.cursor
+		if rubbing && !rec.rubbing && !ink {
+			s.settle(b, r) // each rubbing out is one of its own
+		}
+		rec.rubbing = rubbing
 		if (x < rec.next || rec.shifted) && !rec.rubbing && r.old != "" && !(s.spend(r.width) && r.isBlank()) {
 			s.settle(b, r) // not yet what is erased to be drawn anew
 		}
+	case ink:
+		rec.rubbing = false
 	}
 	rec.next, rec.back, rec.shifted = x, false, false
-	if r.old == "" && (ink || !rec.rubbing) && !r.blankIn(x, end) && s.spend(4*r.width) {
-		r.old, r.oldAt = string(r.text(nil, true)), r.at
+	if r.old == "" && !r.blankIn(x, end) && s.spend(4*r.width) {
+		r.old, r.oldAt, r.how = r.lead+string(r.text(nil, true)), r.at, ErasedText
+		switch {
+		case ink:
+			r.how = Overwritten
+		case rec.rubbing:
+			r.how = RubbedOut
+		}
 	}
 }
 
@@ -124,7 +153,7 @@ func (s *Screen) settle(b *buffer, r *row) {
 	}
 	s.record.buf = r.text(s.record.buf[:0], true)
 	if s.record.gone(r, string(s.record.buf)) {
-		s.emitOnce(b, r.oldAt, []byte(r.old))
+		s.emitOnce(b, r.oldAt, []byte(r.old), r.how)
 	}
 	r.old = ""
 }
@@ -154,7 +183,7 @@ func (rec *recorder) gone(r *row, now string) bool {
 			number = true
 		}
 	}
-	if !number || shape == r.shape {
+	if !number || shape == r.shape && r.how != RubbedOut {
 		return false
 	}
 	r.shape = shape
@@ -187,15 +216,15 @@ func words(s string) iter.Seq[string] {
 }
 
 // loseRows is called before the rows from y to end go away.
-func (s *Screen) loseRows(b *buffer, y, end int) {
+func (s *Screen) loseRows(b *buffer, y, end int, how Hidden) {
 	for ; y < end && y < len(b.lines); y++ {
-		s.lose(b, b.lines[y], y+1 < len(b.lines) && b.lines[y+1].wrapped)
+		s.lose(b, b.lines[y], y+1 < len(b.lines) && b.lines[y+1].wrapped, how)
 	}
 }
 
 // lose is called before a row goes away that is not kept as scrollback.
 // continued tells that the row after it, which wrapped, goes next.
-func (s *Screen) lose(b *buffer, r *row, continued bool) {
+func (s *Screen) lose(b *buffer, r *row, continued bool, how Hidden) {
 	if s.Lines == nil {
 		return
 	}
@@ -204,19 +233,24 @@ func (s *Screen) lose(b *buffer, r *row, continued bool) {
 	if !r.wrapped {
 		s.flushLost(b) // what continued the row before stayed
 	}
-	if len(rec.lost) == 0 || !r.isBlank() {
-		rec.lostAt = r.at
-	}
-	rec.lost = r.text(rec.lost, !continued)
-	if !continued || len(rec.lost) >= maxLine {
+	s.giveNotes(r, true)
+	rec.lost.add(r, !continued)
+	rec.lostHow = how
+	if !continued || len(rec.lost.text) >= maxLine {
 		s.flushLost(b)
 	}
+	s.giveNotes(r, false)
 }
 
 func (s *Screen) flushLost(b *buffer) {
 	rec := &s.record
-	s.emitOnce(b, rec.lostAt, bytes.TrimRight(rec.lost, " "))
-	rec.lost = rec.lost[:0]
+	text, shown := rec.lost.take()
+	how := rec.lostHow
+	if shown != nil {
+		s.emitOnce(b, rec.lost.at, text, Concealed)
+		text = shown
+	}
+	s.emitOnce(b, rec.lost.at, text, how)
 }
 
 // leaveTop is called before a row goes to the scrollback.
@@ -234,10 +268,13 @@ func (s *Screen) join(r *row, continued bool, kind Kind) {
 	if !r.wrapped {
 		s.flush(kind) // what continued the row before is gone
 	}
-	rec.joined, rec.at, rec.open = r.text(rec.joined, !continued), r.at, true
-	if !continued || len(rec.joined) >= maxLine {
+	s.giveNotes(r, true)
+	rec.joined.add(r, !continued)
+	rec.joined.at, rec.open = r.at, true
+	if !continued || len(rec.joined.text) >= maxLine {
 		s.flush(kind)
 	}
+	s.giveNotes(r, false)
 }
 
 // flush emits a line that was joined so far.
@@ -246,21 +283,39 @@ func (s *Screen) flush(kind Kind) {
 	if !rec.open || s.Lines == nil {
 		return
 	}
-	text := strings.TrimRight(string(rec.joined), " ")
-	s.Lines(Line{At: rec.at, Kind: kind, Text: text})
-	rec.joined, rec.open = rec.joined[:0], false
+	rec.open = false
+	text, shown := rec.joined.take()
+	line := Line{At: rec.joined.at, Kind: kind, Text: string(text)}
+	if shown != nil {
+		line.Hidden = Concealed
+		s.emit(line)
+		if len(shown) == 0 {
+			return
+		}
+		line.Hidden, line.Text = Visible, string(shown)
+	}
+	s.emit(line)
 }
 
-// emitOnce emits an erased row, unless there were enough like it.
-func (s *Screen) emitOnce(b *buffer, at time.Duration, text []byte) {
+// emitOnce emits an erased row, unless there were enough like it. On the
+// alternate screen nothing stays, and programs repaint it: what was there is
+// hidden only when it came and went at once, or was concealed.
+func (s *Screen) emitOnce(b *buffer, at time.Duration, text []byte, how Hidden) {
 	if len(text) == 0 || !s.record.isNew(text) {
 		return
 	}
 	kind := Erased
 	if b == s.alt {
 		kind = Alternate
+		switch {
+		case how == Concealed:
+		case s.Now-s.record.altSince < readable:
+			how = Flickered
+		default:
+			how = Visible
+		}
 	}
-	s.Lines(Line{At: at, Kind: kind, Text: string(text)})
+	s.emit(Line{At: at, Kind: kind, Hidden: how, Text: string(text)})
 }
 
 func (rec *recorder) isNew(text []byte) bool {
@@ -275,14 +330,13 @@ func (rec *recorder) isNew(text []byte) bool {
 		return false
 	}
 	rec.seen[hash] = struct{}{}
-	var masked [256]byte
-	n := copy(masked[:], text)
-	for i, c := range masked[:n] {
+	rec.masked = append(rec.masked[:0], text...)
+	for i, c := range rec.masked {
 		if c >= '0' && c <= '9' {
-			masked[i] = '0'
+			rec.masked[i] = '0'
 		}
 	}
-	hash = maphash.Bytes(rec.seed, masked[:n])
+	hash = maphash.Bytes(rec.seed, rec.masked)
 	rec.alike[hash]++
 	return rec.alike[hash] <= maxAlike
 }
@@ -293,11 +347,14 @@ func (s *Screen) Close() {
 	if s.Lines == nil {
 		return
 	}
+	s.closeString()
+	s.giveGathered()
 	if s.record.row != nil {
 		s.settle(s.b, s.record.row)
 	}
 	if s.alt != nil {
-		s.loseRows(s.alt, 0, s.rows)
+		s.record.altSince = s.Now - readable // it may have stood there for long after
+		s.loseRows(s.alt, 0, s.rows, ErasedText)
 		s.flushLost(s.alt)
 	}
 	s.flushLost(s.main)
@@ -309,4 +366,7 @@ func (s *Screen) Close() {
 		s.join(r, i+1 < len(rows) && rows[i+1].wrapped, Final)
 	}
 	s.flush(Final)
+	for _, r := range s.main.lines[len(rows):] {
+		s.giveNotes(r, false)
+	}
 }

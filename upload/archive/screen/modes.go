@@ -47,9 +47,9 @@ func (s *Screen) switchTo(alt bool) {
 		for _, r := range s.alt.lines {
 			r.clear(s.pen)
 		}
-		s.b = s.alt
+		s.b, s.record.altSince = s.alt, s.Now
 	} else {
-		s.loseRows(s.alt, 0, s.rows)
+		s.loseRows(s.alt, 0, s.rows, ErasedText)
 		s.flushLost(s.alt)
 		s.b, s.alt = s.main, nil
 	}
@@ -71,13 +71,14 @@ func (s *Screen) saveCursor() {
 func (s *Screen) restoreCursor() {
 	k := s.kept()
 	s.pen, s.charset, s.origin = k.pen, k.charset, k.origin
+	s.veiled = s.pen.hides()
 	s.b.x, s.b.y = min(k.x, s.cols), min(k.y, s.rows-1)
 }
 
 // softReset is DECSTR.
 func (s *Screen) softReset() {
 	s.b.top, s.b.bottom = 0, s.rows-1
-	s.pen, s.charset = look{}, charset{}
+	s.pen, s.charset, s.veiled = look{}, charset{}, false
 	s.insertMode, s.origin, s.noWrap, s.hidden = false, false, false, false
 	*s.kept() = cursor{}
 }
@@ -87,7 +88,7 @@ func (s *Screen) reset() {
 	s.switchTo(false)
 	s.softReset()
 	s.resetTabs()
-	s.loseRows(s.main, 0, s.rows)
+	s.loseRows(s.main, 0, s.rows, ErasedText)
 	for _, r := range s.main.lines {
 		r.clear(look{})
 	}
@@ -100,14 +101,14 @@ func (s *Screen) alignment() {
 		return
 	}
 	s.b.x, s.b.y = 0, 0
-	s.loseRows(s.b, 0, s.rows)
+	s.loseRows(s.b, 0, s.rows, ErasedText)
 	for _, r := range s.b.lines {
 		r.clear(look{})
 		r.ink()
 		for x := range s.cols {
 			r.cells[x].r = 'E'
 		}
-		r.at = s.Now
+		r.at, r.used = s.Now, s.cols
 	}
 }
 
@@ -141,6 +142,7 @@ func (s *Screen) colours() {
 		}
 		i = end - 1
 	}
+	s.veiled = s.pen.hides()
 }
 
 // extended reads what follows 38 or 48: 5;N or 2;R;G;B, or the same with

@@ -11,7 +11,8 @@ import (
 
 // AppendPaint appends sequences that bring a blank terminal of this size into
 // this screen's state: what is on both screens, the cursor and the saved one,
-// the colours, the region, the charsets and the modes. asciicast.Filter passes
+// the colours, the region, the charsets, the modes and whether it is within a
+// control string. asciicast.Filter passes
 // all of it but the charsets, which it turns into characters itself.
 func (s *Screen) AppendPaint(dst []byte) []byte {
 	p := painter{dst: append(dst, "\x1b[!p"...)}
@@ -42,6 +43,9 @@ func (s *Screen) AppendPaint(dst []byte) []byte {
 		p.dst = append(p.dst, "\x1b[?25l"...)
 	}
 	p.charsets(s.charset)
+	if s.parse.state >= str { // what follows belongs to a control string
+		p.dst = s.str.AppendBegin(p.dst)
+	}
 	return p.dst
 }
 

@@ -16,7 +16,6 @@ type parser struct {
 	prefix byte // ? > = < of a CSI sequence
 	inter  byte // the intermediate; 0xff for several
 	params []param
-	length int // of the control string
 }
 
 // param is a number; sub tells that it stands behind a colon.
@@ -33,7 +32,7 @@ const (
 	escape
 	escapeSeq
 	csi
-	str
+	str // this and what follows: in a control string
 	oscString
 	strEscape
 )
@@ -41,19 +40,16 @@ const (
 const (
 	maxParams = 64
 	maxNumber = 1 << 16
-	// As the player's filter: a control string may not hide all that follows.
-	maxString = 1 << 20
 )
 
 // byte runs one byte; again means that it is to be run once more.
 func (s *Screen) byte(c byte) (again bool) {
 	p := &s.parse
-	if p.n > 0 || c >= utf8.RuneSelf {
-		return s.multibyte(c)
-	}
-	switch p.state {
-	case str, oscString, strEscape:
+	switch {
+	case p.state >= str:
 		return s.stringByte(c)
+	case p.n > 0 || c >= utf8.RuneSelf:
+		return s.multibyte(c)
 	}
 	switch {
 	case c == 0x1b:
@@ -95,39 +91,9 @@ func (s *Screen) multibyte(c byte) (again bool) {
 }
 
 func (s *Screen) character(r rune) {
-	p := &s.parse
-	switch p.state {
-	case str, oscString, strEscape:
-		s.inString(utf8.RuneLen(r))
-		return
-	}
-	p.state = ground
+	s.parse.state = ground
 	if !unicode.IsControl(r) { // C1: no recorder or player of ours acts on them
 		s.print(r)
-	}
-}
-
-func (s *Screen) stringByte(c byte) (again bool) {
-	p := &s.parse
-	switch {
-	case p.state == strEscape && c == '\\', c == 0x18, c == 0x1a, c == 0x07 && p.state == oscString:
-		p.state = ground
-	case p.state == strEscape && c != 0x1b:
-		p.state, p.prefix, p.inter, p.params = escape, 0, 0, p.params[:0]
-		return true
-	case c == 0x1b:
-		p.state = strEscape
-	default:
-		s.inString(1)
-	}
-	return false
-}
-
-func (s *Screen) inString(n int) {
-	p := &s.parse
-	p.length += n
-	if p.state == strEscape || p.length > maxString {
-		p.state = ground
 	}
 }
 
@@ -164,9 +130,11 @@ func (s *Screen) afterEscape(c byte) {
 	s.last = 0
 	switch c {
 	case ']':
-		p.state, p.length = oscString, 0
+		p.state = oscString
+		s.str.Begin(c)
 	case 'P', 'X', '^', '_':
-		p.state, p.length = str, 0
+		p.state = str
+		s.str.Begin(c)
 	case '7':
 		s.saveCursor()
 	case '8':

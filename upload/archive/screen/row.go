@@ -58,20 +58,27 @@ type row struct {
 	empty   bool
 	bg      colour        // of the cells of an empty row
 	wrapped bool          // it continues the row above
+	used    int           // the cells from here on are blank
+	end     int           // where it wrapped, when it has become wider since
 	at      time.Duration // when a character was last put on it
 	changed bool          // since a Mirror looked
 
 	// For the transcript, see lines.go.
-	old   string // what is being written over
-	oldAt time.Duration
-	shape string // of the last text that was lost for a number
+	old    string // what is being written over
+	oldAt  time.Duration
+	how    Hidden // how old is being hidden
+	shape  string // of the last text that was lost for a number
+	lead   string // characters without width before the first cell
+	veiled bool   // some of it may be written in hiding colours
+	notes  []note
 }
 
 func newRow(cols int, l look) *row { return &row{width: cols, empty: true, bg: l.bg, changed: true} }
 
 func (r *row) clear(l look) {
 	r.empty, r.bg, r.changed = true, l.bg, true
-	r.wrapped, r.old, r.shape, r.at = false, "", "", 0
+	r.used, r.end = 0, 0
+	r.wrapped, r.veiled, r.old, r.lead, r.shape, r.at = false, false, "", "", "", 0
 }
 
 // ink gives an empty row its cells, before it is written on.
@@ -80,7 +87,7 @@ func (r *row) ink() {
 	if !r.empty {
 		return
 	}
-	r.empty = false
+	r.empty, r.used = false, 0
 	if cap(r.cells) < r.width {
 		r.cells = make([]cell, r.width)
 	}
@@ -92,7 +99,10 @@ func (r *row) ink() {
 
 // fit gives the row another width.
 func (r *row) fit(cols int) {
-	r.changed = true
+	if cols > r.width && r.end == 0 {
+		r.end = r.width
+	}
+	r.end, r.used, r.changed = min(r.end, cols), min(r.used, cols), true
 	if r.empty {
 		r.width = cols
 		return
@@ -126,7 +136,7 @@ func (r *row) erase(from, to int, l look) {
 	case from >= to || r.empty && r.bg == l.bg:
 		return
 	case from == 0 && to == r.width:
-		r.empty, r.bg, r.changed = true, l.bg, true
+		r.empty, r.veiled, r.bg, r.changed = true, false, l.bg, true
 		return
 	}
 	r.ink()
@@ -144,6 +154,7 @@ func (r *row) insert(x, n, cols int, l look) {
 	}
 	r.ink()
 	r.halves(x, x, l)
+	r.used = min(max(r.used, x)+n, r.width)
 	copy(r.cells[x+n:cols], r.cells[x:cols-n])
 	for i := x; i < x+n; i++ {
 		r.cells[i] = blank(l)
@@ -167,16 +178,20 @@ func (r *row) remove(x, n, cols int, l look) {
 	}
 }
 
-// text appends what the row shows. trim leaves out the blanks at its end.
+// text appends what the row shows. trim leaves out the blanks at its end; others
+// reach to where it wrapped.
 func (r *row) text(dst []byte, trim bool) []byte {
-	end := len(dst)
+	end, width := len(dst), r.width
+	if r.end > 0 && !trim && r.blankIn(r.end, r.width) {
+		width = r.end
+	}
 	if r.empty {
 		if !trim {
-			dst = append(dst, strings.Repeat(" ", r.width)...)
+			dst = append(dst, strings.Repeat(" ", width)...)
 		}
 		return dst
 	}
-	for i := range r.cells {
+	for i := range r.cells[:min(width, r.used)] {
 		c := &r.cells[i]
 		switch {
 		case c.width == 0:
@@ -195,6 +210,9 @@ func (r *row) text(dst []byte, trim bool) []byte {
 	if trim {
 		return dst[:end]
 	}
+	for range width - min(width, r.used) {
+		dst = append(dst, ' ')
+	}
 	return dst
 }
 
@@ -205,7 +223,7 @@ func (r *row) blankIn(x, end int) bool {
 	if r.empty {
 		return true
 	}
-	for i := x; i < min(end, r.width); i++ {
+	for i := x; i < min(end, r.used); i++ {
 		if c := &r.cells[i]; c.r != 0 && c.r != ' ' || c.marks != "" {
 			return false
 		}

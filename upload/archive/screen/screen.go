@@ -39,7 +39,9 @@ type Screen struct {
 	hidden     bool // the cursor
 	last       rune // for REP: the character printed just before
 	parse      parser
-	credit     int // see spend
+	str        asciicast.ControlString
+	veiled     bool // the pen's colours hide what is written
+	credit     int  // see spend
 	record     recorder
 }
 
@@ -128,18 +130,19 @@ func (s *Screen) Resize(cols, rows int) {
 func (s *Screen) resize(b *buffer, cols, rows int) {
 	for len(b.lines) > rows {
 		if b.y < len(b.lines)-1 && b.lines[len(b.lines)-1].isBlank() {
+			s.giveNotes(b.lines[len(b.lines)-1], false)
 			b.lines = b.lines[:len(b.lines)-1]
 			continue
 		}
 		if b.y < rows-1 || b.y == 0 { // text below the cursor goes
-			s.lose(b, b.lines[len(b.lines)-1], false)
+			s.lose(b, b.lines[len(b.lines)-1], false, OffScreen)
 			b.lines = b.lines[:len(b.lines)-1]
 			continue
 		}
 		if b == s.main {
 			s.leaveTop(b.lines[0], b.lines[1].wrapped)
 		} else {
-			s.loseRows(b, 0, 1)
+			s.loseRows(b, 0, 1, OffScreen)
 		}
 		b.lines = b.lines[1:]
 		b.y--
@@ -149,7 +152,7 @@ func (s *Screen) resize(b *buffer, cols, rows int) {
 	}
 	for _, r := range b.lines {
 		if cols < r.width && !r.blankIn(cols, r.width) {
-			s.lose(b, r, false) // what a narrower window cuts off
+			s.lose(b, r, false, OffScreen) // what a narrower window cuts off
 		}
 		r.fit(cols)
 	}
@@ -166,9 +169,10 @@ const (
 	maxCredit     = 1 << 30
 )
 
-// spend says whether work on n cells may be done.
+// spend says whether work on n cells may be done. What is not done is noted.
 func (s *Screen) spend(n int) bool {
 	if n > s.credit {
+		s.unfollowed()
 		return false
 	}
 	s.credit -= n
@@ -199,7 +203,7 @@ func (s *Screen) Write(p []byte) (int, error) {
 
 // printASCII is print for many characters that take one cell each.
 func (s *Screen) printASCII(p []byte) {
-	if s.insertMode || s.noWrap || s.charset.g[s.charset.shift] {
+	if s.insertMode || s.noWrap || s.charset.g[s.charset.shift] || s.record.gathers {
 		for _, b := range p {
 			s.print(rune(b))
 		}
@@ -213,12 +217,14 @@ func (s *Screen) printASCII(p []byte) {
 		n := min(len(p), s.cols-b.x)
 		s.touch(b, r, b.x, b.x+n, !allBlank(p[:n]))
 		r.ink()
+		r.veiled = r.veiled || s.veiled
 		r.halves(b.x, b.x+n, s.pen)
 		for i, c := range p[:n] {
 			r.cells[b.x+i] = cell{r: rune(c), width: 1, look: s.pen}
 		}
 		r.at = s.Now
 		b.x += n
+		r.used = max(r.used, b.x)
 		s.record.printed(b.x)
 		s.last = rune(p[n-1])
 		p = p[n:]
@@ -237,7 +243,10 @@ func allBlank(p []byte) bool {
 // print puts one character at the cursor.
 func (s *Screen) print(r rune) {
 	if r < utf8.RuneSelf && s.charset.g[s.charset.shift] {
+		s.gather(&s.record.drawn, r)
 		r = asciicast.LineDrawing(byte(r))
+	} else if s.record.gathers {
+		s.giveDrawn()
 	}
 	n := cells(r)
 	if n == 0 {
@@ -255,9 +264,11 @@ func (s *Screen) print(r rune) {
 			s.wrap()
 		case n > 1:
 			b.x = s.cols - 1
+			s.gather(&s.record.beyond, r)
 			return
 		default:
-			b.x = s.cols - 1
+			s.printBeyond(r)
+			return
 		}
 	}
 	l := b.lines[b.y]
@@ -267,6 +278,7 @@ func (s *Screen) print(r rune) {
 	}
 	s.touch(b, l, b.x, b.x+n, r != ' ')
 	l.ink()
+	l.veiled = l.veiled || s.veiled
 	l.halves(b.x, b.x+n, s.pen)
 	l.cells[b.x] = cell{r: r, width: uint8(n), look: s.pen}
 	if n == 2 {
@@ -274,6 +286,7 @@ func (s *Screen) print(r rune) {
 	}
 	l.at = s.Now
 	b.x += n
+	l.used = max(l.used, b.x)
 	s.record.printed(b.x)
 	s.last = r
 }
@@ -286,20 +299,28 @@ func (s *Screen) combine(r rune) {
 		x--
 	}
 	if x < 0 {
+		if len(l.lead) < maxMarks {
+			l.lead += string(r)
+		} else {
+			s.stack(l.lead, r)
+		}
 		return
 	}
-	if c := &l.cells[x]; len(c.marks) < maxMarks {
-		if c.r == 0 {
-			c.r = ' '
-		}
-		c.marks += string(r)
-		l.at = s.Now
+	c := &l.cells[x]
+	if len(c.marks) >= maxMarks {
+		s.stack(c.marks, r)
+		return
 	}
+	if c.r == 0 {
+		c.r = ' '
+	}
+	c.marks += string(r)
+	l.at, l.used = s.Now, max(l.used, x+1)
 }
 
 // wrap goes on in the next row.
 func (s *Screen) wrap() {
-	s.b.x = 0
+	s.b.x, s.b.lines[s.b.y].end = 0, 0
 	if s.b.y == s.b.bottom {
 		s.scrollUp(s.b.top, true)
 	} else if s.b.y < s.rows-1 {
@@ -321,6 +342,9 @@ func (s *Screen) index() {
 
 // lineFeed is index to a row that is a line of its own.
 func (s *Screen) lineFeed() {
+	if s.record.gathers {
+		s.giveGathered()
+	}
 	s.index()
 	s.b.lines[s.b.y].wrapped = false
 }
@@ -347,7 +371,7 @@ func (s *Screen) scrollUp(top int, wrapped bool) {
 		}
 		s.leaveTop(gone, next)
 	} else {
-		s.lose(b, gone, top < b.bottom && b.lines[top+1].wrapped || top == b.bottom && wrapped)
+		s.lose(b, gone, top < b.bottom && b.lines[top+1].wrapped || top == b.bottom && wrapped, ErasedText)
 	}
 	copy(b.lines[top:b.bottom], b.lines[top+1:b.bottom+1])
 	gone.clear(s.pen)
@@ -358,7 +382,7 @@ func (s *Screen) scrollUp(top int, wrapped bool) {
 func (s *Screen) scrollDown(top, bottom int) {
 	b := s.b
 	gone := b.lines[bottom]
-	s.lose(b, gone, false)
+	s.lose(b, gone, false, ErasedText)
 	copy(b.lines[top+1:bottom+1], b.lines[top:bottom])
 	gone.clear(s.pen)
 	b.lines[top] = gone

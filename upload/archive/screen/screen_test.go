@@ -5,6 +5,7 @@ package screen
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,11 +15,17 @@ import (
 )
 
 // transcript plays outputs, a second apart, and returns the lines as
-// "second kind text".
+// "second kind text", with how a line was hidden behind the kind: "erased/rubbed out".
 func transcript(cols, rows int, outputs ...string) []string {
 	s := New(cols, rows)
 	var got []string
-	s.Lines = func(l Line) { got = append(got, fmt.Sprintf("%d %v %s", l.At/time.Second, l.Kind, l.Text)) }
+	s.Lines = func(l Line) {
+		kind := l.Kind.String()
+		if l.Hidden != Visible {
+			kind += "/" + l.Hidden.String()
+		}
+		got = append(got, fmt.Sprintf("%d %s %s", l.At/time.Second, kind, l.Text))
+	}
 	for i, o := range outputs {
 		s.Now = time.Duration(i) * time.Second
 		_, _ = s.Write([]byte(o))
@@ -36,32 +43,32 @@ func TestTranscript(t *testing.T) {
 		{"lines and their times", []string{"$ ", "ls\r\n", "a  b\r\n", "$ "}, []string{"1 final $ ls", "2 final a  b", "3 final $"}},
 		{"scrolled", []string{"1\r\n2\r\n", "3\r\n4\r\n", "5"}, []string{"0 scrolled 1", "0 final 2", "1 final 3", "1 final 4", "2 final 5"}},
 		{"wrapped lines are whole", []string{"0123456789secr", "et\r\n1\r\n2\r\n3\r\n4"}, []string{"1 scrolled 0123456789secret", "1 final 1", "1 final 2", "1 final 3", "1 final 4"}},
-		{"a password erased by backspace", []string{"# ", "hunter2", strings.Repeat("\b \b", 7), "id\r\n"}, []string{"3 final # id"}},
-		{"rubbed out at once, typed anew", []string{"# ", "hunter2", "\b\b\b\b\b\b\b\x1b[K", "su\b\x1b[Ks\r\n"}, []string{"3 final # ss"}},
-		{"rubbed out in the middle", []string{"# cat one", "\b\b\b", "\b\x1b[1P", "\b\x1b[1P", "\r\n"}, []string{"0 final # caone"}},
+		{"a password erased by backspace", []string{"# ", "hunter2", strings.Repeat("\b \b", 7), "id\r\n"}, []string{"1 erased/rubbed out # hunter2", "3 final # id"}},
+		{"rubbed out at once, typed anew", []string{"# ", "hunter2", "\b\b\b\b\b\b\b\x1b[K", "su\b\x1b[Ks\r\n"}, []string{"1 erased/rubbed out # hunter2", "3 erased/rubbed out # su", "3 final # ss"}},
+		{"rubbed out in the middle", []string{"# cat one", "\b\b\b", "\b\x1b[1P", "\b\x1b[1P", "\r\n"}, []string{"0 erased/rubbed out # cat one", "0 final # caone"}},
 		{"put in between", []string{"# cat one", "\x1b[3D\x1b[1@m", "\x1b[1@y", "\x1b[1@ \r\n"}, []string{"3 final # cat my one"}},
-		{"cleared at the end", []string{"secret plan", "\r\x1b[K"}, []string{"0 erased secret plan"}},
-		{"split", []string{"# secret", "\x1b[3D\x1b[1@-\r\n"}, []string{"0 erased # secret", "1 final # sec-ret"}},
-		{"written over", []string{"secret plan", "\rharmless...\r\n"}, []string{"0 erased secret plan", "1 final harmless..."}},
-		{"written over at once", []string{"secret\rpublic\r\n"}, []string{"0 erased secret", "0 final public"}},
-		{"written over in part", []string{"all well, secretly", "\rall well          \r\n"}, []string{"0 erased all well, secretly", "1 final all well"}},
-		{"written over with blanks", []string{"secret plan\r", "           \r$ "}, []string{"0 erased secret plan", "1 final $"}},
-		{"its line cleared", []string{"secret plan\r", "\x1b[K$ "}, []string{"0 erased secret plan", "1 final $"}},
-		{"its line cleared from within", []string{"secret plan\b", "\x1b[2K\r$ "}, []string{"0 erased secret plan", "1 final $"}},
-		{"its line cleared after a vain backspace", []string{"secret plan\r", "\b\x1b[K$ "}, []string{"0 erased secret plan", "1 final $"}},
-		{"its line left and cleared", []string{"secret plan\x1b[20D", "\x1b[K\x1b[2Hx"}, []string{"0 erased secret plan", "0 final ", "1 final x"}},
-		{"pushed off", []string{"secret plan\r", "\x1b[20@$ "}, []string{"0 erased secret plan", "1 final $"}},
-		{"pulled in", []string{"secret plan\r", "\x1b[20P$ "}, []string{"0 erased secret plan", "1 final $"}},
-		{"written over after backspaces", []string{"secret", "\b\b\b\b\b\bpublic\r\n"}, []string{"0 erased secret", "1 final public"}},
-		{"written over again and again", []string{"secret", "\rplans!", "\rfor", "\r\x1b[Know"}, []string{"0 erased secret", "1 erased plans!", "2 erased forns!", "3 final now"}},
-		{"written over, then another screen", []string{"secret\rpublic", "\x1b[?1049h\x1b[Hx"}, []string{"0 erased secret", "1 alternate x", "0 final public"}},
+		{"cleared at the end", []string{"secret plan", "\r\x1b[K"}, []string{"0 erased/erased secret plan"}},
+		{"split", []string{"# secret", "\x1b[3D\x1b[1@-\r\n"}, []string{"0 erased/erased # secret", "1 final # sec-ret"}},
+		{"written over", []string{"secret plan", "\rharmless...\r\n"}, []string{"0 erased/overwritten secret plan", "1 final harmless..."}},
+		{"written over at once", []string{"secret\rpublic\r\n"}, []string{"0 erased/overwritten secret", "0 final public"}},
+		{"written over in part", []string{"all well, secretly", "\rall well          \r\n"}, []string{"0 erased/overwritten all well, secretly", "1 final all well"}},
+		{"written over with blanks", []string{"secret plan\r", "           \r$ "}, []string{"0 erased/erased secret plan", "1 final $"}},
+		{"its line cleared", []string{"secret plan\r", "\x1b[K$ "}, []string{"0 erased/erased secret plan", "1 final $"}},
+		{"its line cleared from within", []string{"secret plan\b", "\x1b[2K\r$ "}, []string{"0 erased/erased secret plan", "1 final $"}},
+		{"its line cleared after a vain backspace", []string{"secret plan\r", "\b\x1b[K$ "}, []string{"0 erased/erased secret plan", "1 final $"}},
+		{"its line left and cleared", []string{"secret plan\x1b[20D", "\x1b[K\x1b[2Hx"}, []string{"0 erased/erased secret plan", "0 final ", "1 final x"}},
+		{"pushed off", []string{"secret plan\r", "\x1b[20@$ "}, []string{"0 erased/erased secret plan", "1 final $"}},
+		{"pulled in", []string{"secret plan\r", "\x1b[20P$ "}, []string{"0 erased/erased secret plan", "1 final $"}},
+		{"written over after backspaces", []string{"secret", "\b\b\b\b\b\bpublic\r\n"}, []string{"0 erased/overwritten secret", "1 final public"}},
+		{"written over again and again", []string{"secret", "\rplans!", "\rfor", "\r\x1b[Know"}, []string{"0 erased/overwritten secret", "1 erased/overwritten plans!", "2 erased/erased forns!", "3 final now"}},
+		{"written over, then another screen", []string{"secret\rpublic", "\x1b[?1049h\x1b[Hx"}, []string{"0 erased/overwritten secret", "1 alternate x", "0 final public"}},
 		{"drawn anew", []string{"$ ls -l", "\r\x1b[K$ ls", " -l", "\r$ \x1b[Kls -l", "\x1b[2K\r$ ls -l"}, []string{"4 final $ ls -l"}},
-		{"a progress bar", []string{" 10%", "\r 50%", "\r 70%", "\r100%", "\r\ndone"}, []string{"0 erased  10%", "3 final 100%", "4 final done"}},
+		{"a progress bar", []string{" 10%", "\r 50%", "\r 70%", "\r100%", "\r\ndone"}, []string{"0 erased/overwritten  10%", "3 final 100%", "4 final done"}},
 		{"a wheel", []string{"- working", "\r\\ working", "\r| working", "\r/ working"}, []string{"3 final / working"}},
-		{"clear", []string{"secret\r\n", "$ clear\r\n", "\x1b[H\x1b[2Jafter"}, []string{"0 erased secret", "1 erased $ clear", "2 final after"}},
-		{"clear from home", []string{"secret\r\n$ ", "\x1b[H\x1b[Jafter"}, []string{"0 erased secret", "0 erased $", "1 final after"}},
+		{"clear", []string{"secret\r\n", "$ clear\r\n", "\x1b[H\x1b[2Jafter"}, []string{"0 erased/erased secret", "1 erased/erased $ clear", "2 final after"}},
+		{"clear from home", []string{"secret\r\n$ ", "\x1b[H\x1b[Jafter"}, []string{"0 erased/erased secret", "0 erased/erased $", "1 final after"}},
 		{"split by colours", []string{"se\x1b[31mcr\x1b[0me\x1b]0;x\x07t"}, []string{"0 final secret"}},
-		{"concealed", []string{"\x1b[8msecret\x1b[m"}, []string{"0 final secret"}},
+		{"concealed", []string{"\x1b[8msecret\x1b[m"}, []string{"0 final/concealed secret"}},
 		{
 			"alternate screen",
 			[]string{"$ vi\r\n", "\x1b[?1049h\x1b[Hfile one\r\nfile two", "\x1b[Hpage two\x1b[K\r\nnumber 2\x1b[K", "\x1b[?1049l$ "},
@@ -75,12 +82,12 @@ func TestTranscript(t *testing.T) {
 		{
 			"lines that scroll out of a region",
 			[]string{"\x1b[?1049h\x1b[1;3r\x1b[H1\r\n2\r\n3\r\n4", "\r\n5\x1b[H\x1bM0"},
-			[]string{"0 alternate 1", "0 alternate 2", "1 alternate 5", "1 alternate 0", "0 alternate 3", "0 alternate 4"},
+			[]string{"0 alternate/flickered 1", "0 alternate 2", "1 alternate 5", "1 alternate 0", "0 alternate 3", "0 alternate 4"},
 		},
 		{
 			"written over on the main screen",
 			[]string{"one\r\ntwo", "\x1b[HONE\x1b[2H", "\x1b[4H$"},
-			[]string{"0 erased one", "1 final ONE", "0 final two", "0 final ", "2 final $"},
+			[]string{"0 erased/overwritten one", "1 final ONE", "0 final two", "0 final ", "2 final $"},
 		},
 		{"edited", []string{"hello world\r\n", "\x1b[H\x1b[6Chappy world\r\n"}, []string{"1 final hello happy world"}},
 		{"the same page twice comes once", []string{"\x1b[?1049h\x1b[Hpage", "\x1b[2J", "\x1b[Hpage"}, []string{"0 alternate page"}},
@@ -229,5 +236,44 @@ func TestFewBytesDontMakeMuchWork(t *testing.T) {
 		s.Resize(asciicast.MaxCells, asciicast.MaxCells)
 		_, _ = s.Write([]byte("x"))
 		s.Resize(1, 1)
+	}
+}
+
+// An image takes no memory, however large it is, and one line at its place.
+func TestImages(t *testing.T) {
+	s := New(80, 24)
+	var lines []string
+	s.Lines = func(l Line) { lines = append(lines, fmt.Sprintf("%v/%v %s", l.Kind, l.Hidden, l.Text)) }
+	chunk := []byte(strings.Repeat("#0!80~$#1!80@-", 1<<16/14))
+	_, _ = s.Write([]byte("before\r\n\x1bPq"))
+	_, _ = s.Write(chunk)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 400 { // 26 MB
+		_, _ = s.Write(chunk)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+		t.Errorf("26 MB of an image took %d bytes", grown)
+	}
+	_, _ = s.Write([]byte("\x1b\\\r\nafter\r\n"))
+	s.Close()
+	if want := []string{"final/ before", "image/ [image, sixel, 26.3 MB]", "final/ ", "final/ after"}; !slices.Equal(lines, want) {
+		t.Errorf("got %q, want %q", lines, want)
+	}
+}
+
+// What was not followed, since it was too much work, is told.
+func TestUnfollowedIsTold(t *testing.T) {
+	s := New(asciicast.MaxCells, asciicast.MaxCells)
+	told := 0
+	s.Lines = func(l Line) {
+		if l.Hidden == Unfollowed {
+			told++
+		}
+	}
+	_, _ = s.Write([]byte(strings.Repeat("\x1b#8", 100)))
+	if told == 0 || told > maxSkipped {
+		t.Errorf("told %d times", told)
 	}
 }

@@ -99,6 +99,7 @@ type Hit struct {
 	Recording Recording
 	At        time.Duration
 	Line      string
+	Hidden    string // how, see screen.Hidden
 }
 
 // Proof is the outcome of a check. Each item stands for itself.

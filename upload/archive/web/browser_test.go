@@ -78,6 +78,7 @@ func TestBrowser(t *testing.T) {
 	large := s.large(24<<20, func(n int) (time.Duration, string) {
 		return 10 * time.Millisecond, fmt.Sprintf("row %09d %s\r\n", n, strings.Repeat("lorem ipsum ", 70))
 	})
+	ids["hidden"] = s.keep(s.hiding())
 	ids["large"], ids["largeRows"] = large.ID(), strconv.FormatInt(large.Manifest.Events, 10)
 	shots := os.Getenv("CASTGATE_SHOTS")
 	if shots == "" {

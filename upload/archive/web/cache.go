@@ -45,13 +45,12 @@ const (
 	preparers  = 2
 )
 
-// cacheDir is within the directory of the cache. Older versions kept what they
-// prepared above it, by what manifests claimed, or in another (olderDir), made
-// for a player that ran the session's output itself: that goes.
-const (
-	cacheDir = "mirrored"
-	olderDir = "recordings"
-)
+// cacheDir is within the directory of the cache, and has another name whenever
+// what is prepared has changed. What older versions prepared, in olderDirs or
+// above them, by what manifests claimed, goes.
+const cacheDir = "prepared-3"
+
+var olderDirs = []string{"recordings", "mirrored", "prepared-2"}
 
 // NewCache keeps prepared recordings in dir.
 func NewCache(dir string) (*Cache, error) {
@@ -60,7 +59,10 @@ func NewCache(dir string) (*Cache, error) {
 		return nil, err
 	}
 	var stale []string
-	for _, pattern := range []string{dir + "/" + olderDir, dir + "/making-*", dir + "/" + strings.Repeat("[0-9a-f]", 64), c.dir + "/making-*"} {
+	for _, older := range olderDirs {
+		stale = append(stale, filepath.Join(dir, older))
+	}
+	for _, pattern := range []string{dir + "/making-*", dir + "/" + strings.Repeat("[0-9a-f]", 64), c.dir + "/making-*"} {
 		found, _ := filepath.Glob(pattern)
 		stale = append(stale, found...)
 	}
@@ -81,9 +83,15 @@ var (
 	cacheFile = regexp.MustCompile(`^(index|outline|s[0-9]{1,9})\.json$`)
 )
 
-// open returns a prepared file, gzipped; open tells where the recording is
-// when it is to be prepared first.
-func (c *Cache) open(ctx context.Context, key, name string, open func() (io.ReadCloser, error)) (*os.File, error) {
+// preparation tells where a recording is that is to be prepared, and how.
+type preparation struct {
+	open   func() (io.ReadCloser, error)
+	reveal bool
+}
+
+// open returns a prepared file, gzipped, and prepares the recording first where
+// it must.
+func (c *Cache) open(ctx context.Context, key, name string, p preparation) (*os.File, error) {
 	if !cacheKey.MatchString(key) || !cacheFile.MatchString(name) {
 		return nil, fs.ErrNotExist
 	}
@@ -94,14 +102,14 @@ func (c *Cache) open(ctx context.Context, key, name string, open func() (io.Read
 	if _, err := os.Stat(filepath.Join(c.dir, key)); err == nil {
 		return nil, fs.ErrNotExist // prepared, and there is no such segment
 	}
-	if err := c.make(ctx, key, open); err != nil {
+	if err := c.make(ctx, key, p); err != nil {
 		return nil, err
 	}
 	return os.Open(filepath.Join(c.dir, key, name+".gz"))
 }
 
 // make prepares a recording, once for all who ask meanwhile.
-func (c *Cache) make(ctx context.Context, key string, open func() (io.ReadCloser, error)) error {
+func (c *Cache) make(ctx context.Context, key string, p preparation) error {
 	c.mu.Lock()
 	m := c.making[key]
 	if m == nil {
@@ -109,7 +117,7 @@ func (c *Cache) make(ctx context.Context, key string, open func() (io.ReadCloser
 		c.making[key] = m
 		go func() {
 			c.slots <- struct{}{}
-			m.err = c.prepare(key, open)
+			m.err = c.prepare(key, p)
 			<-c.slots
 			c.mu.Lock()
 			delete(c.making, key)
@@ -126,8 +134,8 @@ func (c *Cache) make(ctx context.Context, key string, open func() (io.ReadCloser
 	}
 }
 
-func (c *Cache) prepare(key string, open func() (io.ReadCloser, error)) error {
-	cast, err := open()
+func (c *Cache) prepare(key string, p preparation) error {
+	cast, err := p.open()
 	if err != nil {
 		return err
 	}
@@ -137,7 +145,7 @@ func (c *Cache) prepare(key string, open func() (io.ReadCloser, error)) error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	if err := prepare(cast, gzDir(tmp)); err != nil {
+	if err := prepare(cast, gzDir(tmp), p.reveal); err != nil {
 		return err
 	}
 	// To the end: only there it is known that this is the recording.
@@ -209,8 +217,8 @@ func (c *Cache) trim(keep string) error {
 }
 
 // serve answers with a prepared file.
-func (c *Cache) serve(w http.ResponseWriter, r *http.Request, key, name string, open func() (io.ReadCloser, error)) error {
-	f, err := c.open(r.Context(), key, name, open)
+func (c *Cache) serve(w http.ResponseWriter, r *http.Request, key, name string, p preparation) error {
+	f, err := c.open(r.Context(), key, name, p)
 	if err != nil {
 		return err
 	}

@@ -79,19 +79,21 @@ func TestABareIDTellsNothingOfOthers(t *testing.T) {
 	}
 }
 
-// TestWhatWasPreparedByClaimsIsForgotten has a cache of an older version, which
-// called recordings by the hashes that manifests claimed.
-func TestWhatWasPreparedByClaimsIsForgotten(t *testing.T) {
+// TestWhatOlderVersionsPreparedIsForgotten has the caches of older versions, the
+// oldest of which called recordings by the hashes that manifests claimed.
+func TestWhatOlderVersionsPreparedIsForgotten(t *testing.T) {
 	dir := t.TempDir()
-	old := filepath.Join(dir, strings.Repeat("0a", 32))
-	if err := os.Mkdir(old, 0o700); err != nil {
-		t.Fatal(err)
+	for _, old := range append([]string{strings.Repeat("0a", 32), cacheDir}, olderDirs...) {
+		if err := os.Mkdir(filepath.Join(dir, old), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := NewCache(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(old); !os.IsNotExist(err) {
-		t.Errorf("it is still there: %v", err)
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != cacheDir {
+		t.Errorf("%v are there, %v", left, err)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"castgate/upload/archive"
 	"castgate/upload/archive/receive"
+	"castgate/upload/archive/screen"
 	"castgate/upload/manifest"
 	"castgate/wrap/asciicast"
 )
@@ -318,9 +319,12 @@ func (d *Directory) Search(ctx context.Context, words string, q Query) ([]Hit, e
 			continue // a damaged one must not hide the others
 		}
 		for _, l := range lines {
-			text := strings.ToLower(l.Text)
+			if q.Visible && l.Hidden != screen.Visible {
+				continue
+			}
+			text := strings.ToLower(strings.Join(append(archive.Readings(l.Text), l.Text), "\n"))
 			if !slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(text, w) }) {
-				if hits = append(hits, Hit{rec, l.At, l.Text}); len(hits) == limit {
+				if hits = append(hits, Hit{rec, l.At, l.Text, l.Hidden.String()}); len(hits) == limit {
 					return hits, nil
 				}
 			}

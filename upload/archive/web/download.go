@@ -116,10 +116,20 @@ func (s *Server) writeText(w io.Writer, r *http.Request, rec Recording) error {
 		m.Start.Format("2006-01-02 15:04:05"), clock(time.Duration(m.Duration)), rec.ID(), m.Cast.SHA256)
 	for _, l := range lines {
 		if err == nil {
-			_, err = fmt.Fprintf(w, "%8s  %s\n", clock(l.At), visible(l.Text))
+			_, err = io.WriteString(w, textLine(l))
 		}
 	}
 	return err
+}
+
+// textLine is a line of a plain transcript. How it was hidden stands before the
+// two blanks behind which the recording's text begins.
+func textLine(l screen.Line) string {
+	how := ""
+	if l.Hidden != screen.Visible {
+		how = " (" + l.Hidden.String() + ")"
+	}
+	return fmt.Sprintf("%8s%s  %s\n", clock(l.At), how, visible(l.Text))
 }
 
 // maxTranscript bounds a text download, in bytes: they are sorted in memory.

@@ -172,7 +172,7 @@ func (x *Indexed) Search(ctx context.Context, words string, q Query) ([]Hit, err
 		}
 		x.claims(&rec, found.Row, live)
 		for _, h := range found.Hits {
-			hits = append(hits, Hit{rec, time.Duration(h.At * float64(time.Second)), h.Text})
+			hits = append(hits, Hit{rec, time.Duration(h.At * float64(time.Second)), h.Text, h.Hidden})
 		}
 		if len(hits) >= q.Limit {
 			return hits[:q.Limit], nil

@@ -134,6 +134,8 @@ type searchData struct {
 	Hits  []hitGroup
 	Count int
 	Full  bool // there may be more
+
+	Visible bool // what was hidden is left out
 }
 
 // hitGroup is the hits within one recording.
@@ -147,13 +149,13 @@ const maxHits = 200
 
 func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	words := r.URL.Query().Get("q")
-	data := &searchData{page: page{Title: "Search"}, Words: words}
+	data := &searchData{page: page{Title: "Search"}, Words: words, Visible: r.URL.Query().Get("visible") != ""}
 	if words != "" {
 		if !s.note(w, r, Event{What: "search", Detail: words}) {
 			return
 		}
 		q, _ := query(r)
-		q.Limit = maxHits
+		q.Limit, q.Visible = maxHits, data.Visible
 		hits, err := s.archive.Search(r.Context(), words, q)
 		if err != nil {
 			s.fail(w, r, err)

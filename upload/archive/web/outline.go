@@ -22,8 +22,12 @@ type Outline struct {
 	Activity []int        `json:"activity"` // 0..100 for each part of the duration
 	Markers  []Mark       `json:"markers"`
 	Lines    []OutLine    `json:"lines"`
-	Cut      bool         `json:"cut"`  // the recording ends within a line, or is damaged there
-	More     bool         `json:"more"` // there are more lines or markers than these
+	Hidden   []OutLine    `json:"hidden"`  // those that were hidden, also where there are more lines
+	Strings  bool         `json:"strings"` // some of it was written into control strings
+	Cut      bool         `json:"cut"`     // the recording ends within a line, or is damaged there
+	More     bool         `json:"more"`    // there are more lines or markers than these
+
+	MoreHidden bool `json:"moreHidden"`
 }
 
 // Mark is something worth finding.
@@ -35,8 +39,9 @@ type Mark struct {
 
 // OutLine is a line of the transcript.
 type OutLine struct {
-	At   float64 `json:"t"`
-	Text string  `json:"text"`
+	At     float64 `json:"t"`
+	Text   string  `json:"text"`
+	Hidden string  `json:"hidden,omitempty"` // how, see screen.Hidden
 }
 
 // idleAfter is when a pause is skipped: shorter ones are how people type.
@@ -50,6 +55,8 @@ const (
 	maxOutLine  = 20_000
 	maxLineText = 2000
 	maxOutText  = 4 << 20
+	maxHidden   = 5000 // lines that were hidden, and of each its first maxHidText bytes
+	maxHidText  = 300
 )
 
 // outliner reads events. It knows the duration only at the end, so activity is
@@ -122,15 +129,34 @@ func (o *outliner) line(l screen.Line) {
 	if text == "" {
 		return
 	}
+	o.hidden(l, text)
 	if len(o.out.Lines) == maxOutLine || o.text > maxOutText {
 		o.out.More = true
 		return
 	}
-	if len(text) > maxLineText {
-		text = strings.ToValidUTF8(text[:maxLineText], "") + "…"
-	}
+	text = cut(text, maxLineText)
 	o.text += len(text)
-	o.out.Lines = append(o.out.Lines, OutLine{l.At.Seconds(), visible(text)})
+	o.out.Lines = append(o.out.Lines, OutLine{l.At.Seconds(), visible(text), l.Hidden.String()})
+}
+
+// hidden lists what was hidden. However much is shown first, it is there.
+func (o *outliner) hidden(l screen.Line, text string) {
+	if l.Hidden == screen.Visible {
+		return
+	}
+	o.out.Strings = o.out.Strings || l.Hidden == screen.InString
+	if len(o.out.Hidden) == maxHidden {
+		o.out.MoreHidden = true
+		return
+	}
+	o.out.Hidden = append(o.out.Hidden, OutLine{l.At.Seconds(), visible(cut(text, maxHidText)), l.Hidden.String()})
+}
+
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "") + "…"
 }
 
 func (o *outliner) mark(ev asciicast.Event, kind string) {
@@ -163,7 +189,9 @@ func (o *outliner) add(at time.Duration, n int) {
 // finish spreads the counts over the bars. A bar shows the order of magnitude:
 // a screen of text and a keystroke are both worth seeing.
 func (o *outliner) finish() Outline {
-	slices.SortStableFunc(o.out.Lines, func(a, b OutLine) int { return cmp.Compare(a.At, b.At) })
+	for _, lines := range [][]OutLine{o.out.Lines, o.out.Hidden} {
+		slices.SortStableFunc(lines, func(a, b OutLine) int { return cmp.Compare(a.At, b.At) })
+	}
 	o.out.Duration = o.last.Seconds()
 	o.out.Activity = make([]int, bars)
 	sums, top := make([]int, bars), 0

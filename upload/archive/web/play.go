@@ -47,7 +47,12 @@ func (w *watching) written(key string, now time.Time) {
 // log calls playing, its outline with the transcript, which it calls reading,
 // or a segment. Who asks for a segment without having asked for the index plays
 // it all the same.
-func (s *Server) play(w http.ResponseWriter, r *http.Request) {
+func (s *Server) play(w http.ResponseWriter, r *http.Request) { s.prepared(w, r, false) }
+
+// reveal is play, with what was written into control strings as text.
+func (s *Server) reveal(w http.ResponseWriter, r *http.Request) { s.prepared(w, r, true) }
+
+func (s *Server) prepared(w http.ResponseWriter, r *http.Request, reveal bool) {
 	rec, ok := s.recording(w, r)
 	if !ok {
 		return
@@ -67,10 +72,14 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) {
 		}
 		s.watching.written(key, s.now())
 	}
-	err := s.cache.serve(w, r, rec.key(), name, func() (io.ReadCloser, error) {
+	kept := rec.key()
+	if reveal && kept != "" {
+		kept = manifest.Hash([]byte("reveal " + kept))
+	}
+	err := s.cache.serve(w, r, kept, name, preparation{reveal: reveal, open: func() (io.ReadCloser, error) {
 		// Not the request's context: others may be waiting for the same.
 		return s.archive.Cast(s.background, rec)
-	})
+	}})
 	if err != nil {
 		s.fail(w, r, err)
 	}
@@ -115,7 +124,7 @@ func cleanCast(w io.Writer, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	f := newFeed(rec.Header.Term)
+	f := newFeed(rec.Header.Term, false)
 	out := asciicast.AppendHeader(nil, asciicast.Header{Term: asciicast.Term{Cols: f.cols, Rows: f.rows}, Timestamp: rec.Header.Timestamp})
 	var enc asciicast.Encoder
 	var last asciicast.Event
@@ -202,7 +211,7 @@ func (f *follower) run(in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	f.feed = newFeed(rec.Header.Term)
+	f.feed = newFeed(rec.Header.Term, false)
 	for {
 		ev, err := rec.Next()
 		if errors.Is(err, io.EOF) {

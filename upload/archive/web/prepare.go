@@ -77,13 +77,14 @@ type preparer struct {
 	n       int // events in current
 }
 
-// prepare reads the recording to its end, or to where it is damaged.
-func prepare(cast io.Reader, out sink) error {
+// prepare reads the recording to its end, or to where it is damaged. reveal shows
+// as text what was written into control strings.
+func prepare(cast io.Reader, out sink, reveal bool) error {
 	rec, err := archive.NewEvents(cast)
 	if err != nil {
 		return fmt.Errorf("read the recording: %w", err)
 	}
-	p := newPreparer(rec.Header, out)
+	p := newPreparer(rec.Header, out, reveal)
 	for {
 		ev, err := rec.Next()
 		if err != nil {
@@ -95,8 +96,8 @@ func prepare(cast io.Reader, out sink) error {
 	}
 }
 
-func newPreparer(h asciicast.Header, out sink) *preparer {
-	p := &preparer{out: out, feed: newFeed(h.Term), outline: newOutliner()}
+func newPreparer(h asciicast.Header, out sink, reveal bool) *preparer {
+	p := &preparer{out: out, feed: newFeed(h.Term, reveal), outline: newOutliner()}
 	p.outline.out.Start = h.Timestamp
 	p.feed.screen.Lines = p.outline.line
 	p.index = segmentIndex{Version: 1, Term: segmentTerm{p.feed.cols, p.feed.rows}}
@@ -184,6 +185,7 @@ func (p *preparer) finish(why error) error {
 	if len(p.index.Segments) > 0 {
 		p.last = max(p.last, p.current.start+tick)
 	}
+	p.feed.end()
 	p.feed.sync(p.last, true, p.add)
 	p.add(asciicast.Event{Time: p.last, Code: asciicast.Output}) // the last event is at the end
 	if err := p.flush(); err != nil {

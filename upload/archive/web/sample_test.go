@@ -272,7 +272,7 @@ func (s *sample) story() *take {
 func (s *sample) long() *take {
 	k := s.take("bob", "db1", "bob-gh")
 	for i := range 4000 {
-		k.show(150*time.Millisecond, fmt.Sprintf("\x1b[3%dmrow %06d\x1b[0m %s\r\n", i%8, i, strings.Repeat("lorem ipsum ", 24)))
+		k.show(150*time.Millisecond, fmt.Sprintf("\x1b[3%dmrow %06d\x1b[0m %s\r\n", 1+i%7, i, strings.Repeat("lorem ipsum ", 24)))
 	}
 	return k.end(0)
 }
@@ -280,7 +280,7 @@ func (s *sample) long() *take {
 func TestPrepare(t *testing.T) {
 	s := newSample(t)
 	out := memory{}
-	if err := prepare(bytes.NewReader(s.long().cast(t)), out); err != nil {
+	if err := prepare(bytes.NewReader(s.long().cast(t)), out, false); err != nil {
 		t.Fatal(err)
 	}
 	checkSegments(t, out)
@@ -362,7 +362,7 @@ func TestPrepareOddRecordings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := memory{}
-			if err := prepare(strings.NewReader(cast), out); err != nil {
+			if err := prepare(strings.NewReader(cast), out, false); err != nil {
 				t.Fatal(err)
 			}
 			checkSegments(t, out)
@@ -385,7 +385,7 @@ func BenchmarkPrepare(b *testing.B) {
 	cast := head + strings.Repeat(line, 50_000)
 	b.SetBytes(int64(len(cast)))
 	for b.Loop() {
-		if err := prepare(strings.NewReader(cast), gzDir(b.TempDir())); err != nil {
+		if err := prepare(strings.NewReader(cast), gzDir(b.TempDir()), false); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -112,7 +112,7 @@ func writeSingle(ctx context.Context, w io.Writer, rec Recording, raw []byte) er
 	}
 	var text strings.Builder
 	for _, l := range lines {
-		fmt.Fprintf(&text, "%8s  %s\n", clock(l.At), visible(l.Text))
+		text.WriteString(textLine(l))
 	}
 	return writePage(w, rec, cast.String(), text.String())
 }

@@ -63,6 +63,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	mux.Handle("GET /r/{id}", s.signedIn(s.show))
 	mux.Handle("GET /r/{id}/cast", s.signedIn(s.cast))
 	mux.Handle("GET /r/{id}/play/{file}", s.signedIn(s.play))
+	mux.Handle("GET /r/{id}/reveal/{file}", s.signedIn(s.reveal))
 	mux.Handle("GET /r/{id}/live", s.signedIn(s.follow))
 	mux.Handle("GET /r/{id}/verify", s.signedIn(s.verify))
 	mux.Handle("GET /r/{id}/download/{kind}", s.signedIn(s.download))

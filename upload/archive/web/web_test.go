@@ -705,7 +705,7 @@ func TestCacheForgetsTheOldest(t *testing.T) {
 	open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(cast)), nil }
 	a, b := strings.Repeat("a", 64), strings.Repeat("b", 64)
 	for _, key := range []string{a, b} {
-		f, err := c.open(t.Context(), key, "index.json", open)
+		f, err := c.open(t.Context(), key, "index.json", preparation{open: open})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -726,7 +726,7 @@ func FuzzPrepare(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, cast string) {
 		out := memory{}
-		if prepare(strings.NewReader(cast), out) == nil {
+		if prepare(strings.NewReader(cast), out, false) == nil {
 			checkSegments(t, out)
 		}
 	})

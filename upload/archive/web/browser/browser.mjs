@@ -83,7 +83,7 @@ step('list: newest first, badges, pages', async () => {
   for (const b of ['live', 'waiting', 'delivered', 'interrupted', 'sealed', 'unsigned']) assert.ok(badges.includes(b), `badge ${b} in ${badges}`);
   await main.click('.pages .next');
   const more = await main.$$eval('table.list tbody tr', (r) => r.length);
-  assert.equal(more, 22);
+  assert.equal(more, 23);
 });
 
 step('a list says what it leaves out', async () => {
@@ -247,6 +247,59 @@ step('hostile text is text', async () => {
   assert.equal(await main.$$eval('img, main script', (x) => x.length), 0);
 });
 
+step('hidden text: listed, a click jumps there, strings shown as text, by key as well', async () => {
+  await main.goto(`${url}/r/${ids.hidden}`);
+  await ready(main);
+  const lines = await main.$$eval('#hidden-lines li', (l) => l.map((x) => x.textContent));
+  for (const want of [/control string\$ rm -rf/, /concealedcurl -s/, /erasedshred -u/, /rubbed out.*passwd root/]) assert.ok(lines.some((l) => want.test(l)), `${want} in ${lines}`);
+  assert.match(await main.textContent('#lines'), /\[image, sixel, 1\.3 MB\]/);
+  assert.ok(!(await screenText(main)).includes('rm -rf'));
+  await main.selectOption('#hidden-how', 'control string');
+  await until(main, () => document.getElementById('hidden-count').textContent === '3 lines');
+  await main.click('#hidden-lines button:has-text("removed")');
+  await until(main, () => Number(document.getElementById('show').dataset.now) > 5);
+  const at = await nowAt(main);
+  assert.ok(!(await screenText(main)).includes('rm -rf'));
+  await main.check('#reveal');
+  await showsText(main, 'rm -rf /srv/backup removed 4096 files');
+  await until(main, (was) => Math.abs(Number(document.getElementById('show').dataset.now) - was) < 0.5, at);
+  await main.evaluate(() => scrollTo(0, 0));
+  await shot(main, 'hidden-strings');
+  for (const place of ['#player .ap-term-text', '#b-play', '#reveal', '#hidden-lines']) {
+    const was = await main.isChecked('#reveal');
+    await main.locator(place).first().focus();
+    await main.keyboard.press('h');
+    await until(main, ([on, t]) => document.getElementById('reveal').checked === on && document.getElementById('player').textContent.includes('rm -rf') === on
+      && Math.abs(Number(document.getElementById('show').dataset.now) - t) < 0.5, [!was, at]);
+  }
+  await main.locator('h1').click();
+  await main.keyboard.press('h');
+  await until(main, () => !document.getElementById('reveal').checked && !document.getElementById('player').textContent.includes('rm -rf'));
+  await main.selectOption('#hidden-how', '');
+  await main.locator('#hidden-lines').focus();
+  await main.keyboard.press('Tab');
+  assert.equal(await main.evaluate(() => document.activeElement.closest('#hidden-lines') !== null), true);
+  await main.keyboard.press('Enter');
+  await until(main, (was) => Math.abs(Number(document.getElementById('show').dataset.now) - was) > 0.5, at);
+  await main.setViewportSize({ width: 1440, height: 1500 });
+  await main.evaluate(() => scrollTo(0, 0));
+  await shot(main, 'hidden-text');
+  await main.setViewportSize({ width: 1440, height: 900 });
+  await main.goto(`${url}/r/${ids.main}`);
+  await ready(main);
+  assert.equal(await main.isVisible('#reveal-label'), false);
+});
+
+step('a search can leave out what was hidden', async () => {
+  await main.goto(`${url}/search?q=shred`);
+  assert.match(await main.innerText('.hit'), /erased/);
+  await shot(main, 'hidden-search');
+  await main.check('.only input');
+  await main.click('.search button');
+  await main.waitForURL(/visible=1/);
+  assert.match(await main.innerText('main'), /No screen of a recording/);
+});
+
 step('sealed: says who could open it', async () => {
   await main.goto(`${url}/r/${ids.sealed}`);
   assert.match(await main.innerText('section.sealed'), /alice@security/);
@@ -321,6 +374,7 @@ async function press(page, key) {
 const state = (page) => page.evaluate(() => ({
   now: Number(document.getElementById('show').dataset.now), playing: document.getElementById('show').dataset.playing,
   speed: document.getElementById('speed').value, skip: document.getElementById('skip').checked, wall: document.getElementById('wall').checked,
+  reveal: document.getElementById('reveal').checked,
   dialogs: document.querySelectorAll('dialog[open]').length + document.querySelectorAll('.ap-overlay-help').length,
   full: Boolean(document.fullscreenElement), focus: document.activeElement.id, url: location.search,
 }));
@@ -343,6 +397,7 @@ const keys = {
   '>': async (page) => assert.equal((await state(page)).speed, '2'),
   i: async (page, was) => assert.equal((await state(page)).skip, !was.skip),
   w: async (page, was) => assert.equal((await state(page)).wall, !was.wall),
+  h: async (page, was) => { const { reveal, now } = await state(page); assert.equal(reveal, false); near(now, was.now); }, // no strings here; where there are some, see hidden text
   '/': async (page) => assert.equal((await state(page)).focus, 'find'),
   c: async (page, was) => near(Number(new URLSearchParams((await state(page)).url).get('t')), was.now),
   f: async (page) => { assert.ok((await state(page)).full); await press(page, 'f'); assert.ok(!(await state(page)).full); },
@@ -466,7 +521,7 @@ step('axe finds no fault, light, dark, on a phone', async () => {
     await page.goto(`${url}/`);
     await faultless(page, 'sign-in');
     await signIn(page);
-    for (const path of ['/', '/?user=deploy', '/search?q=nginx', `/r/${ids.main}?t=60`, `/r/${ids.hostile}`, `/r/${ids.sealed}`, `/r/${ids.interrupted}`]) {
+    for (const path of ['/', '/?user=deploy', '/search?q=nginx', `/r/${ids.main}?t=60`, `/r/${ids.hostile}`, `/r/${ids.hidden}`, `/r/${ids.sealed}`, `/r/${ids.interrupted}`]) {
       await page.goto(url + path);
       if (/^.r/.test(path) && !path.includes(ids.sealed)) await ready(page);
       if (path.startsWith('/r/')) await until(page, () => !/checking/.test(document.getElementById('proof-badge').className));
@@ -509,7 +564,7 @@ step('dark', async () => {
 step('phone: nothing is wider than the screen', async () => {
   const page = await open({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
   await signIn(page);
-  for (const [path, name] of [['/', 'phone-list'], [`/r/${ids.main}?t=60`, 'phone-player'], ['/search?q=nginx', 'phone-search']]) {
+  for (const [path, name] of [['/', 'phone-list'], [`/r/${ids.main}?t=60`, 'phone-player'], [`/r/${ids.hidden}`, 'phone-hidden'], ['/search?q=nginx', 'phone-search']]) {
     await page.goto(url + path);
     if (name === 'phone-player') { await ready(page); await showsText(page, 'sever_name'); }
     await shot(page, name);

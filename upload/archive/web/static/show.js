@@ -3,6 +3,7 @@
 // The page of one recording. What comes from a recording is put into the
 // document as text (textContent), never as markup.
 
+import { Hidden } from './hidden.js';
 import { ownKeys, step } from './keys.js';
 import { drawMap } from './map.js';
 import { Transcript } from './transcript.js';
@@ -18,7 +19,7 @@ const speeds = [0.5, 1, 2, 4, 8];
 let player = null;
 let playing = false;
 let mode = live ? 'live' : waiting ? 'history' : 'recording'; // history: what has arrived, from its start
-let outline = { duration: 0, first: 0, idle: [], activity: [], markers: [], lines: [] };
+let outline = { duration: 0, first: 0, idle: [], activity: [], markers: [], lines: [], hidden: [], strings: false };
 let map = null;
 let transcript = null;
 
@@ -37,7 +38,7 @@ const shown = (t) => ($('wall').checked ? wallClock(t) : clock(t));
 function source() {
   if (mode === 'live') return { driver: 'eventsource', url: `${base}/live`, bufferTime: 0 };
   if (mode === 'history') return { url: `${base}/cast` };
-  return { url: `${base}/play/index.json`, format: 'segmented' };
+  return { url: `${base}/${$('reveal').checked ? 'reveal' : 'play'}/index.json`, format: 'segmented' };
 }
 
 function create(startAt, autoPlay) {
@@ -84,6 +85,19 @@ async function setSpeed(v) {
   $('speed').value = String(v);
   const was = playing;
   await create(await now(), was);
+}
+
+// setReveal shows what was written into control strings, or no longer.
+async function setReveal() {
+  const was = playing;
+  await create(await now(), was);
+}
+
+// turnReveal is the key for it, where there are strings.
+function turnReveal() {
+  if (!outline.strings) return undefined;
+  $('reveal').checked = !$('reveal').checked;
+  return setReveal();
 }
 
 // tick shows where the player is, and jumps over idle times.
@@ -194,7 +208,7 @@ const stepTo = (k) => () => {
 
 const actions = {
   ' ': toggle, ArrowLeft: minutes(-1), ArrowRight: minutes(1), ',': stepTo(','), '.': stepTo('.'), '[': marker(-1), ']': marker(1),
-  '<': () => faster(-1), '>': () => faster(1), i: () => $('skip').click(), w: () => $('wall').click(), c: copyLink,
+  '<': () => faster(-1), '>': () => faster(1), i: () => $('skip').click(), w: () => $('wall').click(), h: turnReveal, c: copyLink,
   '/': () => $('find').focus(), '?': () => $('keys').showModal(),
   f: () => (document.fullscreenElement ? document.exitFullscreen() : $('player').requestFullscreen()),
 };
@@ -206,6 +220,7 @@ function listen() {
   $('b-keys').addEventListener('click', () => $('keys').showModal());
   $('speed').addEventListener('change', () => setSpeed($('speed').value));
   $('wall').addEventListener('change', tick);
+  $('reveal').addEventListener('change', setReveal);
   $('b-start')?.addEventListener('click', () => {
     mode = mode === 'live' ? 'history' : 'live';
     $('b-start').textContent = mode === 'live' ? 'Watch from the start' : 'Back to live';
@@ -239,12 +254,17 @@ async function start() {
     return;
   }
   outline = await r.json();
-  for (const k of ['idle', 'activity', 'markers', 'lines']) outline[k] ??= [];
+  for (const k of ['idle', 'activity', 'markers', 'lines', 'hidden']) outline[k] ??= [];
   $('cut').hidden = !outline.cut;
   map = drawMap($('map'), outline, seek);
   transcript = new Transcript($('lines'), $('find'), $('found'), seek, (hits) => map.hits(hits));
   transcript.show(outline.lines, outline.more);
   listMarkers();
+  new Hidden($('hidden'), outline, (t) => {
+    $('player').scrollIntoView({ block: 'nearest' });
+    return seek(t);
+  });
+  $('reveal-label').hidden = !outline.strings;
   // Where no moment is asked for, it opens on the first with something on it.
   const at = Math.min(show.dataset.at === '' ? outline.first : Number(show.dataset.at), outline.duration);
   if (window.AsciinemaPlayer) await create(at, false);

@@ -46,6 +46,13 @@ export class Transcript {
       x.className = 'x';
       x.textContent = l.text;
       li.append(t, x);
+      if (l.hidden) {
+        const how = document.createElement('span');
+        how.className = 'badge hidden-how';
+        how.textContent = l.hidden;
+        li.classList.add('was-hidden');
+        li.insertBefore(how, x);
+      }
       return li;
     });
     this.list.replaceChildren(...this.items);
