@@ -16,9 +16,7 @@ import (
 // with all the others. What only a helper does is seen to fail here; that it
 // works is TestLurkers'.
 func TestEachCapability(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: it takes capabilities away")
-	}
+	needRoot(t)
 	const alice = 12345
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
