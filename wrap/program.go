@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"castgate/wrap/account"
 	"castgate/wrap/asciicast"
@@ -19,7 +18,7 @@ import (
 
 // describe decides what runs and fills the header.
 func (s *session) describe() {
-	s.tty = term.IsTerminal(0)
+	s.tty = terminal.IsTerminal(0)
 	s.command = terminal.Program{Path: s.shell, Argv: []string{filepath.Base(s.shell)}, Attr: *setgid.Unprivileged()}
 	kind := asciicast.KindShell
 	switch {

@@ -157,3 +157,37 @@ func TestGuardKilledAnyTime(t *testing.T) {
 		g.Stop()
 	}
 }
+
+// TestDisguisedTerminal: a lurker that has the terminal under another line
+// discipline when the recorder looks at it can't pass it off as none, and use it
+// later on past the recorder.
+func TestDisguisedTerminal(t *testing.T) {
+	h := newHost(t, "/bin/bash")
+	h.Sshd = hosttest.StartSshd(t, "ForceCommand exec /usr/bin/castgate-wrap") // with their own HOME: bash runs their .bashrc before
+	hosttest.StartGuard(t)
+	h.user.Write(t, "lurker.py", `
+import errno, fcntl, os, struct, time
+tty = os.open(os.ttyname(0), os.O_RDWR | os.O_NOCTTY)
+def discipline(n): fcntl.ioctl(tty, 0x5423, struct.pack("i", n)) # TIOCSETD
+discipline(27) # N_NULL
+if os.fork(): os._exit(0)
+os.setsid()
+for fd in 0, 1, 2: os.close(fd)
+while not os.path.exists("go"): time.sleep(0.01)
+try:
+    discipline(0)
+    os.write(tty, b"SEC" b"RET")
+    said = "written"
+except OSError as e: said = errno.errorcode[e.errno]
+with open("said.new", "w") as f: f.write(said)
+os.rename("said.new", "said")
+`)
+	h.user.Write(t, ".bashrc", "test -e lurks || { touch lurks; python3 lurker.py; }\n")
+	r := hosttest.Do(t, h.Ssh(h.key, h.user.Name, []string{"-tt"}, "cd; touch go; until test -e said; do sleep 0.01; done; cat said; exit 5"), nil)
+	if r.Status != 5 || strings.Contains(r.Stdout, "SECRET") || !strings.Contains(r.Stdout, "EIO") {
+		t.Errorf("%+v", r)
+	}
+	if s := one(t).Header.Session; !s.TTY || s.Guard != "" {
+		t.Errorf("the header says: tty %v, of the guard %q", s.TTY, s.Guard)
+	}
+}

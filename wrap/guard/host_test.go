@@ -67,7 +67,14 @@ func recorder() int {
 	}
 	session := strings.TrimSpace(string(id))
 	var outer guard.Surrender
-	facts, err := conn.Hello(guard.Hello{Session: session, Leftovers: policy}, tty, outer.Give)
+	give := outer.Give
+	if os.Getenv("KILLED") != "" {
+		give = func(master int) error {
+			_ = outer.Give(master)
+			return unix.Kill(os.Getpid(), unix.SIGKILL)
+		}
+	}
+	facts, err := conn.Hello(guard.Hello{Session: session, Leftovers: policy}, tty, give)
 	revoked, backErr := outer.Back()
 	if err == nil && revoked != facts.TTYRevoked {
 		backErr = fmt.Errorf("revoked %v, facts %+v", revoked, facts)

@@ -44,6 +44,13 @@ func masterOf(sshd process, leader int) (master int, err error) {
 	return -1, errNoMaster
 }
 
+// ends says that master and tty are the two ends of one terminal.
+func ends(master, tty int) bool {
+	number, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
+	_, minor, ttyErr := statTerminal(tty)
+	return err == nil && ttyErr == nil && uint32(number) == minor
+}
+
 // leaderOf returns the leader of the session that has a terminal as its
 // controlling terminal; it is asked for at the master's end, where everybody
 // may ask. It is 0 where there is none. A process leads one session, and a

@@ -124,3 +124,48 @@ func TestShellBetween(t *testing.T) {
 		t.Errorf("facts %+v", f)
 	}
 }
+
+// TestAnotherTerminal: one that the person's shell has put into the place of
+// sshd's, or made somebody else's, is no reason to leave sshd's to others.
+func TestAnotherTerminal(t *testing.T) {
+	h := start(t, "/bin/bash", forced)
+	h.user.Write(t, "other.py", `
+import os, time
+m, s = os.openpty()
+if os.fork() == 0:
+    os.setsid()
+    for fd in 0, 1, 2: os.close(fd)
+    time.sleep(1000.1)
+print(os.ttyname(s))
+`)
+	for _, tt := range []struct{ bashrc, says string }{
+		{"exec <$(python3 other.py)", "another than sshd's"},
+		{"touch wait; while test -e wait; do sleep 0.01; done", "somebody else, uid 12345"},
+	} {
+		h.user.Write(t, ".bashrc", tt.bashrc+"\n")
+		x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}), 80, 24)
+		if strings.Contains(tt.bashrc, "wait") { // what a name space of alice's would do
+			hosttest.Run(t, "sh", "-c", "cd "+h.user.Home+"; until test -e wait; do sleep 0.01; done; chown 12345 $(find /dev/pts -user alice); rm wait")
+		}
+		x.Expect("FACTS")
+		x.Expect("\n")
+		if f := facts(t, x.Output(), 1); f.TTYRevoked || !strings.Contains(f.Refuse, tt.says) {
+			t.Errorf("%q: facts %+v", tt.bashrc, f)
+		}
+		x.Type("exit\n")
+	}
+}
+
+// TestKilledGivingUp: a recorder that is killed after it has given the terminal
+// up, and before the guard hears of it, does not leave it to a lurker.
+func TestKilledGivingUp(t *testing.T) {
+	h := start(t, "/bin/bash", forced, "SetEnv KILLED=yes")
+	h.user.Write(t, "lurker.py", lurker)
+	h.user.Write(t, ".bashrc", "python3 lurker.py held\n")
+	x := hosttest.StartTerminal(t, h.Ssh(h.key, "alice", []string{"-tt"}), 80, 24)
+	h.log.Wait(t, "castgate-guard", "refused", "did not wait")
+	hosttest.Run(t, "sh", "-c", "cd "+h.user.Home+"; touch go; until test -e said; do sleep 0.01; done; grep -qx EIO said")
+	if out := x.Output(); strings.Contains(out, "SECRET") {
+		t.Errorf("shown: %q", out)
+	}
+}

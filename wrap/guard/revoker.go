@@ -39,6 +39,7 @@ type revokers struct {
 	idle  []*revoker
 	total int
 	hangs map[uint32]int // for whom a helper hangs, by uid
+	users turns          // one terminal of each user's at a time
 }
 
 // revoker is the guard's side of one helper.
@@ -54,8 +55,10 @@ var (
 )
 
 // revoke hangs the terminal up. What takes too long goes on by itself, and
-// meanwhile nothing more of this kind is begun for its uid.
+// meanwhile nothing more of this kind is begun for its uid: nobody has all the
+// helpers hang by logging in often enough at once.
 func (r *revokers) revoke(tty int, uid uint32) (err error) {
+	defer r.users.take(uid)()
 	for range maxIdle + 1 { // of those that were idle all may have been killed
 		h, takeErr := r.take(uid)
 		if takeErr != nil {

@@ -40,6 +40,9 @@ func (g *Guard) secure(conn *os.File, s *session, tty *os.File, facts *Facts) {
 	}
 	if err := take(int(tty.Fd()), s.uid); err != nil {
 		facts.Doubt = "the terminal was not taken: " + err.Error()
+		if errors.Is(err, errOthers) {
+			facts.Refuse = facts.Doubt
+		}
 		return
 	}
 	facts.TTYTaken = true
@@ -58,13 +61,27 @@ func (g *Guard) revoke(conn *os.File, s *session, tty int, facts *Facts) error {
 	if s.place.standing != Direct || s.peer.sid != s.peer.pid {
 		return errors.New("a program stands between sshd and the recorder and has it as well")
 	}
-	master, err := masterOf(s.place.session, s.peer.pid)
-	if err != nil {
+	// What follows does not fail by itself.
+	refuse := func(err error) error {
+		facts.Refuse = notRevoked + ": " + err.Error()
 		return err
 	}
+	master, err := masterOf(s.place.session, s.peer.pid)
+	if errors.Is(err, errNoMaster) {
+		return refuse(err)
+	}
+	if err != nil {
+		return err // this kernel, or this host, does not let us
+	}
 	defer unix.Close(master)
+	if !ends(master, tty) {
+		return refuse(errors.New("the recorder was started on another than sshd's"))
+	}
 	if err := offer(conn, master); err != nil {
-		return err
+		// Killed with the terminal given up, the recorder would leave it to whoever
+		// has it open. Where the recorder has it, this does nothing.
+		_ = g.revokers.revoke(tty, s.uid)
+		return refuse(err)
 	}
 	for deadline := time.Now().Add(stealTime); ; {
 		err := g.revokers.revoke(tty, s.uid)
@@ -73,8 +90,7 @@ func (g *Guard) revoke(conn *os.File, s *session, tty int, facts *Facts) error {
 			facts.TTYRevoked = true
 			return nil
 		case err != unix.EPERM:
-			facts.Refuse = notRevoked + ": " + err.Error()
-			return err
+			return refuse(err)
 		}
 		// The recorder has given it up, and somebody else was faster.
 		leader := leaderOf(master)
@@ -85,8 +101,7 @@ func (g *Guard) revoke(conn *os.File, s *session, tty int, facts *Facts) error {
 			facts.Holders = append(facts.Holders, g.evict(master, leader, s.uid))
 		}
 		if time.Now().After(deadline) {
-			facts.Refuse = "others keep taking the terminal"
-			return errors.New(facts.Refuse)
+			return refuse(errors.New("others keep taking it"))
 		}
 	}
 }

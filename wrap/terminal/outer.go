@@ -32,6 +32,20 @@ func Standard(wake *Waker) (o Outer, done func(), err error) {
 	return Outer{In: in, Out: out, TTY: true, Modes: modes, Size: WindowSize, Wake: wake}, done, nil
 }
 
+// lineDiscipline is N_TTY, the kernel's for people (tty_ldisc.h).
+const lineDiscipline = 0
+
+// IsTerminal says whether fd is one, whatever has been done to it: under another
+// line discipline, which anybody may set who has it open, it says itself that it
+// is none. It gets its own back.
+func IsTerminal(fd int) bool {
+	now, err := unix.IoctlGetInt(fd, unix.TIOCGETD)
+	if err == nil && now != lineDiscipline {
+		_ = unix.IoctlSetPointerInt(fd, unix.TIOCSETD, lineDiscipline)
+	}
+	return err == nil
+}
+
 // WindowSize is that of the terminal that this process was started on.
 func WindowSize() (*unix.Winsize, error) { return unix.IoctlGetWinsize(0, unix.TIOCGWINSZ) }
 
