@@ -38,7 +38,6 @@ var (
 	base64Sum  = uploadtest.Base64Sum
 	mutual     = uploadtest.Mutual
 	places     = uploadtest.Places
-	pipeClient = uploadtest.PipeClient
 )
 
 // newArchive makes the target that delivers to another host's archive.

@@ -5,7 +5,6 @@ package uploadtest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -87,9 +86,14 @@ var (
 	serverEnv   = regexp.MustCompile(`^[A-Z0-9_]+$`)
 )
 
+// serverError is a refusal in the server's own words.
+type serverError string
+
+func (e serverError) Error() string { return string(e) }
+
 func (s *AsciinemaServer) validate(text []byte) error {
 	if !utf8.Valid(text) || len(text) == 0 {
-		return errors.New("This doesn't look like a valid asciicast file") //nolint:staticcheck // the server's words
+		return serverError("This doesn't look like a valid asciicast file")
 	}
 	head, events, _ := bytes.Cut(text, []byte("\n"))
 	var h struct {
@@ -158,7 +162,7 @@ func (s *AsciinemaServer) validateEvents(version int, text []byte) error {
 		n++
 	}
 	if n == 0 {
-		return errors.New("This recording has no events") //nolint:staticcheck // the server's words
+		return serverError("This recording has no events")
 	}
 	return nil
 }

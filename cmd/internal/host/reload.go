@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,11 +30,17 @@ func reload(ctx context.Context) error {
 	// The old sockets answer until sshd gets the signal; the new ones are others.
 	for end := time.Now().Add(settle); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		now := listeners("/proc/net")
-		if len(now) >= len(before) && !maps.Equal(now, before) {
+		if len(now) >= len(before) && !maps.Equal(now, before) && listens(ctx) {
 			break
 		}
 	}
 	return nil
+}
+
+// listens says whether an sshd of this host is ready for people. One that starts
+// anew is not, for a moment, although other programs' sockets come and go.
+func listens(ctx context.Context) bool {
+	return slices.ContainsFunc(servers(ctx), func(s server) bool { return len(s.addrs) > 0 })
 }
 
 // hangup tells sshd. It returns false when sshd itself does not listen: it does
