@@ -128,7 +128,7 @@ func (s *session) onTerminal() (record.End, error) {
 		return record.End{}, err
 	}
 	defer restore()
-	if s.policy.Notice != "" {
+	if s.policy.Notice != "" && s.rec.Err() == nil {
 		notice := []byte(s.policy.Notice + "\r\n")
 		if err := s.rec.Output(notice); err != nil {
 			return record.End{}, err

@@ -327,6 +327,10 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("got %d %q %q", got.Status, got.Stdout, got.Stderr)
 		}
 		h.log.Wait(t, "session goes on unrecorded")
+		got = hosttest.Do(t, h.Ssh(h.key, h.user.Name, []string{"-tt"}, "echo hello"), nil)
+		if !strings.Contains(got.Stdout, "this session is not recorded") || strings.Contains(got.Stdout, "This session is recorded.") {
+			t.Errorf("on a terminal: %q", got.Stdout)
+		}
 	})
 }
 
