@@ -154,3 +154,26 @@ func withHook(t *testing.T) {
 		}
 	})
 }
+
+// TestRestrictedKeysAreTheSameEveryWay: the command of a key finds what the client
+// asked for, as rrsync(1) and gitolite want it, and nothing where it asked for nothing.
+func TestRestrictedKeysAreTheSameEveryWay(t *testing.T) {
+	m := newMatrix(t)
+	m.as("/bin/bash")
+	withHook(t)
+	m.user.Write(t, ".ssh/authorized_keys", `command="echo asked ${SSH_ORIGINAL_COMMAND-nothing}; exit 6" `+m.key.Line+"\n")
+	for _, command := range [][]string{nil, {"rsync --server --sender . 'a b'"}, {"scp -f x"}} {
+		var plain hosttest.Result
+		for i, w := range m.ways {
+			got := hosttest.Do(t, m.ssh(w, []string{"-T"}, command...), nil)
+			if i == 0 {
+				plain = got
+			}
+			want := "asked " + strings.Join(append(command, "nothing")[:1], "") + "\n"
+			if got != plain || got.Status != 6 || got.Stdout != want {
+				t.Errorf("%s: %s\nplain: %s", w.name, show(got), show(plain))
+			}
+		}
+	}
+	finished(t, 9)
+}
