@@ -30,14 +30,14 @@ type (
 const body = uploadtest.Body
 
 var (
-	testID     = uploadtest.ID
-	header     = uploadtest.Header
-	recording  = uploadtest.Recording
-	whole      = uploadtest.Whole
-	newKey     = uploadtest.NewKey
-	base64Sum  = uploadtest.Base64Sum
-	mutual     = uploadtest.Mutual
-	places     = uploadtest.Places
+	testID    = uploadtest.ID
+	header    = uploadtest.Header
+	recording = uploadtest.Recording
+	whole     = uploadtest.Whole
+	newKey    = uploadtest.NewKey
+	base64Sum = uploadtest.Base64Sum
+	mutual    = uploadtest.Mutual
+	places    = uploadtest.Places
 )
 
 // newArchive makes the target that delivers to another host's archive.

@@ -56,7 +56,7 @@ func TestEnableProvesTheDoor(t *testing.T) {
 			{"an option of the unit", unitOption, "", "-yes", refused, []string{"authorizedkeyscommand", "sshd's command line", "systemctl cat ssh"}, "rm -r /etc/systemd/system/ssh.service.d; systemctl daemon-reload; systemctl restart ssh"},
 			{"nobody listens", "systemctl stop ssh", "", "-yes", takenBack, []string{"no sshd listens"}, "systemctl start ssh"},
 			// nobody gets in
-			{"GitHub away, and nothing known", "systemctl stop github" + forget, "", "-yes", refused, []string{"castgate-keys opens no account", "-force"}, "systemctl start github" + forget + "; systemctl start castgate-keys-refresh.service"},
+			{"GitHub away, and nothing known", "systemctl stop github" + forget, "", "-yes", refused, []string{"castgate-keys opens no account", "-force"}, "systemctl start github" + forget + "; timeout 20 bash -c 'until (exec 3<>/dev/tcp/127.0.0.1/9999) 2>/dev/null; do sleep 0.1; done'; systemctl start castgate-keys-refresh.service"},
 			{"who is here", "true", "SUDO_USER=stranger", "-yes", refused, []string{"stranger, who is here, would not get in"}, "true"},
 			{"nothing without GitHub", "mv /root/.ssh/authorized_keys /root/", "", "-yes", refused, []string{"nobody could get in without GitHub"}, "mv /root/authorized_keys /root/.ssh/"},
 			{"refused, with -dry-run", "true", "SUDO_USER=stranger", "-dry-run", refused, []string{"stranger, who is here"}, "true"},
