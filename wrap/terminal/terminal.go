@@ -281,6 +281,10 @@ func (t *Terminal) fromPerson(revents int16) bool {
 		t.inputEnded = true
 		return err == nil && !t.Outer.TTY
 	}
+	// A signal may come after what was typed into the window's new size.
+	if t.Outer.TTY && t.resize() != nil {
+		t.Outer.Wake.set(wakeSync) // the loop asks again and ends the session
+	}
 	t.typed(t.inBuf[:n])
 	return true
 }
