@@ -159,6 +159,7 @@ func withHook(t *testing.T) {
 // asked for, as rrsync(1) and gitolite want it, and nothing where it asked for nothing.
 func TestRestrictedKeysAreTheSameEveryWay(t *testing.T) {
 	m := newMatrix(t)
+	forget(t)
 	m.as("/bin/bash")
 	withHook(t)
 	m.user.Write(t, ".ssh/authorized_keys", `command="echo asked ${SSH_ORIGINAL_COMMAND-nothing}; exit 6" `+m.key.Line+"\n")
