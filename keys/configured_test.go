@@ -14,9 +14,9 @@ import (
 	"castgate/packaging/hosttest"
 )
 
-// As it is shipped: no call, no fault, and nobody gets in but by an emergency file.
-func TestNotConfigured(t *testing.T) {
-	conf := settings.Default()
+// unasked is a service whose every call fails: with "asked".
+func unasked(t *testing.T, conf *settings.Config) *keys.Service {
+	t.Helper()
 	conf.Cache.Dir, conf.State = t.TempDir(), t.TempDir()
 	if err := conf.Validate(); err != nil {
 		t.Fatal(err)
@@ -26,6 +26,13 @@ func TestNotConfigured(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Unreachable(errors.New("asked"))
+	return s
+}
+
+// As it is shipped: no call, no fault, and nobody gets in but by an emergency file.
+func TestNotConfigured(t *testing.T) {
+	conf := settings.Default()
+	s := unasked(t, conf)
 	if err := s.Refresh(t.Context()); err != nil {
 		t.Errorf("a refresh: %v", err)
 	}
@@ -52,15 +59,7 @@ func TestTheExampleConfigured(t *testing.T) {
 	conf.GitHub.Org, conf.GitHub.TokenFile, conf.Teams = "acme", "/etc/castgate/github-token", []string{"developers", "operations"}
 	conf.Accounts = map[string]settings.Account{"octocat": {Logins: []string{"octocat"}}}
 	conf.Emergency = map[string]string{"breakglass": file}
-	conf.Cache.Dir, conf.State = t.TempDir(), t.TempDir()
-	if err := conf.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	s, err := keys.New(conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Unreachable(errors.New("asked"))
+	s := unasked(t, conf)
 	if d, err := s.Decide(t.Context(), "breakglass", nil); err != nil || !d.Allowed() {
 		t.Errorf("the emergency file: %v, %q", err, d.Why)
 	}

@@ -4,11 +4,9 @@ package keys_test
 
 import (
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"os"
@@ -25,15 +23,8 @@ import (
 	"castgate/keys/settings"
 )
 
-// testKey is the ed25519 key of a login, the same at every run.
-func testKey(login string) string {
-	seed := sha256.Sum256([]byte(strings.ToLower(login)))
-	pub, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(seed[:]).Public())
-	if err != nil {
-		panic(err)
-	}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub)))
-}
+// testKey is a login's key.
+var testKey = githubtest.Key
 
 func rsaKey(t testing.TB, bits int) string {
 	t.Helper()

@@ -3,25 +3,18 @@
 package pubkey
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"strings"
 	"testing"
 
+	"castgate/keys/githubtest"
+
 	"golang.org/x/crypto/ssh"
 )
 
-// testKey is the ed25519 key of a login, the same at every run.
-func testKey(login string) string {
-	seed := sha256.Sum256([]byte(strings.ToLower(login)))
-	pub, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(seed[:]).Public())
-	if err != nil {
-		panic(err)
-	}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub)))
-}
+// testKey is a login's key.
+var testKey = githubtest.Key
 
 func TestParseRefuses(t *testing.T) {
 	good := strings.Fields(testKey("octocat"))[1]

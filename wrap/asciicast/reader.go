@@ -133,9 +133,6 @@ func (r *Reader) fixHeader(line []byte) error {
 // read: where a torn recording is to be cut.
 func (r *Reader) Offset() int64 { return r.offset }
 
-// Line is the number of the last line read, from 1.
-func (r *Reader) Line() int { return r.line }
-
 // Next returns the next event; at the end io.EOF, or ErrTorn.
 func (r *Reader) Next() (Event, error) {
 	if r.Header.Version == 1 {

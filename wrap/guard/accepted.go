@@ -68,16 +68,8 @@ func Accepted(runDir string, pid int) (Key, bool) {
 	return Key{}, false
 }
 
-// LookupSession returns the record of sshd's monitor pid. It is believed only
-// when root wrote it, for the process that has this pid now.
-func LookupSession(runDir string, pid int) (Key, bool) {
-	p, err := readProcess(pid)
-	if err != nil {
-		return Key{}, false
-	}
-	return lookup(runDir, p)
-}
-
+// lookup returns the record of a process, sshd's monitor. It is believed only when
+// root wrote it, for the process that has this pid now.
 func lookup(runDir string, p process) (Key, bool) {
 	b, err := readTrusted(filepath.Join(runDir, strconv.Itoa(p.pid)), maxRecord, 0)
 	if err != nil {

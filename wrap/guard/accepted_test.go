@@ -98,11 +98,20 @@ func needRoot(t *testing.T) {
 	t.Skip("needs root: a record is believed only when root wrote it")
 }
 
-func TestLookupSession(t *testing.T) {
+// lookupPID is lookup for the process that has this pid now.
+func lookupPID(runDir string, pid int) (Key, bool) {
+	p, err := readProcess(pid)
+	if err != nil {
+		return Key{}, false
+	}
+	return lookup(runDir, p)
+}
+
+func TestLookup(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
 	path := record(t, dir, nil)
-	if k, ok := LookupSession(dir, os.Getpid()); !ok || k.Fingerprint != sum1 || k.User != "deploy" {
+	if k, ok := lookupPID(dir, os.Getpid()); !ok || k.Fingerprint != sum1 || k.User != "deploy" {
 		t.Errorf("got %+v, %v", k, ok)
 	}
 	child := exec.Command("sleep", "1000")
@@ -126,7 +135,7 @@ func TestLookupSession(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if k, ok := LookupSession(dir, os.Getpid()); ok {
+		if k, ok := lookupPID(dir, os.Getpid()); ok {
 			t.Errorf("%s: believed %+v", name, k)
 		}
 		_ = os.Remove(path)
@@ -143,7 +152,7 @@ func TestRecordOfAnotherProcess(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		record(t, dir, change)
-		if k, ok := LookupSession(dir, os.Getpid()); ok {
+		if k, ok := lookupPID(dir, os.Getpid()); ok {
 			t.Errorf("%s: believed %+v", name, k)
 		}
 	}

@@ -3,7 +3,6 @@
 package guard
 
 import (
-	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -18,20 +17,7 @@ import (
 func TestEachCapability(t *testing.T) {
 	needRoot(t)
 	const alice = 12345
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer master.Close()
-	fd := int(master.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	tty, err := openPeer(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(tty)
+	_, tty := testPTY(t)
 	cmd := exec.Command("sleep", "1000.1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: alice, Gid: alice}}
 	if err := cmd.Start(); err != nil {

@@ -35,7 +35,7 @@ func TestHookThereAndBack(t *testing.T) {
 	if err := h.Run(); err != nil {
 		t.Fatal(err)
 	}
-	k, ok := LookupSession(dir, os.Getpid())
+	k, ok := lookupPID(dir, os.Getpid())
 	if !ok || k.User != "deploy" || k.Type != "ssh-ed25519" || k.Fingerprint != "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU" || k.Connection != "192.0.2.7 50514 192.0.2.1 22" {
 		t.Errorf("record %+v, %v", k, ok)
 	}
@@ -52,7 +52,7 @@ func TestHookThereAndBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, ok := LookupSession(dir, os.Getpid()); ok {
+	if _, ok := lookupPID(dir, os.Getpid()); ok {
 		t.Error("the record outlived its session")
 	}
 	if names, _ := readNames(dir); len(names) != 0 {
@@ -67,7 +67,7 @@ func TestHookWithoutAKey(t *testing.T) {
 	if err := (Hook{RunDir: dir, Getenv: env, Parent: os.Getpid(), Account: deploy}).Run(); err != nil {
 		t.Fatal(err)
 	}
-	if k, ok := LookupSession(dir, os.Getpid()); !ok || k.Fingerprint != "" {
+	if k, ok := lookupPID(dir, os.Getpid()); !ok || k.Fingerprint != "" {
 		t.Errorf("record %+v, %v", k, ok)
 	}
 }
